@@ -1,0 +1,70 @@
+#include <string.h>
+
+#include "core/conf/conf.h"
+
+enum { WIDTH = 100 };
+
+/* A comment of as many lines as it takes. */
+static void comment(FILE *out, const char *text)
+{
+	while (*text) {
+		size_t n = strlen(text);
+
+		if (n > WIDTH - 2) {
+			n = WIDTH - 2;
+			while (n > 1 && text[n] != ' ')
+				n--;
+		}
+		fprintf(out, "; %.*s\n", (int)n, text);
+		text += n;
+		text += *text == ' ';
+	}
+}
+
+static void words(FILE *out, const struct conf_key *key)
+{
+	fputs("; One of: ", out);
+	for (const struct conf_word *w = key->words; w->name; w++)
+		fprintf(out, "%s%s", w == key->words ? "" : ", ", w->name);
+	fputs(".\n", out);
+}
+
+static void range(FILE *out, const struct conf_key *key)
+{
+	if (key->type == CONF_ENUM)
+		words(out, key);
+	if (key->min && key->max)
+		fprintf(out, "; From %s to %s.\n", key->min, key->max);
+	else if (key->min)
+		fprintf(out, "; At least %s.\n", key->min);
+	else if (key->max)
+		fprintf(out, "; At most %s.\n", key->max);
+}
+
+static void key_reference(FILE *out, const struct conf_key *key)
+{
+	fputc('\n', out);
+	comment(out, key->help ? key->help : "");
+	range(out, key);
+	if (key->flags & CONF_REQUIRED)
+		fputs("; Required.\n", out);
+	if (key->flags & CONF_RELOAD)
+		fputs("; Taken over on reload.\n", out);
+	if (key->dflt && *key->dflt)
+		fprintf(out, ";%s = %s\n", key->name, key->dflt);
+	else
+		fprintf(out, ";%s =\n", key->name);
+}
+
+void conf_reference(FILE *out, const struct conf_section *sections)
+{
+	for (const struct conf_section *s = sections; s->name; s++) {
+		if (s != sections)
+			fputc('\n', out);
+		fprintf(out, s->named ? ";[%s NAME]\n" : "[%s]\n", s->name);
+		if (s->help)
+			comment(out, s->help);
+		for (const struct conf_key *key = s->keys; key->name; key++)
+			key_reference(out, key);
+	}
+}

@@ -1,0 +1,235 @@
+#include "core/conf/value.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+
+struct unit {
+	const char *name;
+	int64_t factor;
+};
+
+static const struct unit no_units[] = { { "", 1 }, { NULL, 0 } };
+
+static const struct unit duration_units[] = {
+	{ "ms", 1 },      { "s", 1000 },         { "m", 60 * 1000 },
+	{ "h", 3600000 }, { "d", 24 * 3600000 }, { NULL, 0 },
+};
+
+static const struct unit size_units[] = {
+	{ "B", 1 },         { "", 1 },          { "KiB", 1 << 10 },
+	{ "MiB", 1 << 20 }, { "GiB", 1 << 30 }, { NULL, 0 },
+};
+
+static const struct unit *units_of(enum conf_type type)
+{
+	switch (type) {
+	case CONF_DURATION:
+		return duration_units;
+	case CONF_SIZE:
+		return size_units;
+	default:
+		return no_units;
+	}
+}
+
+static void *member(const struct conf_key *key, const void *values)
+{
+	return (char *)values + key->offset;
+}
+
+static bool number(const char *word, const struct unit *units, int64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	long long n = strtoll(word, &end, 10);
+	if (end == word || errno == ERANGE)
+		return false;
+	while (isspace((unsigned char)*end))
+		end++;
+	if (n == 0 && *end == '\0') {
+		*out = 0;
+		return true;
+	}
+	for (; units->name; units++)
+		if (strcmp(end, units->name) == 0)
+			return !__builtin_mul_overflow((int64_t)n, units->factor, out);
+	return false;
+}
+
+static const char *number_hint(enum conf_type type)
+{
+	switch (type) {
+	case CONF_DURATION:
+		return "a time with its unit (ms, s, m, h or d)";
+	case CONF_SIZE:
+		return "a size (B, KiB, MiB or GiB)";
+	default:
+		return "a whole number";
+	}
+}
+
+static int store_number(const struct conf_key *key, const char *word, int64_t *at, struct err *err)
+{
+	const struct unit *units = units_of(key->type);
+	int64_t n, limit;
+
+	if (!number(word, units, &n))
+		return err_set(err, ERR_CONF, "'%s' is not %s", word, number_hint(key->type));
+	if (key->min && number(key->min, units, &limit) && n < limit)
+		return err_set(err, ERR_CONF, "'%s' is below %s", word, key->min);
+	if (key->max && number(key->max, units, &limit) && n > limit)
+		return err_set(err, ERR_CONF, "'%s' is above %s", word, key->max);
+	*at = n;
+	return 0;
+}
+
+static int store_bool(const char *word, bool *at, struct err *err)
+{
+	static const char *const yes[] = { "yes", "on", "true", "1" };
+	static const char *const no[] = { "no", "off", "false", "0" };
+
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		bool is_yes = strcasecmp(word, yes[i]) == 0;
+		if (is_yes || strcasecmp(word, no[i]) == 0) {
+			*at = is_yes;
+			return 0;
+		}
+	}
+	return err_set(err, ERR_CONF, "'%s' is not yes or no", word);
+}
+
+static int store_enum(const struct conf_key *key, const char *word, int *at, struct err *err)
+{
+	char all[160] = "";
+
+	for (const struct conf_word *w = key->words; w->name; w++) {
+		size_t used = strlen(all);
+
+		if (strcmp(w->name, word) == 0) {
+			*at = w->value;
+			return 0;
+		}
+		snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "", w->name);
+	}
+	return err_set(err, ERR_CONF, "'%s' is none of %s", word, all);
+}
+
+static void list_release(char **list)
+{
+	for (char **one = list; one && *one; one++)
+		free(*one);
+	free(list);
+}
+
+static char *trimmed(const char *from, size_t n)
+{
+	while (n > 0 && isspace((unsigned char)*from)) {
+		from++;
+		n--;
+	}
+	while (n > 0 && isspace((unsigned char)from[n - 1]))
+		n--;
+	char *copy = mem_new(n + 1);
+	return memcpy(copy, from, n);
+}
+
+/* Empty members are left out, so that a comma at the end does no harm. */
+static char **list_of(const char *word)
+{
+	size_t count = 0;
+	char **list = mem_new(sizeof(*list));
+
+	while (*word) {
+		size_t n = strcspn(word, ",");
+		char *one = trimmed(word, n);
+
+		if (*one) {
+			list = mem_resize(list, (count + 2) * sizeof(*list));
+			list[count++] = one;
+			list[count] = NULL;
+		} else {
+			free(one);
+		}
+		word += n + (word[n] == ',');
+	}
+	return list;
+}
+
+int value_store(const struct conf_key *key, const char *word, void *values, struct err *err)
+{
+	void *at = member(key, values);
+
+	switch (key->type) {
+	case CONF_STR:
+		free(*(char **)at);
+		*(char **)at = mem_str(word);
+		return 0;
+	case CONF_LIST:
+		list_release(*(char ***)at);
+		*(char ***)at = list_of(word);
+		return 0;
+	case CONF_BOOL:
+		return store_bool(word, at, err);
+	case CONF_ENUM:
+		return store_enum(key, word, at, err);
+	case CONF_INT:
+	case CONF_DURATION:
+	case CONF_SIZE:
+		return store_number(key, word, at, err);
+	}
+	return ERR_CONF;
+}
+
+static bool str_equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool list_equal(char *const *a, char *const *b)
+{
+	for (; *a && *b; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return !*a && !*b;
+}
+
+bool value_equal(const struct conf_key *key, const void *a, const void *b)
+{
+	const void *x = member(key, a), *y = member(key, b);
+
+	switch (key->type) {
+	case CONF_STR:
+		return str_equal(*(char *const *)x, *(char *const *)y);
+	case CONF_LIST:
+		return list_equal(*(char **const *)x, *(char **const *)y);
+	case CONF_BOOL:
+		return *(const bool *)x == *(const bool *)y;
+	case CONF_ENUM:
+		return *(const int *)x == *(const int *)y;
+	case CONF_INT:
+	case CONF_DURATION:
+	case CONF_SIZE:
+		return *(const int64_t *)x == *(const int64_t *)y;
+	}
+	return false;
+}
+
+void value_release(const struct conf_key *key, void *values)
+{
+	void *at = member(key, values);
+
+	if (key->type == CONF_STR)
+		free(*(char **)at);
+	else if (key->type == CONF_LIST)
+		list_release(*(char ***)at);
+	else
+		return;
+	*(void **)at = NULL;
+}
