@@ -1,0 +1,319 @@
+#include "core/net/stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "core/base/err.h"
+#include "core/net/tls.h"
+
+enum {
+	CEILING = 64 * 1024 * 1024,
+	TLS_RECORDS = 64 * 1024,
+	IOV_MOST = 16,
+};
+
+static void on_poll(uv_poll_t *p, int status, int events);
+static void linger_on(struct stream *s);
+
+/* Tells epoll only when something changes. */
+static void arm(struct stream *s)
+{
+	int events = (s->paused && !s->lingering ? 0 : UV_READABLE) |
+		     (buf_len(&s->out) > 0 ? UV_WRITABLE : 0);
+
+	if (events == s->armed || s->closing)
+		return;
+	s->armed = (uint8_t)events;
+	if (events)
+		uv_poll_start(&s->poll, events, on_poll);
+	else
+		uv_poll_stop(&s->poll);
+}
+
+int stream_open(struct stream *s, uv_loop_t *loop, int fd, stream_on_event on_event, void *owner)
+{
+	*s = (struct stream){ .fd = fd, .on_event = on_event, .owner = owner };
+	buf_init(&s->out, CEILING);
+	int rc = uv_poll_init(loop, &s->poll, fd);
+	if (rc)
+		return rc;
+	s->open = true;
+	s->poll.data = s;
+	arm(s);
+	return 0;
+}
+
+/* ---- out ----------------------------------------------------------------- */
+
+static int fail(struct stream *s, int code)
+{
+	if (!s->error)
+		s->error = code;
+	buf_fini(&s->out);
+	return s->error;
+}
+
+static ssize_t send_now(struct stream *s, const struct iovec *iov, unsigned n)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = n };
+	ssize_t sent;
+
+	do
+		sent = n == 1 ? send(s->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
+			      : sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	if (sent >= 0)
+		return sent;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : uv_translate_sys_error(errno);
+}
+
+/* Copies what comes after the first `skip` bytes. */
+static int keep(struct stream *s, const uv_buf_t *bufs, unsigned n, size_t skip)
+{
+	for (unsigned i = 0; i < n; i++) {
+		size_t sent = skip < bufs[i].len ? skip : bufs[i].len;
+		skip -= sent;
+		if (buf_put(&s->out, bufs[i].base + sent, bufs[i].len - sent))
+			return fail(s, ERR_LIMIT);
+	}
+	arm(s);
+	return 0;
+}
+
+static int write_plain(struct stream *s, const uv_buf_t *bufs, unsigned n)
+{
+	if (buf_len(&s->out) > 0)
+		return keep(s, bufs, n, 0);
+
+	ssize_t sent = send_now(s, (const struct iovec *)(const void *)bufs, n);
+	if (sent < 0)
+		return fail(s, (int)sent);
+
+	size_t all = 0;
+	for (unsigned i = 0; i < n; i++)
+		all += bufs[i].len;
+	return (size_t)sent == all ? 0 : keep(s, bufs, n, (size_t)sent);
+}
+
+/* What TLS has made goes out. */
+static int flush_tls(struct stream *s)
+{
+	size_t n;
+	const void *data = tls_pending(s->tls, &n);
+
+	if (n == 0)
+		return 0;
+	uv_buf_t buf = uv_buf_init((char *)data, (unsigned)n);
+	int rc = write_plain(s, &buf, 1);
+	tls_sent(s->tls);
+	return rc;
+}
+
+int stream_write(struct stream *s, const uv_buf_t *bufs, unsigned n)
+{
+	assert(n <= IOV_MOST);
+	if (s->error || s->closing)
+		return s->error ? s->error : UV_ECANCELED;
+	if (!s->tls)
+		return write_plain(s, bufs, n);
+	for (unsigned i = 0; i < n; i++)
+		if (tls_write(s->tls, bufs[i].base, bufs[i].len))
+			return fail(s, ERR_PROTO);
+	return flush_tls(s);
+}
+
+int stream_put(struct stream *s, const void *data, size_t n)
+{
+	uv_buf_t buf = uv_buf_init((char *)data, (unsigned)n);
+
+	return stream_write(s, &buf, 1);
+}
+
+/* The socket takes bytes again. */
+static void flush_out(struct stream *s)
+{
+	size_t before = buf_len(&s->out);
+	struct iovec iov = { (void *)buf_data(&s->out), before };
+
+	if (before == 0)
+		return;
+	ssize_t sent = send_now(s, &iov, 1);
+	if (sent < 0) {
+		fail(s, (int)sent);
+		return;
+	}
+	buf_take(&s->out, (size_t)sent);
+	if (buf_len(&s->out) == 0)
+		buf_fini(&s->out);
+}
+
+/* ---- in ------------------------------------------------------------------ */
+
+static ssize_t read_socket(struct stream *s, void *into, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = recv(s->fd, into, size, 0);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return n;
+	if (n == 0)
+		return UV_EOF;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : uv_translate_sys_error(errno);
+}
+
+/* Feeds the wire to TLS until it yields plain bytes, or the wire is dry. */
+static ssize_t read_tls(struct stream *s, void *into, size_t size)
+{
+	uint8_t wire[TLS_RECORDS];
+
+	for (;;) {
+		long n = tls_read(s->tls, into, size);
+		if (flush_tls(s))
+			return s->error;
+		if (n != 0)
+			return n;
+		ssize_t got = read_socket(s, wire, sizeof(wire));
+		if (got <= 0)
+			return got;
+		tls_feed(s->tls, wire, (size_t)got);
+	}
+}
+
+ssize_t stream_read(struct stream *s, void *into, size_t size)
+{
+	if (s->error)
+		return s->error;
+	return s->tls ? read_tls(s, into, size) : read_socket(s, into, size);
+}
+
+void stream_pause(struct stream *s)
+{
+	s->paused = true;
+	arm(s);
+}
+
+void stream_resume(struct stream *s)
+{
+	s->paused = false;
+	arm(s);
+}
+
+/* ---- TLS ----------------------------------------------------------------- */
+
+static void handshake(struct stream *s)
+{
+	uint8_t wire[TLS_RECORDS];
+	int rc = tls_handshake(s->tls);
+
+	while (rc == 0 && flush_tls(s) == 0) {
+		ssize_t got = read_socket(s, wire, sizeof(wire));
+		if (got == 0)
+			return;
+		if (got < 0) {
+			fail(s, (int)got);
+			break;
+		}
+		tls_feed(s->tls, wire, (size_t)got);
+		rc = tls_handshake(s->tls);
+	}
+	flush_tls(s); /* the last flight, or the alert */
+	if (rc < 0)
+		fail(s, rc);
+	s->secure = rc == 1;
+	s->on_event(s, s->secure ? STREAM_SECURE : STREAM_READABLE);
+}
+
+int stream_secure(struct stream *s, struct tls_ctx *ctx, const char *name)
+{
+	s->tls = tls_new(ctx, name);
+	int rc = tls_handshake(s->tls); /* a client says hello; a server waits */
+	if (rc < 0)
+		return fail(s, rc);
+	return flush_tls(s);
+}
+
+/* ---- the loop speaks ----------------------------------------------------- */
+
+static void on_poll(uv_poll_t *p, int status, int events)
+{
+	struct stream *s = p->data;
+	size_t before = buf_len(&s->out);
+
+	if (status < 0) { /* libuv stopped the poll: an error waits in the socket */
+		events = UV_READABLE | UV_WRITABLE;
+		s->armed = 0;
+	}
+	if (events & UV_WRITABLE)
+		flush_out(s);
+	if (s->lingering) {
+		linger_on(s);
+		return;
+	}
+	arm(s);
+	bool drained = before >= STREAM_LOW && buf_len(&s->out) < STREAM_LOW;
+	if (s->error || (status < 0 && s->paused))
+		s->on_event(s, STREAM_READABLE);
+	else if (drained)
+		s->on_event(s, STREAM_DRAINED);
+	if (s->closing || s->error || s->lingering || !(events & UV_READABLE) || s->paused)
+		return;
+	if (s->tls && !s->secure)
+		handshake(s);
+	else
+		s->on_event(s, STREAM_READABLE);
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+static void on_handle_closed(uv_handle_t *h)
+{
+	struct stream *s = h->data;
+
+	close(s->fd);
+	s->fd = -1;
+	tls_free(s->tls);
+	buf_fini(&s->out);
+	s->open = false;
+	s->on_closed(s);
+}
+
+void stream_close(struct stream *s, stream_on_closed on_closed)
+{
+	if (s->closing)
+		return;
+	s->closing = true;
+	s->on_closed = on_closed;
+	uv_close((uv_handle_t *)&s->poll, on_handle_closed);
+}
+
+/* Reads and forgets, until the peer says that it has read all of ours. */
+static void linger_on(struct stream *s)
+{
+	char waste[4096];
+	ssize_t n = s->error;
+
+	if (!n && buf_len(&s->out) == 0) {
+		shutdown(s->fd, SHUT_WR);
+		while ((n = read_socket(s, waste, sizeof(waste))) > 0)
+			;
+	}
+	if (n < 0)
+		stream_close(s, s->on_closed);
+	else
+		arm(s);
+}
+
+void stream_linger(struct stream *s, stream_on_closed on_closed)
+{
+	if (s->closing || s->lingering)
+		return;
+	s->lingering = true;
+	s->on_closed = on_closed;
+	arm(s);
+	linger_on(s);
+}

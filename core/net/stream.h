@@ -1,0 +1,90 @@
+/*
+ * stream - one connected socket: read when there is something, write at once, keep the rest.
+ *
+ *	        stream_read <---- socket ----> stream_write
+ *	 paused: not asked                     unsent bytes wait in `out`
+ *
+ * Nothing is copied on the way that the socket takes at once; a stream with nothing unsent owns
+ * no buffer. Whoever feeds a stream looks at stream_backlog and stops its source above the high
+ * mark; STREAM_DRAINED says when it is below the low one. The ceiling is the last resort: a write
+ * that would pass it fails, and the stream with it.
+ *
+ * TLS may start at any moment; from then on the bytes are plain ones, as before.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "core/base/buf.h"
+
+struct stream;
+struct tls_ctx;
+struct tls;
+
+enum stream_event {
+	STREAM_READABLE, /* stream_read has something to say: bytes, an end or an error */
+	STREAM_DRAINED,  /* the backlog fell below the low mark */
+	STREAM_SECURE,   /* the TLS handshake is done */
+};
+
+typedef void (*stream_on_event)(struct stream *s, enum stream_event event);
+typedef void (*stream_on_closed)(struct stream *s);
+
+enum { STREAM_LOW = 64 * 1024, STREAM_HIGH = 256 * 1024 };
+
+struct stream {
+	uv_poll_t poll;
+	struct tls *tls;
+	struct buf out; /* unsent */
+	stream_on_event on_event;
+	stream_on_closed on_closed;
+	void *owner;
+	int fd;
+	int error; /* of the last write that failed; stream_read reports it */
+	uint8_t armed;
+	bool paused;
+	bool secure;  /* TLS is established */
+	bool closing; /* stream_close was called */
+	bool lingering;
+	bool open;
+};
+
+/* Takes over a non-blocking socket and starts to read. Returns 0, or a code and then fd is yours.
+ */
+int stream_open(struct stream *s, uv_loop_t *loop, int fd, stream_on_event on_event, void *owner);
+
+/* > 0: bytes; 0: nothing more now; UV_EOF; a code. */
+ssize_t stream_read(struct stream *s, void *into, size_t size);
+
+/*
+ * Writes all of the buffers, in order; what the socket does not take is copied. ceiling: most
+ * unsent bytes; 0: no more than fits memory's house limit of 64 MiB.
+ * Returns 0 or a code; after a code the stream only waits to be closed.
+ */
+int stream_write(struct stream *s, const uv_buf_t *bufs, unsigned n);
+
+/* One buffer. */
+int stream_put(struct stream *s, const void *data, size_t n);
+
+static inline size_t stream_backlog(const struct stream *s)
+{
+	return buf_len(&s->out);
+}
+
+/* Stops and goes on to report STREAM_READABLE. */
+void stream_pause(struct stream *s);
+void stream_resume(struct stream *s);
+
+/* Starts TLS; the owner hears STREAM_SECURE, or stream_read fails. name: see tls_new. */
+int stream_secure(struct stream *s, struct tls_ctx *ctx, const char *name);
+
+/* Closes now. on_closed: the last callback; the struct may be freed in it. */
+void stream_close(struct stream *s, stream_on_closed on_closed);
+
+/*
+ * Sends what is unsent, says FIN, waits for the peer's; then closes. Whoever wrote an error as its
+ * last words uses this: a plain close would turn into a reset when the peer has sent more. The
+ * owner bounds the time by calling stream_close.
+ */
+void stream_linger(struct stream *s, stream_on_closed on_closed);
