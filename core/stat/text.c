@@ -95,8 +95,10 @@ static void put_line(FILE *to, const struct stat_table *table, const struct stat
 		const struct stat_column *column = &table->columns[c];
 		char *text = row ? shown(row, c) : heading_of(column);
 
-		put_cell(to, column, widths[c], text);
-		fputs(c + 1 < table->column_count ? "  " : "\n", to);
+		bool last = c + 1 == table->column_count;
+
+		put_cell(to, column, last && !to_the_right(column) ? 0 : widths[c], text);
+		fputs(last ? "\n" : "  ", to);
 		free(text);
 	}
 }
