@@ -23,7 +23,7 @@ static void tell(struct diff *d, const struct conf_item *item, const char *what,
 
 	header(item, where, sizeof(where));
 	snprintf(line, sizeof(line), "%s %s", where, what);
-	d->change(d->data, line, restart);
+	d->change(d->data, item, line, restart);
 	d->count++;
 }
 

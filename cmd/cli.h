@@ -1,0 +1,37 @@
+/* cli - the command line, once main.c has read it. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "core/run/run.h"
+
+struct role;
+
+enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING };
+
+struct cli {
+	const struct role *role; /* NULL: nobody said */
+	const char *conf_path;   /* never NULL */
+	bool json;
+	bool force;
+	bool daemon;
+	bool console;
+	int argc; /* the words that are left */
+	char **argv;
+};
+
+typedef int (*cli_action)(const struct cli *cli);
+
+/* verb.c: a role's process. */
+int verb_play(const struct cli *cli);
+int verb_start(const struct cli *cli);
+int verb_stop(const struct cli *cli);
+int verb_restart(const struct cli *cli);
+int verb_reload(const struct cli *cli);
+int verb_status(const struct cli *cli);
+
+/* ctl.c: any command, to the running role. */
+int ctl(const struct cli *cli);
+
+/* check.c: a file, without running it. */
+int check(const struct cli *cli);
