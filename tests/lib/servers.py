@@ -332,8 +332,6 @@ class MariaDB(Database):
             capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout}{done.stderr}")
-        for log in made.glob("aria_log*"):
-            log.unlink()  # its identity must not be shared by two servers
         self.folder.template = made
 
     def prepare(self):

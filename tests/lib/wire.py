@@ -474,8 +474,8 @@ class Wire:
     def send_file(self, reply: Reply, name: bytes) -> bool:
         seq = self.seq
         for chunk in self.files.get(name, []):
-            seq += 1
-            self.write(chunk, seq)
+            self.write(chunk, seq + 1)
+            seq += len(chunk) // MAX_PACKET + 1
         self.write(b"", seq + 1)
         return self.read_result(reply, False)
 
