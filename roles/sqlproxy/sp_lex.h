@@ -44,13 +44,14 @@ enum sp_lex_flag {
 	SP_LEX_UVAR = 1u << 2,  /* names a user variable (@a), reading or setting */
 	/* SET of user variables to plain literals and nothing else; see sp_lex_uvars */
 	SP_LEX_UVAR_LITERAL = 1u << 3,
-	SP_LEX_UVAR_EXPR = 1u << 4,   /* sets one in a way that can't be replayed: :=, INTO @a, ... */
+	SP_LEX_UVAR_EXPR = 1u << 4, /* sets one in a way that can't be replayed: :=, INTO @a, ... */
 	SP_LEX_READ_LAST_ID = 1u << 5, /* LAST_INSERT_ID(), @@identity, @@last_insert_id */
 	SP_LEX_SET_LAST_ID = 1u << 6,  /* LAST_INSERT_ID(expr) */
 	SP_LEX_READ_FOUND_ROWS = 1u << 7,
 	SP_LEX_CALC_FOUND_ROWS = 1u << 8,
 	SP_LEX_READ_ROW_COUNT = 1u << 9,
-	/* SHOW WARNINGS|ERRORS, SHOW COUNT(*) ..., @@warning_count, @@error_count, GET DIAGNOSTICS */
+	/* SHOW WARNINGS|ERRORS, SHOW COUNT(*) ..., @@warning_count, @@error_count, GET DIAGNOSTICS
+	 */
 	SP_LEX_READ_WARNINGS = 1u << 10,
 	SP_LEX_GET_LOCK = 1u << 11,          /* GET_LOCK( */
 	SP_LEX_RELEASE_LOCK = 1u << 12,      /* RELEASE_LOCK( */
@@ -65,7 +66,7 @@ enum sp_lex_flag {
 	SP_LEX_NEXT_TRX = 1u << 21,      /* SET TRANSACTION without SESSION or GLOBAL */
 	SP_LEX_SET_SYSVAR = 1u << 22,    /* SET of a session variable, NAMES, CHARACTER SET */
 	SP_LEX_SET_GLOBAL = 1u << 23,    /* SET GLOBAL|PERSIST */
-	SP_LEX_LOAD_LOCAL = 1u << 24,    /* LOAD DATA|XML LOCAL: the client may be asked for a file */
+	SP_LEX_LOAD_LOCAL = 1u << 24, /* LOAD DATA|XML LOCAL: the client may be asked for a file */
 	SP_LEX_UNKNOWN_FUNC = 1u << 25,  /* calls a function that is not a built-in one we know */
 	SP_LEX_CONNECTION_ID = 1u << 26, /* CONNECTION_ID() or @@pseudo_thread_id */
 	SP_LEX_READ_ONLY_TRX = 1u << 27, /* START TRANSACTION READ ONLY */
