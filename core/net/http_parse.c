@@ -1,0 +1,478 @@
+#include "core/net/http_parse.h"
+
+#include <ctype.h>
+#include <llhttp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/buf.h"
+#include "core/base/mem.h"
+
+enum {
+	TARGET_MAX = 8 * 1024,
+	EMPTY_LINES = 2,     /* before a request line, as RFC 9112 2.2 asks to forgive */
+	CHUNK_WASTE = 65536, /* of chunk sizes, extensions and trailers */
+	NAME_MAX_KEPT = 32,
+};
+
+struct http_parser {
+	llhttp_t llhttp;
+	struct http_limits limits;
+	enum http_state state;
+	int status;
+	const char *reason;
+	struct buf head; /* until it is whole */
+	struct buf body;
+	char *text; /* the head, cut into strings */
+	struct http_field *fields;
+	struct http_message message;
+	int empty_lines;
+	int hosts, lengths, encodings;
+	size_t raw; /* bytes of the body as they came */
+	char trailer[NAME_MAX_KEPT];
+	size_t trailer_len;
+};
+
+static bool bad(struct http_parser *p, int status, const char *reason)
+{
+	if (p->state != HTTP_BAD) {
+		p->state = HTTP_BAD;
+		p->status = status;
+		p->reason = reason;
+	}
+	return false;
+}
+
+/* ---- words ------------------------------------------------------------------- */
+
+static bool is_token(const char *s)
+{
+	if (!*s)
+		return false;
+	for (; *s; s++)
+		if (!isalnum((unsigned char)*s) && !strchr("!#$%&'*+-.^_`|~", *s))
+			return false;
+	return true;
+}
+
+static bool is_one_of(const char *word, const char *const *words)
+{
+	for (; *words; words++)
+		if (strcmp(word, *words) == 0)
+			return true;
+	return false;
+}
+
+static bool is_digits(const char *s)
+{
+	return *s && strspn(s, "0123456789") == strlen(s);
+}
+
+/* name, IPv4 or [IPv6], then perhaps :port. */
+static bool is_host(const char *s)
+{
+	size_t n;
+
+	if (*s == '[') {
+		n = strspn(s + 1, "0123456789abcdefABCDEF:.") + 1;
+		if (n < 3 || s[n] != ']')
+			return false;
+		n++;
+	} else {
+		n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			      "0123456789-._~%");
+		if (n == 0)
+			return false;
+	}
+	return s[n] == '\0' || (s[n] == ':' && (s[n + 1] == '\0' || is_digits(s + n + 1)));
+}
+
+static bool is_target(const char *method, const char *s)
+{
+	for (const char *c = s; *c; c++)
+		if (*c <= 0x20 || *c >= 0x7f || *c == '#')
+			return false;
+	if (*s == '/')
+		return true;
+	if (strcmp(s, "*") == 0)
+		return strcmp(method, "OPTIONS") == 0;
+	return strncasecmp(s, "http://", 7) == 0 || strncasecmp(s, "https://", 8) == 0;
+}
+
+/* ---- the request line ----------------------------------------------------------- */
+
+static bool check_method(struct http_parser *p, const char *method)
+{
+	static const char *const known[] = { "GET",     "HEAD",  "POST",  "PUT",     "DELETE",
+					     "OPTIONS", "PATCH", "TRACE", "CONNECT", NULL };
+	static const char *const refused[] = { "TRACE", "CONNECT", NULL };
+
+	if (!is_token(method))
+		return bad(p, 400, "not a request");
+	if (!is_one_of(method, known))
+		return bad(p, 501, "unknown method");
+	if (is_one_of(method, refused))
+		return bad(p, 405, "this method is not for us");
+	return true;
+}
+
+static bool check_version(struct http_parser *p, const char *version)
+{
+	if (strcmp(version, "HTTP/1.1") == 0 || strcmp(version, "HTTP/1.0") == 0) {
+		p->message.minor = version[7] - '0';
+		return true;
+	}
+	if (strlen(version) == 8 && strncmp(version, "HTTP/", 5) == 0 && isdigit(version[5]) &&
+	    version[6] == '.' && isdigit(version[7]))
+		return bad(p, 505, "neither HTTP/1.1 nor HTTP/1.0");
+	return bad(p, 400, "not a request line");
+}
+
+/* METHOD SP TARGET SP VERSION, with one space each. */
+static bool read_request_line(struct http_parser *p, char *line)
+{
+	char *target = strchr(line, ' ');
+	char *version = target ? strchr(target + 1, ' ') : NULL;
+
+	if (!version)
+		return bad(p, 400, "not a request line");
+	*target++ = '\0';
+	*version++ = '\0';
+	p->message.method = line;
+	p->message.target = target;
+	if (!check_method(p, line) || !check_version(p, version))
+		return false;
+	if (strlen(target) > TARGET_MAX)
+		return bad(p, 414, "the target is too long");
+	return is_target(line, target) || bad(p, 400, "not a target");
+}
+
+/* ---- fields ----------------------------------------------------------------------- */
+
+static bool check_length(struct http_parser *p, const char *value)
+{
+	if (++p->lengths > 1 || !is_digits(value) || strlen(value) > 18)
+		return bad(p, 400, "a wrong Content-Length");
+	if (strtoull(value, NULL, 10) > p->limits.body)
+		return bad(p, 413, "the body is too long");
+	return true;
+}
+
+static bool check_encoding(struct http_parser *p, const char *value)
+{
+	if (++p->encodings > 1 || p->message.minor == 0 || !*value)
+		return bad(p, 400, "a wrong Transfer-Encoding");
+	return strcasecmp(value, "chunked") == 0 || bad(p, 501, "an unknown Transfer-Encoding");
+}
+
+static bool check_expect(struct http_parser *p, const char *value)
+{
+	if (strcasecmp(value, "100-continue") != 0)
+		return bad(p, 417, "an unknown Expect");
+	p->message.expects_continue = p->message.minor == 1;
+	return true;
+}
+
+static bool check_field(struct http_parser *p, const struct http_field *field)
+{
+	if (strcasecmp(field->name, "host") == 0)
+		return (++p->hosts == 1 && is_host(field->value)) || bad(p, 400, "a wrong Host");
+	if (strcasecmp(field->name, "content-length") == 0)
+		return check_length(p, field->value);
+	if (strcasecmp(field->name, "transfer-encoding") == 0)
+		return check_encoding(p, field->value);
+	if (strcasecmp(field->name, "expect") == 0)
+		return check_expect(p, field->value);
+	return true;
+}
+
+static char *trim(char *s)
+{
+	size_t n = strlen(s);
+
+	while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t'))
+		s[--n] = '\0';
+	return s + strspn(s, " \t");
+}
+
+static bool read_field(struct http_parser *p, char *line)
+{
+	struct http_field *field = &p->fields[p->message.field_count];
+	char *colon = strchr(line, ':');
+
+	if (*line == ' ' || *line == '\t')
+		return bad(p, 400, "a folded line");
+	if (!colon)
+		return bad(p, 400, "a line without a colon");
+	if (p->message.field_count == p->limits.fields)
+		return bad(p, 431, "too many fields");
+	*colon = '\0';
+	field->name = line;
+	field->value = trim(colon + 1);
+	if (!is_token(field->name))
+		return bad(p, 400, "a wrong name of a field");
+	for (const char *c = field->value; *c; c++)
+		if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
+			return bad(p, 400, "a control character in a field");
+	p->message.field_count++;
+	return check_field(p, field);
+}
+
+static bool check_head(struct http_parser *p)
+{
+	if (p->message.minor == 1 && p->hosts == 0)
+		return bad(p, 400, "no Host");
+	if (p->lengths && p->encodings)
+		return bad(p, 400, "both Content-Length and Transfer-Encoding");
+	return true;
+}
+
+/* Cuts the copy of the head into strings. Its lines are known to end with CR LF. */
+static bool read_head(struct http_parser *p)
+{
+	bool first = true;
+
+	for (char *line = p->text, *end; (end = strstr(line, "\r\n")) && end != line;
+	     line = end + 2) {
+		*end = '\0';
+		if (first ? !read_request_line(p, line) : !read_field(p, line))
+			return false;
+		first = false;
+	}
+	return check_head(p);
+}
+
+/* ---- llhttp ------------------------------------------------------------------------ */
+
+static int on_headers_complete(llhttp_t *h)
+{
+	h->upgrade = 0; /* an offer that we don't take up: the body is framed as ever */
+	return 0;
+}
+
+static int on_body(llhttp_t *h, const char *at, size_t n)
+{
+	struct http_parser *p = h->data;
+
+	if (n <= p->limits.body - buf_len(&p->body))
+		return buf_put(&p->body, at, n);
+	bad(p, 413, "the body is too long");
+	return HPE_USER;
+}
+
+/* Of a trailer: those of the head were read before. */
+static int on_field_name(llhttp_t *h, const char *at, size_t n)
+{
+	struct http_parser *p = h->data;
+
+	if (p->state != HTTP_IN_BODY)
+		return 0;
+	for (size_t i = 0; i < n && p->trailer_len < NAME_MAX_KEPT - 1; i++)
+		p->trailer[p->trailer_len++] = (char)tolower((unsigned char)at[i]);
+	return 0;
+}
+
+static int on_field_name_end(llhttp_t *h)
+{
+	static const char *const framing[] = { "content-length", "transfer-encoding", "host", "",
+					       NULL };
+	struct http_parser *p = h->data;
+
+	if (p->state != HTTP_IN_BODY)
+		return 0;
+	p->trailer[p->trailer_len] = '\0';
+	p->trailer_len = 0;
+	if (!is_one_of(p->trailer, framing) && is_token(p->trailer))
+		return 0;
+	bad(p, 400, "a wrong trailer");
+	return HPE_USER;
+}
+
+static int on_message_complete(llhttp_t *h)
+{
+	struct http_parser *p = h->data;
+
+	p->message.keep_alive = llhttp_should_keep_alive(h);
+	p->state = HTTP_WHOLE;
+	return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+	.on_headers_complete = on_headers_complete,
+	.on_body = on_body,
+	.on_header_field = on_field_name,
+	.on_header_field_complete = on_field_name_end,
+	.on_message_complete = on_message_complete,
+};
+
+/* Returns how many bytes llhttp took. */
+static size_t run_llhttp(struct http_parser *p, const char *data, size_t n)
+{
+	llhttp_errno_t rc = llhttp_execute(&p->llhttp, data, n);
+
+	if (rc == HPE_OK)
+		return n;
+	if (rc != HPE_PAUSED) /* on_* have said it better, where it was they */
+		bad(p, 400, llhttp_get_error_reason(&p->llhttp));
+	return (size_t)(llhttp_get_error_pos(&p->llhttp) - data);
+}
+
+/* ---- bytes -------------------------------------------------------------------------- */
+
+static void finish_body(struct http_parser *p)
+{
+	buf_put(&p->body, "", 1);
+	p->message.body = (const char *)buf_data(&p->body);
+	p->message.body_len = buf_len(&p->body) - 1;
+}
+
+/* The empty line has come. */
+static void head_is_whole(struct http_parser *p)
+{
+	size_t n = buf_len(&p->head);
+
+	p->text = mem_new(n + 1);
+	memcpy(p->text, buf_data(&p->head), n);
+	if (!read_head(p))
+		return;
+	size_t used = run_llhttp(p, (const char *)buf_data(&p->head), n);
+	if (p->state == HTTP_IN_HEAD)
+		p->state = HTTP_IN_BODY;
+	if (p->state == HTTP_WHOLE && used != n)
+		bad(p, 400, "the head ended early");
+	if (p->state == HTTP_WHOLE)
+		finish_body(p);
+}
+
+/* One more line of the head, or a part of one, is in p->head. */
+static void look_at_line(struct http_parser *p, size_t from)
+{
+	const char *head = (const char *)buf_data(&p->head);
+	size_t n = buf_len(&p->head);
+
+	if (memchr(head + from, '\0', n - from)) {
+		bad(p, 400, "a zero byte");
+	} else if (head[n - 1] != '\n') {
+		return;
+	} else if (n < 2 || head[n - 2] != '\r') {
+		bad(p, 400, "a line that ends without CR");
+	} else if (n == 2) {
+		buf_take(&p->head, 2);
+		if (++p->empty_lines > EMPTY_LINES)
+			bad(p, 400, "empty lines before a request");
+	} else if (n >= 4 && memcmp(head + n - 4, "\r\n\r\n", 4) == 0) {
+		head_is_whole(p);
+	}
+}
+
+static size_t feed_head(struct http_parser *p, const char *data, size_t n)
+{
+	const char *end = memchr(data, '\n', n);
+	size_t used = end ? (size_t)(end - data) + 1 : n;
+	size_t from = buf_len(&p->head);
+
+	if (buf_put(&p->head, data, used) != 0) {
+		bool in_line = !memchr(buf_data(&p->head), '\n', from);
+
+		bad(p, in_line ? 414 : 431,
+		    in_line ? "the target is too long" : "the head is too long");
+		return used;
+	}
+	look_at_line(p, from);
+	return used;
+}
+
+static size_t feed_body(struct http_parser *p, const char *data, size_t n)
+{
+	size_t used = run_llhttp(p, data, n);
+
+	p->raw += used;
+	if (p->state == HTTP_IN_BODY && p->raw > p->limits.body + buf_len(&p->body) + CHUNK_WASTE)
+		bad(p, 413, "too little in too many chunks");
+	if (p->state == HTTP_WHOLE)
+		finish_body(p);
+	return used;
+}
+
+size_t http_parser_feed(struct http_parser *p, const char *data, size_t n)
+{
+	size_t used = 0;
+
+	while (used < n && (p->state == HTTP_IN_HEAD || p->state == HTTP_IN_BODY)) {
+		if (p->state == HTTP_IN_HEAD)
+			used += feed_head(p, data + used, n - used);
+		else
+			used += feed_body(p, data + used, n - used);
+	}
+	return used;
+}
+
+/* ---- life --------------------------------------------------------------------------- */
+
+struct http_parser *http_parser_new(const struct http_limits *limits)
+{
+	struct http_parser *p = mem_new(sizeof(*p));
+
+	p->limits = *limits;
+	p->fields = mem_new((limits->fields + 1) * sizeof(*p->fields));
+	buf_init(&p->head, limits->head);
+	buf_init(&p->body, limits->body + 1);
+	http_parser_reset(p);
+	return p;
+}
+
+void http_parser_reset(struct http_parser *p)
+{
+	free(p->text);
+	p->text = NULL;
+	buf_fini(&p->head);
+	buf_fini(&p->body);
+	llhttp_init(&p->llhttp, HTTP_REQUEST, &settings);
+	p->llhttp.data = p;
+	p->message = (struct http_message){ .fields = p->fields, .body = "" };
+	p->state = HTTP_IN_HEAD;
+	p->status = p->hosts = p->lengths = p->encodings = p->empty_lines = 0;
+	p->reason = "";
+	p->raw = p->trailer_len = 0;
+}
+
+void http_parser_free(struct http_parser *p)
+{
+	http_parser_reset(p);
+	free(p->fields);
+	free(p);
+}
+
+enum http_state http_parser_state(const struct http_parser *p)
+{
+	return p->state;
+}
+
+bool http_parser_begun(const struct http_parser *p)
+{
+	return p->state != HTTP_IN_HEAD || buf_len(&p->head) > 0;
+}
+
+const struct http_message *http_parser_message(const struct http_parser *p)
+{
+	return &p->message;
+}
+
+int http_parser_status(const struct http_parser *p)
+{
+	return p->status;
+}
+
+const char *http_parser_reason(const struct http_parser *p)
+{
+	return p->reason;
+}
+
+const char *http_field(const struct http_message *m, const char *name)
+{
+	for (size_t i = 0; i < m->field_count; i++)
+		if (strcasecmp(m->fields[i].name, name) == 0)
+			return m->fields[i].value;
+	return NULL;
+}

@@ -1,0 +1,73 @@
+/*
+ * http_server - HTTP/1.1 for whoever has answers: admin pages, task posts.
+ *
+ * One call at a time on a connection, in order; what a client sends ahead waits
+ * in the socket. The handler answers at once or later, with one http_reply. If
+ * the client goes first, `gone` comes instead, and the call is no more.
+ *
+ *	READING --message--> CALLING --http_reply--> READING ... or LINGERING (close)
+ *	   \--bad: 4xx/5xx----------------------------------------/
+ *
+ * All ceilings and times come from http_server_conf; a client over
+ * `connections` gets a 503. Refusals are answered, then the rest of what was
+ * sent is read for a moment, so that the answer is not lost to a reset.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "core/net/http_parse.h"
+
+struct http_call;
+struct http_server;
+
+struct http_server_conf {
+	struct http_limits limits;
+	int connections;
+	uint64_t head_timeout; /* ms from the first byte of a head to its end */
+	uint64_t body_timeout; /* ms for the body */
+	uint64_t idle_timeout; /* ms between two requests, and for an answer that isn't read */
+};
+
+extern const struct http_server_conf http_server_defaults;
+
+typedef void (*http_handler)(struct http_call *call, void *data);
+
+/* conf is copied. */
+struct http_server *http_server_new(uv_loop_t *loop, const struct http_server_conf *conf,
+				    http_handler handler, void *data);
+
+/* Serves a listening socket, and takes it over. May be called for several. Returns 0 or a code. */
+int http_server_listen(struct http_server *s, int fd);
+
+/* Its own handles don't keep the loop alive. */
+void http_server_unref(struct http_server *s);
+
+/* Answers what is asked, then closes each connection; no new ones. For a drain. */
+void http_server_drain(struct http_server *s);
+
+/* Closes all now; `gone` comes for open calls. Frees itself with its last handle. NULL: nothing. */
+void http_server_close(struct http_server *s);
+
+/* ---- a call ------------------------------------------------------------------- */
+
+const struct http_message *http_call_message(const struct http_call *call);
+
+/* The client, as text. */
+const char *http_call_peer(struct http_call *call);
+
+/* For a handler that answers later: whatever it wants to find again, and what to do if the client
+ * goes first. */
+void http_call_wait(struct http_call *call, void *data, void (*gone)(void *data));
+
+/* type: as text/plain; fields: more lines "Name: value\r\n", or NULL. All is copied. A HEAD gets no
+ * body, its length stays. The call is no more after this. */
+void http_reply(struct http_call *call, int status, const char *type, const char *fields,
+		const void *body, size_t size);
+
+/* A status with its own words for a body. */
+void http_reply_status(struct http_call *call, int status);
+
+/* "Not Found" */
+const char *http_status_text(int status);
