@@ -32,7 +32,7 @@ BASIC = (LONG_PASSWORD | LONG_FLAG | PROTOCOL_41 | TRANSACTIONS | SECURE_CONNECT
 MODERN = BASIC | SESSION_TRACK | DEPRECATE_EOF
 
 IN_TRANS, AUTOCOMMIT, MORE_RESULTS = 0x0001, 0x0002, 0x0008
-CURSOR_EXISTS, LAST_ROW_SENT, STATE_CHANGED = 0x0040, 0x0080, 0x4000
+CURSOR_EXISTS, LAST_ROW_SENT, OUT_PARAMS, STATE_CHANGED = 0x0040, 0x0080, 0x1000, 0x4000
 MAX_PACKET = 0xFFFFFF
 
 
@@ -446,15 +446,19 @@ class Wire:
         result = Result("rows")
         count, at = take_lenenc(data, 0)
         follow = data[at] if self.caps & MARIA_CACHE_METADATA and at < len(data) else 1
+        more = False
         if follow:
             result.columns = [self.read(reply.packets) for _ in range(count)]
             if not self.caps & DEPRECATE_EOF:
                 end = self.read(reply.packets)
-                if struct.unpack_from("<H", end, 3)[0] & CURSOR_EXISTS:
+                status = struct.unpack_from("<H", end, 3)[0]
+                if status & CURSOR_EXISTS:
                     self.parse_end(end, result)
                     reply.results.append(result)
                     return False
-        return self.read_rows(reply, result, count if not binary else None)
+                # MySQL 5.6 tells only here that an OK follows OUT parameters.
+                more = bool(status & OUT_PARAMS and status & MORE_RESULTS)
+        return self.read_rows(reply, result, count if not binary else None) or (more and not result.error)
 
     def read_rows(self, reply: Reply, result: Result, binary) -> bool:
         """Rows until the end; `binary` None leaves them as they are, else the number of text columns."""

@@ -1,0 +1,23 @@
+"""Seconds of differential.py: 32 random sessions at once over a pool of 4, and directly.
+
+DIFF_SECONDS and DIFF_SEED choose more, or a round again; the seed is printed.
+"""
+import os
+import random
+
+import pytest
+
+import differential
+
+SECONDS = float(os.environ.get("DIFF_SECONDS", "10"))
+
+
+@pytest.mark.parametrize("kind", ["mariadb", "mysql56"])
+def test_sessions_answer_as_directly(kind, request, proxy):
+    server = request.getfixturevalue("pair").writer if kind == "mariadb" else request.getfixturevalue("mysql56")
+    seed = os.environ.get("DIFF_SEED") or str(random.SystemRandom().randrange(10**6))
+    print(f"seed {seed}")
+    arena = differential.Arena(server, proxy(differential.proxy_text(server)))
+    rounds, report = arena.soak(seed, SECONDS if kind == "mariadb" else SECONDS / 2, 32, 60)
+    print(f"{rounds} rounds, {arena.steps_run} steps")
+    assert report is None, f"DIFF_SEED={seed}\n{report}"
