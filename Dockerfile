@@ -1,0 +1,22 @@
+# Two stages: the first builds with everything, the second has only what the program loads.
+FROM debian:12-slim AS build
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+	gcc make pkg-config libc6-dev libuv1-dev libinih-dev node-llhttp libssl-dev libjansson-dev \
+	libmariadb-dev libmariadb-dev-compat zlib1g-dev libsodium-dev
+WORKDIR /src
+COPY . .
+RUN make install DESTDIR=/out PREFIX=/usr
+
+FROM debian:12-slim
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+	libuv1 libinih1 libssl3 libjansson4 libmariadb3 zlib1g libsodium23 ca-certificates \
+	&& rm -rf /var/lib/apt/lists/* \
+	&& useradd --system --no-create-home --shell /usr/sbin/nologin troupe \
+	&& install -d -o troupe -g troupe /run/troupe
+COPY --from=build /out/ /
+USER troupe
+# The role: the first word (docker run troupe sqlproxy), or TROUPE_ROLE. The file: mount your own
+# over /etc/troupe/troupe.ini, or name another with -c.
+ENTRYPOINT ["troupe"]
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["troupe", "ctl", "status"]
