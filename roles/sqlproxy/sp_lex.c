@@ -555,7 +555,7 @@ void sp_lex(const char *sql, size_t len, unsigned mode, struct sp_lex *out)
 	struct sp_lexer l = { .out = out };
 
 	*out = (struct sp_lex){ .verb = SP_VERB_NONE };
-	sp_scan_init(&l.scan, sql, len, mode);
+	sp_lex_scan_init(&l.scan, sql, len, mode);
 	l.scan.hints = out;
 	sp_lexer_next(&l);
 	for (;;) {

@@ -39,14 +39,14 @@ static inline bool in_word(char c)
 	return class_of(c) - LETTER <= DIGIT - LETTER;
 }
 
-void sp_scan_init(struct sp_scan *s, const char *sql, size_t len, unsigned mode)
+void sp_lex_scan_init(struct sp_lex_scan *s, const char *sql, size_t len, unsigned mode)
 {
-	*s = (struct sp_scan){ .begin = sql, .at = sql, .end = sql + len, .mode = mode };
+	*s = (struct sp_lex_scan){ .begin = sql, .at = sql, .end = sql + len, .mode = mode };
 }
 
 /* ---- comments and white space */
 
-static void skip_line(struct sp_scan *s)
+static void skip_line(struct sp_lex_scan *s)
 {
 	const char *nl = memchr(s->at, '\n', (size_t)(s->end - s->at));
 
@@ -54,7 +54,7 @@ static void skip_line(struct sp_scan *s)
 }
 
 /* At the bang of an executable comment: what follows is code, after the version if there is one. */
-static void open_code(struct sp_scan *s)
+static void open_code(struct sp_lex_scan *s)
 {
 	int digits = 0;
 
@@ -66,7 +66,7 @@ static void open_code(struct sp_scan *s)
 	s->in_code = s->had_code = true;
 }
 
-static bool is_bang(const struct sp_scan *s, const char *text)
+static bool is_bang(const struct sp_lex_scan *s, const char *text)
 {
 	static const char seed[] = "!smproxy:"; /* a hint of the seed's, not code */
 	size_t left = (size_t)(s->end - text);
@@ -77,7 +77,7 @@ static bool is_bang(const struct sp_scan *s, const char *text)
 }
 
 /* At the slash of a comment. */
-static void skip_block(struct sp_scan *s)
+static void skip_block(struct sp_lex_scan *s)
 {
 	const char *text = s->at + 2;
 
@@ -99,7 +99,7 @@ static void skip_block(struct sp_scan *s)
 	s->at = close ? close + 2 : s->end;
 }
 
-static bool opens_line(const struct sp_scan *s)
+static bool opens_line(const struct sp_lex_scan *s)
 {
 	if (*s->at == '#')
 		return true;
@@ -109,7 +109,7 @@ static bool opens_line(const struct sp_scan *s)
 }
 
 /* Skips one comment; false when there is none. */
-static bool skip_comment(struct sp_scan *s)
+static bool skip_comment(struct sp_lex_scan *s)
 {
 	char c = *s->at, next = s->end - s->at > 1 ? s->at[1] : '\0';
 
@@ -124,7 +124,7 @@ static bool skip_comment(struct sp_scan *s)
 	return true;
 }
 
-static void skip_comments(struct sp_scan *s)
+static void skip_comments(struct sp_lex_scan *s)
 {
 	while (skip_comment(s)) {
 		while (s->at < s->end && class_of(*s->at) == SPACE)
@@ -134,7 +134,7 @@ static void skip_comments(struct sp_scan *s)
 	}
 }
 
-static inline void skip_blanks(struct sp_scan *s)
+static inline void skip_blanks(struct sp_lex_scan *s)
 {
 	const char *p = s->at, *end = s->end;
 
@@ -153,7 +153,7 @@ static struct sp_span span(const char *from, const char *to)
 }
 
 /* At an opening quote: goes past the closing one and returns what is between them. */
-static struct sp_span quoted(struct sp_scan *s, bool slash)
+static struct sp_span quoted(struct sp_lex_scan *s, bool slash)
 {
 	char quote = *s->at;
 	const char *from = ++s->at, *p = from, *end = s->end;
@@ -178,17 +178,17 @@ static struct sp_span quoted(struct sp_scan *s, bool slash)
 	return span(from, p);
 }
 
-static bool escapes(const struct sp_scan *s)
+static bool escapes(const struct sp_lex_scan *s)
 {
 	return !(s->mode & SP_LEX_NO_BACKSLASH);
 }
 
-static bool is_name_quote(const struct sp_scan *s)
+static bool is_name_quote(const struct sp_lex_scan *s)
 {
 	return *s->at == '"' && (s->mode & SP_LEX_ANSI_QUOTES);
 }
 
-static void scan_quote(struct sp_scan *s, struct sp_token *t)
+static void scan_quote(struct sp_lex_scan *s, struct sp_lex_token *t)
 {
 	bool name = is_name_quote(s);
 
@@ -196,7 +196,7 @@ static void scan_quote(struct sp_scan *s, struct sp_token *t)
 	t->name = quoted(s, !name && escapes(s));
 }
 
-static void scan_word(struct sp_scan *s, struct sp_token *t)
+static void scan_word(struct sp_lex_scan *s, struct sp_lex_token *t)
 {
 	const char *from = s->at, *p = from;
 
@@ -213,14 +213,14 @@ static void scan_word(struct sp_scan *s, struct sp_token *t)
 	}
 }
 
-static const char *digits(const struct sp_scan *s, const char *p)
+static const char *digits(const struct sp_lex_scan *s, const char *p)
 {
 	while (p < s->end && class_of(*p) == DIGIT)
 		p++;
 	return p;
 }
 
-static const char *exponent(const struct sp_scan *s, const char *p)
+static const char *exponent(const struct sp_lex_scan *s, const char *p)
 {
 	if (p == s->end || (*p | 0x20) != 'e')
 		return p;
@@ -232,7 +232,7 @@ static const char *exponent(const struct sp_scan *s, const char *p)
 }
 
 /* A number, or a name that begins with a digit (1st, 0x, 2e): those are words. */
-static void scan_number(struct sp_scan *s, struct sp_token *t)
+static void scan_number(struct sp_lex_scan *s, struct sp_lex_token *t)
 {
 	const char *from = s->at, *p = digits(s, from);
 
@@ -254,7 +254,7 @@ static void scan_number(struct sp_scan *s, struct sp_token *t)
 }
 
 /* After t.5x a name; otherwise .5 is a number. */
-static void scan_dot(struct sp_scan *s, struct sp_token *t)
+static void scan_dot(struct sp_lex_scan *s, struct sp_lex_token *t)
 {
 	bool number = s->end - s->at > 1 && class_of(s->at[1]) == DIGIT;
 
@@ -265,7 +265,7 @@ static void scan_dot(struct sp_scan *s, struct sp_token *t)
 }
 
 /* The name of a variable, quoted or not, maybe empty. dots: they belong to it. */
-static struct sp_span variable(struct sp_scan *s, bool dots)
+static struct sp_span variable(struct sp_lex_scan *s, bool dots)
 {
 	if (s->at < s->end && class_of(*s->at) == BACK)
 		return quoted(s, false);
@@ -277,7 +277,7 @@ static struct sp_span variable(struct sp_scan *s, bool dots)
 	return span(from, s->at);
 }
 
-static void scan_at(struct sp_scan *s, struct sp_token *t)
+static void scan_at(struct sp_lex_scan *s, struct sp_lex_token *t)
 {
 	s->at++;
 	if (s->at == s->end || *s->at != '@') {
@@ -296,7 +296,7 @@ static void scan_at(struct sp_scan *s, struct sp_token *t)
 	}
 }
 
-static void scan_single(struct sp_scan *s, struct sp_token *t)
+static void scan_single(struct sp_lex_scan *s, struct sp_lex_token *t)
 {
 	switch (*s->at++) {
 	case '(':
@@ -313,7 +313,7 @@ static void scan_single(struct sp_scan *s, struct sp_token *t)
 	}
 }
 
-static void scan_colon(struct sp_scan *s, struct sp_token *t)
+static void scan_colon(struct sp_lex_scan *s, struct sp_lex_token *t)
 {
 	bool assign = s->end - s->at > 1 && s->at[1] == '=';
 
@@ -321,21 +321,21 @@ static void scan_colon(struct sp_scan *s, struct sp_token *t)
 	s->at += assign ? 2 : 1;
 }
 
-static void scan_back(struct sp_scan *s, struct sp_token *t)
+static void scan_back(struct sp_lex_scan *s, struct sp_lex_token *t)
 {
 	t->kind = SP_TOK_NAME;
 	t->name = quoted(s, false);
 }
 
-static void scan_mark(struct sp_scan *s, struct sp_token *t)
+static void scan_mark(struct sp_lex_scan *s, struct sp_lex_token *t)
 {
 	t->kind = SP_TOK_MARK;
 	s->at++;
 }
 
-void sp_scan_next(struct sp_scan *s, struct sp_token *t)
+void sp_lex_scan_next(struct sp_lex_scan *s, struct sp_lex_token *t)
 {
-	static void (*const scan[])(struct sp_scan *, struct sp_token *) = {
+	static void (*const scan[])(struct sp_lex_scan *, struct sp_lex_token *) = {
 		[MARK] = scan_mark,    [SPACE] = scan_mark,    [LETTER] = scan_word,
 		[DIGIT] = scan_number, [QUOTE] = scan_quote,   [BACK] = scan_back,
 		[MAYBE] = scan_mark,   [AT] = scan_at,         [DOT] = scan_dot,

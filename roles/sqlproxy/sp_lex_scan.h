@@ -31,7 +31,7 @@ enum sp_tok {
 	SP_TOK_MARK    /* any other byte */
 };
 
-struct sp_token {
+struct sp_lex_token {
 	enum sp_tok kind;
 	bool call;            /* WORD, NAME: '(' follows */
 	bool glued;           /* no space between it and the token before */
@@ -40,7 +40,7 @@ struct sp_token {
 	struct sp_span scope; /* SYSVAR: session, global, ...; or empty */
 };
 
-struct sp_scan {
+struct sp_lex_scan {
 	const char *begin, *at, *end;
 	const char *last; /* where the last token ended */
 	unsigned mode;
@@ -50,8 +50,8 @@ struct sp_scan {
 	struct sp_lex *hints; /* or NULL */
 };
 
-void sp_scan_init(struct sp_scan *s, const char *sql, size_t len, unsigned mode);
-void sp_scan_next(struct sp_scan *s, struct sp_token *t);
+void sp_lex_scan_init(struct sp_lex_scan *s, const char *sql, size_t len, unsigned mode);
+void sp_lex_scan_next(struct sp_lex_scan *s, struct sp_lex_token *t);
 
 /* Reads a comment's text for hints; first: it opens the statement. */
 void sp_lex_hints(struct sp_lex *out, struct sp_span comment, bool first);

@@ -181,7 +181,7 @@ void sp_lex_uvars(const char *sql, size_t len, unsigned mode,
 	struct sp_lex unused = { .verb = SP_VERB_NONE };
 	struct sp_lexer l = { .out = &unused };
 
-	sp_scan_init(&l.scan, sql, len, mode);
+	sp_lex_scan_init(&l.scan, sql, len, mode);
 	sp_lexer_next(&l);
 	if (!sp_lexer_accept(&l, "SET"))
 		return;

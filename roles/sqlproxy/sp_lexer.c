@@ -6,7 +6,7 @@ void sp_lexer_next(struct sp_lexer *l)
 {
 	l->before = l->now.kind;
 	l->word_before = l->word;
-	sp_scan_next(&l->scan, &l->now);
+	sp_lex_scan_next(&l->scan, &l->now);
 	l->word = SP_WORD_NONE;
 	l->paren = false;
 	if (l->now.kind != SP_TOK_WORD || l->before == SP_TOK_DOT)

@@ -14,8 +14,8 @@
 #include "roles/sqlproxy/sp_lex_words.h"
 
 struct sp_lexer {
-	struct sp_scan scan;
-	struct sp_token now;
+	struct sp_lex_scan scan;
+	struct sp_lex_token now;
 	enum sp_word word; /* of `now`, when it is a WORD; set by sp_lexer_next */
 	bool paren;        /* the key word may stand before '(' and is no call then */
 	enum sp_tok before;

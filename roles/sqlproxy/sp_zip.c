@@ -171,7 +171,7 @@ static int take_some(struct sp_zip *z, const uint8_t *data, size_t len, struct b
 	return take_stored(z, data, len, plain);
 }
 
-int sp_zip_in(struct sp_zip *z, const uint8_t *data, size_t len, struct buf *plain)
+int sp_zip_take(struct sp_zip *z, const uint8_t *data, size_t len, struct buf *plain)
 {
 	size_t used = 0;
 
@@ -186,6 +186,16 @@ int sp_zip_in(struct sp_zip *z, const uint8_t *data, size_t len, struct buf *pla
 		if (n == 0 && buf_len(plain) == before && open == z->inflating)
 			return (int)used;
 	}
+}
+
+int sp_zip_in(struct sp_zip *z, const uint8_t *data, size_t len, struct buf *plain)
+{
+	int n = sp_zip_take(z, data, len, plain);
+
+	if (n < 0)
+		return n;
+	bool held = z->inflating && z->packed_left == 0; /* inflate has what no call would fetch */
+	return (size_t)n < len || held ? ERR_LIMIT : 0;
 }
 
 /* ---- out */

@@ -34,6 +34,12 @@ void sp_zip_free(struct sp_zip *z);
  * make room, and call again with the rest, if only with none. So the ceiling of `plain` may be
  * far below the 16 MB that one packet can hold.
  */
+int sp_zip_take(struct sp_zip *z, const uint8_t *data, size_t len, struct buf *plain);
+
+/*
+ * The same for a `plain` that is large enough for all: returns 0, ERR_PROTO, or ERR_LIMIT when it
+ * was not; then bytes are lost, and the connection with them.
+ */
 int sp_zip_in(struct sp_zip *z, const uint8_t *data, size_t len, struct buf *plain);
 
 /*

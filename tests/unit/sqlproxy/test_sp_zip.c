@@ -44,7 +44,7 @@ static void check_unpack(const struct buf *in, size_t cut, size_t ceiling, size_
 	buf_init(&all, 1 << 26);
 	for (bool full = true; at < len || full;) {
 		size_t n = at < cut ? cut - at : len - at;
-		int used = sp_zip_in(z, buf_data(in) + at, n, &plain);
+		int used = sp_zip_take(z, buf_data(in) + at, n, &plain);
 		cr_assert(used >= 0, "cut %zu ceiling %zu: %s", cut, ceiling, err_name(used));
 		at += (size_t)used;
 		full = buf_len(&plain) == ceiling;
@@ -88,7 +88,7 @@ Test(sp_zip, packs_megabytes)
 	struct buf in = packed(data, len);
 	cr_expect(buf_len(&in) < len / 2);
 	buf_init(&plain, 1 << 26);
-	check_int(sp_zip_in(z, buf_data(&in), buf_len(&in), &plain), buf_len(&in));
+	check_int(sp_zip_in(z, buf_data(&in), buf_len(&in), &plain), 0);
 	cr_expect(buf_len(&plain) == len && memcmp(buf_data(&plain), data, len) == 0);
 	buf_fini(&in);
 	buf_fini(&plain);
@@ -104,7 +104,7 @@ Test(sp_zip, counts_on_from_the_peer_and_from_0_after_a_reset)
 
 	buf_init(&out, 1000);
 	buf_init(&plain, 1000);
-	check_int(sp_zip_in(z, stored, sizeof stored, &plain), sizeof stored);
+	check_int(sp_zip_take(z, stored, sizeof stored, &plain), sizeof stored);
 	check_int(buf_len(&plain), 1);
 	sp_zip_out(z, (const uint8_t *)"ab", 2, &out);
 	check_int(buf_data(&out)[3], 9);
@@ -130,11 +130,11 @@ static int unpack_changed(const struct buf *in, size_t at, uint8_t to, size_t ke
 	copy[at] = to;
 	buf_init(&plain, 1 << 20);
 	for (size_t i = 0; i < keep && rc >= 0; i++)
-		rc = sp_zip_in(z, copy + i, 1, &plain);
+		rc = sp_zip_take(z, copy + i, 1, &plain);
 	buf_fini(&plain);
 	sp_zip_free(z);
 	z = sp_zip_new(6);
-	int whole = sp_zip_in(z, copy, keep, &plain);
+	int whole = sp_zip_take(z, copy, keep, &plain);
 	cr_expect(whole < 0 ? rc < 0 : rc >= 0, "byte %zu = %d: %d whole, %d in bytes", at, to,
 		  whole, rc);
 	buf_fini(&plain);
@@ -163,6 +163,10 @@ Test(sp_zip, refuses_lies)
 	check_int(unpack_changed(&in, 0, 0, len), ERR_PROTO);
 	check_int(unpack_changed(&in, 7, 0, len), ERR_PROTO);             /* zlib's own head */
 	check_int(unpack_changed(&in, len - 1, text[0], len), ERR_PROTO); /* its checksum */
+
+	buf_init(&tiny, 499);
+	check_int(sp_zip_in(z, buf_data(&in), len, &tiny), ERR_LIMIT);
+	buf_fini(&tiny);
 	buf_fini(&in);
 
 	buf_init(&tiny, 20);
