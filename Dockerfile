@@ -13,10 +13,12 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-ins
 	&& rm -rf /var/lib/apt/lists/* \
 	&& useradd --system --no-create-home --shell /usr/sbin/nologin troupe \
 	&& install -d -o troupe -g troupe /run/troupe
-COPY --from=build /out/ /
+# The file is for root and our group only: it may come to hold passwords.
+COPY --from=build --chown=root:troupe /out/ /
 USER troupe
 # The role: the first word (docker run troupe sqlproxy), or TROUPE_ROLE. The file: mount your own
-# over /etc/troupe/troupe.ini, or name another with -c.
+# over /etc/troupe/troupe.ini, or name another by TROUPE_CONF.
+# The health check looks for the role that runs with $TROUPE_CONF.
 ENTRYPOINT ["troupe"]
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["troupe", "ctl", "status"]

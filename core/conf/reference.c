@@ -68,3 +68,22 @@ void conf_reference(FILE *out, const struct conf_section *sections)
 			key_reference(out, key);
 	}
 }
+
+void conf_reference_head(FILE *out)
+{
+	fputs("; Everything that a file of troupe may hold, with its defaults. Made by `make "
+	      "reference`.\n"
+	      ";\n"
+	      "; Times have a unit (ms, s, m, h, d), sizes may have one (KiB, MiB, GiB). Lists "
+	      "are\n"
+	      "; comma separated. A `;` begins a comment at the start of a line and after a "
+	      "space,\n"
+	      "; but not in quotes. ${NAME} and ${NAME:-default} come from the environment; a\n"
+	      "; password may be @/path/to/file. [server db1] and [server:db1] mean the same.\n"
+	      "; One file may describe several roles. More files:\n"
+	      ";\n"
+	      ";[include]\n"
+	      ";files = more.ini conf.d/*.ini\n"
+	      "\n",
+	      out);
+}

@@ -12,7 +12,7 @@
 #include "core/net/addr.h"
 #include "core/net/http_server.h"
 #include "core/run/life.h"
-#include "core/run/role.h"
+#include "core/run/settings.h"
 #include "core/stat/stat.h"
 
 enum { CONNECTIONS = 64, BODY_MAX = 4096, BACKLOG = 64 };
@@ -61,6 +61,56 @@ static void answer(struct admin *a, struct http_call *call, const char *type, sh
 	free(text);
 }
 
+/* ---- who may see it --------------------------------------------------------------- */
+
+static void base64(const char *in, char *out)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t n = strlen(in);
+
+	for (size_t i = 0; i < n; i += 3, out += 4) {
+		unsigned a = (unsigned char)in[i], b = i + 1 < n ? (unsigned char)in[i + 1] : 0,
+			 c = i + 2 < n ? (unsigned char)in[i + 2] : 0;
+
+		out[0] = digits[a >> 2];
+		out[1] = digits[(a << 4 | b >> 4) & 63];
+		out[2] = i + 1 < n ? digits[(b << 2 | c >> 6) & 63] : '=';
+		out[3] = i + 2 < n ? digits[c & 63] : '=';
+	}
+	*out = '\0';
+}
+
+/* Takes as long for a wrong first letter as for a wrong last one. */
+static bool same(const char *a, const char *b)
+{
+	size_t n = strlen(a);
+	bool long_enough = strlen(b) == n;
+	int wrong = !long_enough;
+
+	for (size_t i = 0; i < n; i++)
+		wrong |= a[i] ^ b[long_enough ? i : 0];
+	return wrong == 0;
+}
+
+static bool is_allowed(const struct http_message *m, const char *password)
+{
+	const char *given = http_field(m, "authorization");
+	char plain[512], basic[700], wanted[720];
+
+	if (!password || !*password)
+		return true;
+	if (!given || strlen(password) > 400)
+		return false;
+	snprintf(wanted, sizeof(wanted), "Bearer %s", password);
+	if (same(given, wanted))
+		return true;
+	snprintf(plain, sizeof(plain), "admin:%s", password);
+	base64(plain, basic);
+	snprintf(wanted, sizeof(wanted), "Basic %s", basic);
+	return same(given, wanted);
+}
+
 static bool is_page(const char *target, const char *page)
 {
 	size_t n = strlen(page);
@@ -75,16 +125,19 @@ static void on_call(struct http_call *call, void *data)
 
 	if (strcmp(m->method, "GET") != 0 && strcmp(m->method, "HEAD") != 0)
 		http_reply(call, 405, "text/plain", "Allow: GET, HEAD\r\n", "GET only\n", 9);
+	else if (is_page(m->target, "/healthz"))
+		http_reply_status(call, 200);
+	else if (is_page(m->target, "/readyz"))
+		http_reply_status(call, a->run->draining ? 503 : 200);
+	else if (!is_allowed(m, settings_of(run_conf(a->run))->admin_password))
+		http_reply(call, 401, "text/plain", "WWW-Authenticate: Basic realm=\"troupe\"\r\n",
+			   "401 Unauthorized\n", 17);
 	else if (is_page(m->target, "/"))
 		answer(a, call, "text/html; charset=utf-8", show_page);
 	else if (is_page(m->target, "/metrics"))
 		answer(a, call, "text/plain; version=0.0.4; charset=utf-8", stat_as_prometheus);
 	else if (is_page(m->target, "/status.json"))
 		answer(a, call, "application/json", stat_as_json);
-	else if (is_page(m->target, "/healthz"))
-		http_reply_status(call, 200);
-	else if (is_page(m->target, "/readyz"))
-		http_reply_status(call, a->run->draining ? 503 : 200);
 	else
 		http_reply_status(call, 404);
 }

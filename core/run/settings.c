@@ -54,6 +54,10 @@ static const struct conf_key keys[] = {
 		     .help = "Address of the admin page with /metrics, /healthz, /readyz and "
 			     "/status.json, as 127.0.0.1:9100. Empty: none."),
 	CONF_KEY_STR(
+		struct settings, admin_password, .flags = CONF_SECRET | CONF_RELOAD,
+		.help = "What the admin page asks for, of the user admin or as a Bearer token; "
+			"/healthz and /readyz ask for nothing. Empty: nobody is asked."),
+	CONF_KEY_STR(
 		struct settings, user,
 		.help = "The user to become once all ports are open. Only when started as root."),
 	CONF_KEY_STR(struct settings, group, .help = "The group to become. Empty: the user's."),

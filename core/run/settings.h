@@ -18,6 +18,7 @@ struct settings {
 	char *pid_file;
 	char *control;
 	char *admin;
+	char *admin_password;
 	char *user;
 	char *group;
 	int64_t drain_timeout;

@@ -1,4 +1,5 @@
 """The admin page of a role, and what its HTTP engine refuses."""
+import base64
 import os
 import re
 import socket
@@ -82,6 +83,31 @@ def test_refusals_are_answered_and_close(page, data, status):
     got = raw(page, data + b"and much more that nobody reads" * 3000)
     assert got.startswith(b"HTTP/1.1 %d " % status), got[:200]
     assert b"Connection: close\r\n" in got and got.count(b"HTTP/1.1 %d " % status) == 1
+
+
+def test_a_password_is_asked_for(tmp_path):
+    ini, log = tmp_path / "demo.ini", tmp_path / "log"
+    (tmp_path / "word").write_text("open sesame\n")
+    ini.write_text(f"[troupe]\nadmin = 127.0.0.1:0\nadmin_password = @{tmp_path}/word\n")
+    with open(log, "w") as err:
+        process = subprocess.Popen([HOUSE, "demo", ini], stderr=err)
+    while "ready" not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.01)
+    process.port = int(re.search(r"admin page at 127.0.0.1:(\d+)", log.read_text())[1])
+
+    def status(path, given=None):
+        line = f"Authorization: {given}\r\n" if given else ""
+        return raw(process, f"GET {path} HTTP/1.0\r\n{line}\r\n".encode()).split()[1]
+
+    basic = base64.b64encode(b"admin:open sesame").decode()
+    assert status("/metrics") == b"401" and status("/healthz") == b"200"
+    assert status("/metrics", "Bearer open sesame") == b"200"
+    assert status("/metrics", f"Basic {basic}") == b"200"
+    for wrong in ("Bearer open", "Bearer open sesam_", "Bearer xpen sesame", f"Basic {basic[:-4]}", "Basic", "Bearer "):
+        assert status("/", wrong) == b"401"
+    process.terminate()
+    assert process.wait(10) == 0
 
 
 def test_not_ready_while_draining(page):

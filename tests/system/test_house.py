@@ -113,6 +113,7 @@ def test_the_role_may_come_from_anywhere(house, tmp_path):
     assert ran.returncode == 3 and ran.stderr.startswith("troupe: not running")
     assert house("status", env={"TROUPE_ROLE": "demo"}).returncode == 3
     assert house("status").returncode == 2
+    assert house("demo", "check", conf=False, env={"TROUPE_CONF": str(house.ini)}).returncode == 0
     house.write(troupe="role = demo")
     assert house("status").returncode == 3
 
