@@ -118,7 +118,8 @@ void sp_lex_uvars(const char *sql, size_t len, unsigned mode,
 		  void *owner);
 
 /*
- * Writes the statement's digest text: literals as ?, lists of literals folded to one, white space
- * and comments folded, keywords as they are. Returns its length; at most `size`, cut there.
+ * Writes the statement's digest text: values (literals, `?`, NULL) as ?, lists of them and lists
+ * of such lists folded to one, white space as we would put it, comments gone, words as they are.
+ * Returns its length; at most `size`, cut there; no final 0.
  */
 size_t sp_lex_digest(const char *sql, size_t len, unsigned mode, char *out, size_t size);

@@ -481,6 +481,45 @@ Test(sp_lex, hands_out_literals_of_user_variables)
 	}
 }
 
+static const struct {
+	const char *sql, *digest;
+} digests[] = {
+	{ "SELECT a FROM t WHERE b IN(1, 'x',-3) and c = -5 or d>=-1 and e - 1 > 2",
+	  "SELECT a FROM t WHERE b IN (?) and c = ? or d >= ? and e - ? > ?" },
+	{ "insert into t(a,b) values (1,2),(3,'x') , (4,NULL) /* x */",
+	  "insert into t (a, b) values (?)" },
+	{ "insert into t values (1,now()),(2,now())",
+	  "insert into t values (?, now()), (?, now())" },
+	{ "  -- x\n select t . *,count( * )\tfrom `a`.`b` t",
+	  "select t.*, count(*) from `a`.`b` t" },
+	{ "a is not null and b is null and c=null and d=? limit 10,20",
+	  "a is not null and b is null and c = ? and d = ? limit ?" },
+	{ "select 1;;select 2;", "select ?; select ?" },
+	{ "SELECT @a:=1, @@session.x, a||b, j->>'$.a', (1), ((1),(2))",
+	  "SELECT @a := ?, @@session.x, a || b, j ->> ?, (?), ((?))" },
+	{ "x in ((1,2),(3,4)), 'a' \"b\" 0x1f", "x in ((?)), ?" },
+	{ "grant all on a.* to 'x'@'y'", "grant all on a.* to ?@'y'" },
+	{ "", "" },
+};
+
+Test(sp_lex, digests_are_statements_without_values)
+{
+	for (size_t i = 0; i < sizeof digests / sizeof digests[0]; i++) {
+		const char *sql = digests[i].sql, *want = digests[i].digest;
+		char out[200] = "";
+		size_t len = sp_lex_digest(sql, strlen(sql), 0, out, sizeof out - 1);
+		out[len] = '\0';
+		check_str(out, want);
+		check_int(len, strlen(want));
+		for (size_t size = 0; size < strlen(want); size++) {
+			memset(out, '#', sizeof out);
+			len = sp_lex_digest(sql, strlen(sql), 0, out, size);
+			cr_expect(len == size && out[size] == '#', "%s: %zu of %zu", sql, len,
+				  size);
+		}
+	}
+}
+
 /* Every statement of the tables, cut anywhere: the sanitizers look on. */
 Test(sp_lex, survives_any_cut)
 {
@@ -494,6 +533,8 @@ Test(sp_lex, survives_any_cut)
 				char *cut = malloc(len + 1); /* so that ASan sees the end */
 				memcpy(cut + 1, row->sql, len);
 				sp_lex(cut + 1, len, 0, &got);
+				char digest[64];
+				sp_lex_digest(cut + 1, len, 0, digest, sizeof digest);
 				if (got.flags & SP_LEX_UVAR_LITERAL)
 					sp_lex_uvars(cut + 1, len, 0, note, &seen);
 				free(cut);
