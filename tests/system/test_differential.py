@@ -12,12 +12,22 @@ import differential
 SECONDS = float(os.environ.get("DIFF_SECONDS", "10"))
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ["mariadb", "mysql56"])
+def test_sessions_answer_as_directly_for_minutes(kind, request, proxy):
+    play(kind, request, proxy, float(os.environ.get("SOAK_SECONDS", "180")))
+
+
 @pytest.mark.parametrize("kind", ["mariadb", "mysql56"])
 def test_sessions_answer_as_directly(kind, request, proxy):
+    play(kind, request, proxy, SECONDS if kind == "mariadb" else SECONDS / 2)
+
+
+def play(kind, request, proxy, seconds):
     server = request.getfixturevalue("pair").writer if kind == "mariadb" else request.getfixturevalue("mysql56")
     seed = os.environ.get("DIFF_SEED") or str(random.SystemRandom().randrange(10**6))
     print(f"seed {seed}")
     arena = differential.Arena(server, proxy(differential.proxy_text(server)))
-    rounds, report = arena.soak(seed, SECONDS if kind == "mariadb" else SECONDS / 2, 32, 60)
+    rounds, report = arena.soak(seed, seconds, 32, 60)
     print(f"{rounds} rounds, {arena.steps_run} steps")
     assert report is None, f"DIFF_SEED={seed}\n{report}"
