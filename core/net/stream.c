@@ -22,7 +22,7 @@ static void linger_on(struct stream *s);
 static void arm(struct stream *s)
 {
 	int events = (s->paused && !s->lingering ? 0 : UV_READABLE) |
-		     (buf_len(&s->out) > 0 ? UV_WRITABLE : 0);
+		     (buf_len(&s->out) > 0 || (s->more && !s->paused) ? UV_WRITABLE : 0);
 
 	if (events == s->armed || s->closing)
 		return;
@@ -175,6 +175,7 @@ static ssize_t read_tls(struct stream *s, void *into, size_t size)
 		long n = tls_read(s->tls, into, size);
 		if (flush_tls(s))
 			return s->error;
+		s->more = n > 0 && tls_more(s->tls);
 		if (n != 0)
 			return n;
 		ssize_t got = read_socket(s, wire, sizeof(wire));
@@ -260,7 +261,8 @@ static void on_poll(uv_poll_t *p, int status, int events)
 		s->on_event(s, STREAM_READABLE);
 	else if (drained)
 		s->on_event(s, STREAM_DRAINED);
-	if (s->closing || s->error || s->lingering || !(events & UV_READABLE) || s->paused)
+	if (s->closing || s->error || s->lingering || 
+	    !(events & UV_READABLE || s->more) || s->paused)
 		return;
 	if (s->tls && !s->secure)
 		handshake(s);

@@ -47,6 +47,7 @@ struct stream {
 	bool secure;  /* TLS is established */
 	bool closing; /* stream_close was called */
 	bool lingering;
+	bool more; /* TLS holds bytes that the socket does not know of */
 	bool open;
 };
 
@@ -57,10 +58,15 @@ int stream_open(struct stream *s, uv_loop_t *loop, int fd, stream_on_event on_ev
 /* > 0: bytes; 0: nothing more now; UV_EOF; a code. */
 ssize_t stream_read(struct stream *s, void *into, size_t size);
 
+/* TLS may hold more: read again, the loop would not say so. */
+static inline bool stream_more(const struct stream *s)
+{
+	return s->more;
+}
+
 /*
- * Writes all of the buffers, in order; what the socket does not take is copied. ceiling: most
- * unsent bytes; 0: no more than fits memory's house limit of 64 MiB.
- * Returns 0 or a code; after a code the stream only waits to be closed.
+ * Writes all of the buffers, in order; what the socket does not take is copied, up to 64 MiB.
+ * * Returns 0 or a code; after a code the stream only waits to be closed.
  */
 int stream_write(struct stream *s, const uv_buf_t *bufs, unsigned n);
 

@@ -169,6 +169,11 @@ long tls_read(struct tls *t, void *into, size_t size)
 	}
 }
 
+bool tls_more(struct tls *t)
+{
+	return SSL_pending(t->ssl) > 0 || BIO_ctrl_pending(t->in) > 0;
+}
+
 int tls_write(struct tls *t, const void *data, size_t n)
 {
 	size_t written;

@@ -37,6 +37,9 @@ int tls_handshake(struct tls *t);
 /* Plain bytes out: > 0, 0: needs more from the wire, UV_EOF, ERR_PROTO. */
 long tls_read(struct tls *t, void *into, size_t size);
 
+/* Bytes of the wire wait inside: tls_read may have more. */
+bool tls_more(struct tls *t);
+
 /* Plain bytes in, all of them (the handshake must be done). Returns 0 or ERR_PROTO. */
 int tls_write(struct tls *t, const void *data, size_t n);
 

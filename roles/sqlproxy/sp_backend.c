@@ -1,0 +1,730 @@
+#include "roles/sqlproxy/sp_backend.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+#include "core/log/log.h"
+#include "roles/sqlproxy/sp_auth.h"
+#include "roles/sqlproxy/sp_client.h"
+#include "roles/sqlproxy/sp_handover.h"
+#include "roles/sqlproxy/sp_health.h"
+#include "roles/sqlproxy/sp_pool.h"
+#include "roles/sqlproxy/sp_worker.h"
+
+enum { HELD_MAX = 256 * 1024, CAPTURED_MAX = 64 * 1024, SENT_MAX = 64 * 1024, LOGIN_MAX = 64 * 1024 };
+
+static void on_event(struct stream *s, enum stream_event event);
+
+/* ---- life ---------------------------------------------------------------- */
+
+static void backend_free(struct sp_backend *b)
+{
+	struct sp_worker *w = b->pool->worker;
+
+	list_remove(&b->link);
+	sp_vars_clear(&b->vars);
+	sp_table_clear(&b->prepared);
+	buf_fini(&b->in);
+	buf_fini(&b->held);
+	buf_fini(&b->captured);
+	buf_fini(&b->sent);
+	free(b->db);
+	w->connections_count--;
+	sp_pool_removed(b);
+	if (b->secret_own)
+		sp_secret_fini(b->secret_own);
+	free(b->secret_own);
+	free(b);
+	sp_worker_settle(w);
+}
+
+static void on_closed(struct stream *s)
+{
+	backend_free(s->owner);
+}
+
+void sp_backend_close(struct sp_backend *b, const char *why)
+{
+	enum sp_backend_state was = b->state;
+	struct sp_client *c = b->client;
+
+	if (was == SP_BACKEND_CLOSED)
+		return;
+	log_debug("connection closes: %s server=%s thread=%u", why, b->pool->server->name,
+		  b->thread_id);
+	b->state = SP_BACKEND_CLOSED;
+	b->client = NULL;
+	sp_handover_dropped(b);
+	b->pool->idle_count -= was == SP_BACKEND_IDLE;
+	b->pool->busy_count -= was == SP_BACKEND_BUSY;
+	list_remove(&b->link);
+	list_append(&b->pool->worker->closing, &b->link);
+	if (was < SP_BACKEND_IDLE)
+		sp_pool_failed(b, why);
+	if (was == SP_BACKEND_DIALING)
+		dial_cancel(&b->dial);
+	else
+		stream_close(&b->stream, on_closed);
+	if (c)
+		sp_client_lost(c, why);
+}
+
+static void refuse(struct sp_backend *b, const char *fmt, const char *detail)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), fmt, detail);
+	sp_backend_close(b, text);
+}
+
+static void on_dialed(struct dial *d, int status, int fd)
+{
+	struct sp_backend *b = d->data;
+
+	if (b->state == SP_BACKEND_CLOSED) { /* closed meanwhile */
+		if (fd >= 0)
+			close(fd);
+		backend_free(b);
+		return;
+	}
+	if (!status)
+		status = stream_open(&b->stream, &b->pool->worker->loop, fd, on_event, b);
+	if (status) {
+		if (fd >= 0)
+			close(fd);
+		b->state = SP_BACKEND_CLOSED;
+		sp_pool_failed(b, uv_strerror(status));
+		backend_free(b);
+		return;
+	}
+	b->state = SP_BACKEND_GREETING;
+	sp_handover_proxy_header(b);
+}
+
+struct sp_backend *sp_backend_open(struct sp_pool *pool, uint64_t client_caps, uint16_t charset)
+{
+	static _Thread_local uint32_t number;
+	struct sp_worker *w = pool->worker;
+	const struct sp_server *server = pool->server;
+	struct sp_backend *b = mem_new(sizeof(*b));
+
+	b->pool = pool;
+	b->number = ++number;
+	b->client_caps = client_caps & SP_CAPS_CLASS;
+	b->charset = charset;
+	b->born = b->used = w->now;
+	b->epoch = __atomic_load_n(&server->health->epoch, __ATOMIC_RELAXED);
+	b->deadline = w->now + (uint64_t)server->conf->connect_timeout;
+	b->dial.data = b;
+	b->secret = &pool->group->secret;
+	buf_init(&b->in, SP_MARK_MAX + SP_HEADER);
+	buf_init(&b->held, HELD_MAX);
+	buf_init(&b->captured, CAPTURED_MAX);
+	buf_init(&b->sent, SENT_MAX);
+	list_append(&pool->opening, &b->link);
+	w->connections_count++;
+	dial_start(&b->dial, &w->loop, &server->addr, (uint64_t)server->conf->connect_timeout,
+		   on_dialed);
+	return b;
+}
+
+void sp_backend_set_db(struct sp_backend *b, const char *db, size_t len)
+{
+	if (b->db && strlen(b->db) == len && memcmp(b->db, db, len) == 0)
+		return;
+	free(b->db);
+	b->db = NULL;
+	if (len == 0)
+		return;
+	b->db = mem_new(len + 1);
+	memcpy(b->db, db, len);
+}
+
+void sp_backend_forget(struct sp_backend *b)
+{
+	sp_vars_clear(&b->vars);
+	sp_table_clear(&b->prepared);
+	b->dirty = false;
+	b->user_hash = 0;
+	b->last_id_of = b->warnings_of = 0;
+	buf_fini(&b->held); /* closes of statements that are gone anyway */
+}
+
+/* ---- login --------------------------------------------------------------- */
+
+static void fill_login(struct sp_backend *b, const struct sp_greeting *g, struct sp_login *l)
+{
+	uint64_t ours = SP_CAP_PROTOCOL_41 | SP_CAP_SECURE_CONNECTION | SP_CAP_TRANSACTIONS |
+			SP_CAP_PLUGIN_AUTH | SP_CAP_SESSION_TRACK | SP_CAP_LONG_PASSWORD |
+			SP_CAP_CONNECT_ATTRS;
+	static const char attributes[] = "\x0c_client_name\x06troupe\x0cprogram_name\x06troupe";
+
+	*l = (struct sp_login){ .packet_max = 1u << 30, .charset = b->charset };
+	l->caps = (b->client_caps | ours) & g->caps;
+	l->attributes = (struct sp_span){ attributes, sizeof(attributes) - 1 };
+	l->user = (struct sp_span){ b->pool->group->backend_user,
+				    strlen(b->pool->group->backend_user) };
+	b->server_caps = g->caps;
+	b->caps = l->caps;
+	b->mariadb = strstr(g->version, "MariaDB") != NULL;
+	b->has_track = l->caps & SP_CAP_SESSION_TRACK;
+	b->has_reset = g->caps & SP_CAP_SESSION_TRACK; /* both came with 5.7 and 10.2 */
+}
+
+static void remember_plugin(struct sp_backend *b, const char *name, const void *data, size_t len)
+{
+	snprintf(b->plugin, sizeof(b->plugin), "%s", name);
+	b->scramble_len = (uint8_t)(len > SP_SCRAMBLE_MAX ? SP_SCRAMBLE_MAX : len);
+	memcpy(b->scramble, data, b->scramble_len);
+}
+
+static bool safe_channel(const struct sp_backend *b)
+{
+	return b->stream.tls || b->pool->server->addr.is_unix;
+}
+
+/* What the plugin wants to hear; -1: we can't say it. */
+static int auth_reply(struct sp_backend *b, uint8_t out[256])
+{
+	const struct sp_secret *s = b->secret;
+	bool empty = s->password && s->password_len == 0;
+
+	if (strcmp(b->plugin, "mysql_native_password") == 0) {
+		if (!s->has_stage1)
+			return empty ? 0 : -1;
+		sp_auth_native_reply(s->stage1, b->scramble, out);
+		return SP_SHA1;
+	}
+	if (!s->password)
+		return -1;
+	if (strcmp(b->plugin, "caching_sha2_password") == 0) {
+		if (!empty)
+			sp_auth_sha2_reply(s->password, s->password_len, b->scramble, out);
+		return empty ? 0 : SP_SHA256;
+	}
+	if (strcmp(b->plugin, "client_ed25519") == 0 && b->scramble_len >= SP_ED25519_NONCE) {
+		sp_auth_ed25519_sign(s->password, s->password_len, b->scramble, out);
+		return 64;
+	}
+	bool clear = strcmp(b->plugin, "mysql_clear_password") == 0 || strcmp(b->plugin, "dialog") == 0;
+	if (!clear || !safe_channel(b) || s->password_len > 250)
+		return -1;
+	memcpy(out, s->password, s->password_len + 1);
+	return (int)s->password_len + 1;
+}
+
+static void send_packet(struct sp_backend *b, const void *payload, size_t len)
+{
+	uint8_t packet[1024 + SP_HEADER];
+
+	assert(len <= 1024);
+	sp_write_header(packet, len, ++b->login_seq);
+	memcpy(packet + SP_HEADER, payload, len);
+	stream_put(&b->stream, packet, len + SP_HEADER);
+}
+
+static void send_login(struct sp_backend *b)
+{
+	struct sp_login l;
+	struct sp_greeting g = { .caps = b->server_caps };
+	uint8_t reply[256];
+	struct buf out;
+
+	if (b->mariadb)
+		snprintf(g.version, sizeof(g.version), "MariaDB");
+	fill_login(b, &g, &l);
+	int n = auth_reply(b, reply);
+	if (n < 0) { /* perhaps the account's own plugin suits us better */
+		remember_plugin(b, "mysql_native_password", b->scramble, b->scramble_len);
+		n = auth_reply(b, reply);
+	}
+	l.reply = (struct sp_span){ (char *)reply, n < 0 ? 0 : (size_t)n };
+	l.plugin = (struct sp_span){ b->plugin, strlen(b->plugin) };
+	if (b->stream.tls)
+		l.caps |= SP_CAP_SSL;
+	buf_init(&out, 4096);
+	sp_login_write(&out, &l, ++b->login_seq);
+	b->state = SP_BACKEND_AUTHENTICATING;
+	stream_put(&b->stream, buf_data(&out), buf_len(&out));
+	buf_fini(&out);
+}
+
+static void take_greeting(struct sp_backend *b, const uint8_t *payload, size_t len)
+{
+	const struct sp_server *server = b->pool->server;
+	struct sp_greeting g;
+	struct sp_login l;
+	struct sp_error e;
+	struct buf out;
+
+	if (*payload == 0xff && sp_error_read(&e, payload, len) == 0) {
+		char text[200];
+		snprintf(text, sizeof(text), "%.*s", (int)(e.text.len < 199 ? e.text.len : 199), e.text.at);
+		refuse(b, "the server refuses: %s", text);
+		return;
+	}
+	if (sp_greeting_read(&g, payload, len)) {
+		sp_backend_close(b, "the server's greeting is not MySQL's");
+		return;
+	}
+	sp_health_greeted(server->health, &g);
+	b->thread_id = g.thread_id;
+	remember_plugin(b, *g.plugin ? g.plugin : "mysql_native_password", g.scramble, g.scramble_len);
+	fill_login(b, &g, &l);
+	bool tls = server->tls && (g.caps & SP_CAP_SSL);
+	if (!tls && server->conf->tls == SP_TLS_REQUIRED) {
+		sp_backend_close(b, "the server does not offer TLS, which is required");
+		return;
+	}
+	if (!tls) {
+		send_login(b);
+		return;
+	}
+	buf_init(&out, 256);
+	l.caps |= SP_CAP_SSL;
+	sp_ssl_request_write(&out, &l, ++b->login_seq);
+	stream_put(&b->stream, buf_data(&out), buf_len(&out));
+	buf_fini(&out);
+	b->state = SP_BACKEND_SECURING;
+	stream_secure(&b->stream, server->tls, server->addr.is_unix ? NULL : server->addr.host);
+}
+
+/* The plugin says more: sha2's "well known", "say it in full", or its key. */
+static void more_auth(struct sp_backend *b, const uint8_t *payload, size_t len)
+{
+	const struct sp_secret *s = b->secret;
+	uint8_t sealed[1024];
+
+	if (strcmp(b->plugin, "caching_sha2_password") != 0 || len < 2 || !s->password) {
+		sp_backend_close(b, "the server's authentication goes on in a way we don't know");
+	} else if (payload[1] == 3) {
+		return;
+	} else if (payload[1] == 4 && safe_channel(b)) {
+		send_packet(b, s->password, s->password_len + 1);
+	} else if (payload[1] == 4) {
+		send_packet(b, "\x02", 1);
+	} else {
+		int n = sp_auth_rsa_seal((const char *)payload + 1, len - 1, s->password, s->password_len,
+					 b->scramble, sealed, sizeof(sealed));
+		if (n < 0)
+			sp_backend_close(b, "the server's public key can't be used");
+		else
+			send_packet(b, sealed, (size_t)n);
+	}
+}
+
+static void switch_plugin(struct sp_backend *b, const uint8_t *payload, size_t len)
+{
+	struct sp_reader r = sp_reader(payload + 1, len - 1);
+	struct sp_span name = sp_read_text(&r);
+	size_t left = sp_reader_left(&r);
+	uint8_t reply[256];
+	char plugin[64];
+
+	if (r.bad || name.len >= sizeof(plugin)) {
+		sp_backend_close(b, "the server wants passwords of before 4.1");
+		return;
+	}
+	if (left > 0 && r.at[left - 1] == 0)
+		left--;
+	snprintf(plugin, sizeof(plugin), "%.*s", (int)name.len, name.at);
+	remember_plugin(b, plugin, r.at, left);
+	int n = auth_reply(b, reply);
+	if (n < 0)
+		refuse(b, "the account's plugin %s needs a plain password, or TLS", plugin);
+	else
+		send_packet(b, reply, (size_t)n);
+}
+
+static void logged_in(struct sp_backend *b)
+{
+	static const char track[] = "SET SESSION session_track_system_variables='*',"
+				    "session_track_state_change=1,"
+				    "session_track_transaction_info='CHARACTERISTICS'";
+	const char *init = b->pool->group->database->conf->init;
+	struct buf out;
+
+	b->state = SP_BACKEND_PREPARING;
+	buf_init(&out, 64 * 1024);
+	if (b->has_track) {
+		sp_write_command(&out, SP_COM_QUERY, track, sizeof(track) - 1);
+		b->settings++;
+	}
+	if (init) {
+		sp_write_command(&out, SP_COM_QUERY, init, strlen(init));
+		b->settings++;
+	}
+	if (*b->errand) {
+		sp_write_command(&out, SP_COM_QUERY, b->errand, strlen(b->errand));
+		b->settings++;
+	}
+	stream_put(&b->stream, buf_data(&out), buf_len(&out));
+	buf_fini(&out);
+}
+
+static void now_idle(struct sp_backend *b)
+{
+	b->deadline = 0;
+	b->state = SP_BACKEND_IDLE;
+	sp_pool_opened(b);
+}
+
+static void take_setting(struct sp_backend *b, const uint8_t *payload)
+{
+	if (*payload == 0xff && !*b->errand) {
+		sp_backend_close(b, "the server refused our settings; see init");
+		return;
+	}
+	if (--b->settings == 0)
+		now_idle(b);
+}
+
+static void login_failed(struct sp_backend *b, const uint8_t *payload, size_t len)
+{
+	struct sp_error e;
+	char text[240];
+
+	sp_error_read(&e, payload, len);
+	snprintf(text, sizeof(text), "%u %.*s", e.code, (int)(e.text.len < 200 ? e.text.len : 200),
+		 e.text.at);
+	sp_backend_close(b, text);
+}
+
+static void take_login_packet(struct sp_backend *b, const uint8_t *payload, size_t len)
+{
+	if (b->state == SP_BACKEND_GREETING) {
+		take_greeting(b, payload, len);
+	} else if (b->state == SP_BACKEND_PREPARING) {
+		take_setting(b, payload);
+	} else if (*payload == 0x00) {
+		logged_in(b);
+		if (b->settings == 0)
+			now_idle(b);
+	} else if (*payload == 0xff) {
+		login_failed(b, payload, len);
+	} else if (*payload == 0xfe) {
+		switch_plugin(b, payload, len);
+	} else if (*payload == 0x01) {
+		more_auth(b, payload, len);
+	} else {
+		sp_backend_close(b, "the server's answer to our login is not MySQL's");
+	}
+}
+
+/* Whole packets of the login, one by one. */
+static void login_input(struct sp_backend *b)
+{
+	while (b->state != SP_BACKEND_CLOSED && b->state < SP_BACKEND_IDLE &&
+	       buf_len(&b->in) >= SP_HEADER) {
+		const uint8_t *p = buf_data(&b->in);
+		uint32_t len = sp_payload_len(p);
+		if (len == 0 || len > LOGIN_MAX) {
+			sp_backend_close(b, "a packet of the server's login has an impossible length");
+			return;
+		}
+		if (buf_len(&b->in) < SP_HEADER + len)
+			return;
+		b->login_seq = p[3];
+		take_login_packet(b, p + SP_HEADER, len);
+		if (b->state != SP_BACKEND_CLOSED)
+			buf_take(&b->in, SP_HEADER + len);
+	}
+}
+
+/* ---- answers ------------------------------------------------------------- */
+
+bool sp_backend_expect(struct sp_backend *b, struct sp_expect e)
+{
+	if (b->expects_count == SP_EXPECTS)
+		return false;
+	if (e.text)
+		e.text->held++;
+	b->expects[(b->expects_at + b->expects_count) % SP_EXPECTS] = e;
+	b->expects_count++;
+	return true;
+}
+
+static void scan_front(struct sp_backend *b)
+{
+	if (b->expects_count > 0)
+		sp_scan_start(&b->scan, b->expects[b->expects_at].answer, b->caps);
+}
+
+void sp_backend_start(struct sp_backend *b)
+{
+	b->state = SP_BACKEND_BUSY;
+	b->answered = false;
+	scan_front(b);
+}
+
+static void pop_expect(struct sp_backend *b)
+{
+	sp_text_drop(b->expects[b->expects_at].text);
+	b->expects_at = (uint8_t)((b->expects_at + 1) % SP_EXPECTS);
+	b->expects_count--;
+	scan_front(b);
+}
+
+/* One answer of ours is complete. error: the packet, when it was one. */
+static void own_answer_done(struct sp_backend *b, const uint8_t *error, size_t len)
+{
+	struct sp_expect e = b->expects[b->expects_at];
+	bool harmless = e.kind == SP_EXPECT_LAST_ID || e.kind == SP_EXPECT_WARNINGS ||
+			e.kind == SP_EXPECT_IGNORED;
+
+	if (!harmless && error && !b->failed) {
+		b->failed = true;
+		if (b->client)
+			sp_client_applied(b->client, error, len);
+	}
+	if (b->state == SP_BACKEND_CLOSED)
+		return;
+	if (harmless)
+		sp_handover_collected(b, e.kind, e.id);
+	pop_expect(b);
+	if (b->expects_count == 0 && b->client && !b->failed)
+		sp_client_applied(b->client, NULL, 0);
+}
+
+/* A marked packet of an answer of ours. */
+static void own_mark(struct sp_backend *b, const uint8_t *packet, size_t len)
+{
+	const struct sp_expect *e = &b->expects[b->expects_at];
+	bool error = b->scan.mark == SP_MARK_ERR;
+
+	if (b->scan.mark == SP_MARK_PREPARED && e->text)
+		sp_table_add(&b->prepared, e->text, sp_u32(packet + 5),
+			     (uint32_t)b->pool->group->database->conf->prepared, &b->held);
+	if (e->kind == SP_EXPECT_LAST_ID || e->kind == SP_EXPECT_WARNINGS)
+		sp_handover_capture(b, packet, len);
+	if (sp_scan_done(&b->scan))
+		own_answer_done(b, error ? packet + SP_HEADER : NULL, error ? len - SP_HEADER : 0);
+}
+
+/* The client's answer is read in place; kept is where it has been moved together so far. */
+struct window {
+	uint8_t *at;   /* not looked at yet */
+	uint8_t *from; /* begin of what is to be passed on */
+	uint8_t *to;   /* its end */
+	size_t left;
+};
+
+static void pass(struct window *w, size_t n)
+{
+	if (w->to != w->at)
+		memmove(w->to, w->at, n);
+	w->to += n;
+	w->at += n;
+	w->left -= n;
+}
+
+static void flush_window(struct sp_backend *b, struct window *w)
+{
+	size_t n = (size_t)(w->to - w->from);
+
+	if (n == 0 || !b->client)
+		return;
+	b->answered = true;
+	sp_answer_bytes(b->client, w->from, n);
+	w->from = w->to = w->at;
+}
+
+/* Returns false when nothing more is to be done with these bytes. */
+static bool client_part(struct sp_backend *b, struct window *w)
+{
+	size_t used = 0;
+	enum sp_scan_stop stop = sp_scan_feed(&b->scan, w->at, w->left, &used);
+
+	pass(w, used);
+	if (stop == SP_SCAN_BAD) {
+		flush_window(b, w);
+		sp_backend_close(b, "the server's answer is not MySQL's");
+		return false;
+	}
+	if (stop == SP_SCAN_MARK) {
+		size_t whole = b->scan.mark_len;
+		b->seq = w->at[3];
+		size_t kept = sp_answer_mark(b->client, w->at, whole);
+		pass(w, kept);
+		w->at += whole - kept;
+		w->left -= whole - kept;
+		if (b->state == SP_BACKEND_CLOSED)
+			return false;
+	}
+	if (sp_scan_done(&b->scan)) {
+		struct sp_client *c = b->client;
+		flush_window(b, w);
+		if (b->state == SP_BACKEND_CLOSED)
+			return false;
+		size_t more = w->left;
+		pop_expect(b);
+		if (more > 0) {
+			sp_backend_close(b, "the server said more than it was asked");
+			return false;
+		}
+		sp_answer_done(c);
+		return false;
+	}
+	return stop == SP_SCAN_MARK;
+}
+
+static bool own_part(struct sp_backend *b, struct window *w)
+{
+	const struct sp_expect *e = &b->expects[b->expects_at];
+	size_t used = 0;
+	enum sp_scan_stop stop = sp_scan_feed(&b->scan, w->at, w->left, &used);
+
+	if (e->kind == SP_EXPECT_LAST_ID || e->kind == SP_EXPECT_WARNINGS)
+		sp_handover_capture(b, w->at, used);
+	w->at += used;
+	w->left -= used;
+	w->from = w->to = w->at;
+	if (stop == SP_SCAN_BAD) {
+		sp_backend_close(b, "the server's answer is not MySQL's");
+		return false;
+	}
+	if (stop == SP_SCAN_MARK) {
+		const uint8_t *packet = w->at;
+		size_t len = b->scan.mark_len;
+		w->at += len;
+		w->left -= len;
+		w->from = w->to = w->at;
+		own_mark(b, packet, len);
+		return b->state == SP_BACKEND_BUSY;
+	}
+	if (sp_scan_done(&b->scan)) {
+		own_answer_done(b, NULL, 0);
+		return b->state == SP_BACKEND_BUSY;
+	}
+	return false;
+}
+
+static void answer_input(struct sp_backend *b, uint8_t *data, size_t len)
+{
+	struct window w = { data, data, data, len };
+	bool more = true;
+
+	while (more && b->expects_count > 0 && b->state == SP_BACKEND_BUSY) {
+		bool own = b->expects[b->expects_at].kind != SP_EXPECT_CLIENT || b->failed || !b->client;
+		more = own ? own_part(b, &w) : client_part(b, &w);
+	}
+	if (b->state != SP_BACKEND_BUSY || b->expects_count == 0)
+		return;
+	flush_window(b, &w);
+	if (b->state == SP_BACKEND_BUSY && buf_put(&b->in, w.at, w.left))
+		sp_backend_close(b, "a packet of the server's answer is too long");
+}
+
+/* ---- the socket speaks --------------------------------------------------- */
+
+static void lost(struct sp_backend *b, ssize_t code)
+{
+	if (b->stream.tls && code == ERR_PROTO)
+		sp_backend_close(b, "TLS with the server failed");
+	else if (code == UV_EOF)
+		sp_backend_close(b, "the server closed the connection");
+	else
+		sp_backend_close(b, err_name((int)code));
+}
+
+/* What is kept of the last read goes before what comes now. */
+static void read_busy(struct sp_backend *b)
+{
+	uint8_t *scratch = b->pool->worker->scratch2;
+	size_t kept = buf_len(&b->in);
+
+	if (kept >= SP_SCRATCH / 2) { /* a very long OK packet: grow it in place */
+		size_t room;
+		uint8_t *at = buf_room(&b->in, SP_SCRATCH, &room);
+		ssize_t n = at ? stream_read(&b->stream, at, room) : UV_EMSGSIZE;
+		if (n < 0) {
+			lost(b, n);
+			return;
+		}
+		buf_commit(&b->in, (size_t)n);
+		struct buf whole = b->in;
+		buf_init(&b->in, SP_MARK_MAX + SP_HEADER);
+		answer_input(b, whole.mem + whole.head, buf_len(&whole));
+		buf_fini(&whole);
+		return;
+	}
+	memcpy(scratch, buf_data(&b->in), kept);
+	ssize_t n = stream_read(&b->stream, scratch + kept, SP_SCRATCH - kept);
+	if (n < 0) {
+		lost(b, n);
+		return;
+	}
+	if (n == 0)
+		return;
+	buf_fini(&b->in);
+	answer_input(b, scratch, kept + (size_t)n);
+}
+
+static void read_login(struct sp_backend *b)
+{
+	size_t room;
+	uint8_t *at = buf_room(&b->in, 16 * 1024, &room);
+	ssize_t n = at ? stream_read(&b->stream, at, room) : UV_EMSGSIZE;
+
+	if (n < 0) {
+		lost(b, n);
+		return;
+	}
+	buf_commit(&b->in, (size_t)n);
+	login_input(b);
+	if (b->state >= SP_BACKEND_IDLE && b->state != SP_BACKEND_CLOSED && buf_len(&b->in) == 0)
+		buf_fini(&b->in);
+}
+
+/* An idle connection has nothing to say: an end, or a farewell that nobody may see. */
+static void read_idle(struct sp_backend *b)
+{
+	uint8_t said[512];
+	ssize_t n = stream_read(&b->stream, said, sizeof(said));
+	struct sp_error e;
+
+	if (n == 0)
+		return;
+	if (n > SP_HEADER + 3 && said[4] == 0xff &&
+	    sp_error_read(&e, said + SP_HEADER, (size_t)n - SP_HEADER) == 0) {
+		char text[200];
+		snprintf(text, sizeof(text), "%u %.*s", e.code, (int)(e.text.len < 180 ? e.text.len : 180),
+			 e.text.at);
+		refuse(b, "the server closes the idle connection: %s", text);
+	} else if (n > 0) {
+		sp_backend_close(b, "the server spoke on an idle connection");
+	} else {
+		lost(b, n);
+	}
+}
+
+static void on_event(struct stream *s, enum stream_event event)
+{
+	struct sp_backend *b = s->owner;
+
+	b->pool->worker->now = uv_now(&b->pool->worker->loop);
+	if (b->state == SP_BACKEND_CLOSED)
+		return;
+	if (event == STREAM_SECURE) {
+		send_login(b);
+		return;
+	}
+	if (event == STREAM_DRAINED) {
+		if (b->client)
+			stream_resume(&b->client->stream);
+		return;
+	}
+	do {
+		if (b->state < SP_BACKEND_IDLE)
+			read_login(b);
+		else if (b->state == SP_BACKEND_BUSY && b->expects_count > 0)
+			read_busy(b);
+		else
+			read_idle(b);
+	} while (s->tls && b->state != SP_BACKEND_CLOSED && !s->paused && stream_more(s));
+}

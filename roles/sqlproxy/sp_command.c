@@ -1,0 +1,847 @@
+/*
+ * A client's command: what it is, where it goes, and its way there.
+ *
+ *	take_command: classify -> answer it ourselves
+ *	                       -> or a connection (route, pool, attach) -> forward
+ *
+ * A command is taken out of the input only when it is on its way; until then - the pool's queue,
+ * state that must be applied first - it stays where it is, and running again goes on where it
+ * stopped. One longer than statement_max is forwarded as it comes.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+#include "core/log/log.h"
+#include "roles/sqlproxy/sp_backend.h"
+#include "roles/sqlproxy/sp_client.h"
+#include "roles/sqlproxy/sp_digest.h"
+#include "roles/sqlproxy/sp_health.h"
+#include "roles/sqlproxy/sp_kill.h"
+#include "roles/sqlproxy/sp_pool.h"
+#include "roles/sqlproxy/sp_rewrite.h"
+#include "roles/sqlproxy/sp_route.h"
+#include "roles/sqlproxy/sp_worker.h"
+
+/* The command as far as it is in memory. */
+struct view {
+	uint8_t *packet; /* its header */
+	size_t have;     /* bytes from there that belong to it */
+	uint32_t payload;
+};
+
+static const uint8_t *body(const struct view *v)
+{
+	return v->packet + SP_HEADER;
+}
+
+static size_t body_len(const struct view *v)
+{
+	return v->have - SP_HEADER;
+}
+
+/* ---- answers of our own -------------------------------------------------- */
+
+void sp_client_ok(struct sp_client *c)
+{
+	struct sp_ok ok = { .status = c->session.status };
+	struct buf out;
+
+	buf_init(&out, 64);
+	sp_ok_write(&out, &ok, 0, (uint8_t)(c->seq + 1), c->caps);
+	sp_client_put(c, buf_data(&out), buf_len(&out));
+	buf_fini(&out);
+}
+
+static void finish(struct sp_client *c)
+{
+	sp_text_drop(c->cmd.text);
+	c->cmd = (struct sp_cmd){ 0 };
+	c->deadline = 0;
+	if (c->state != SP_CLIENT_CLOSING)
+		c->state = SP_CLIENT_READY;
+}
+
+void sp_command_done(struct sp_client *c)
+{
+	finish(c);
+	sp_command_work(c);
+}
+
+/* ---- what is it? --------------------------------------------------------- */
+
+static const struct sp_rule *match_rule(const struct sp_client *c, struct sp_span sql)
+{
+	const struct sp_setup *s = c->group->setup;
+	char text[4096];
+
+	if (s->rules_count == 0)
+		return NULL;
+	snprintf(text, sizeof(text), "%.*s", (int)(sql.len < 4095 ? sql.len : 4095), sql.at);
+	for (int i = 0; i < s->rules_count; i++) {
+		const struct sp_rule *r = &s->rules[i];
+		if (r->conf->user && strcmp(r->conf->user, c->user) != 0)
+			continue;
+		if (r->conf->database && strcmp(r->conf->database, c->database) != 0)
+			continue;
+		if (regexec(&r->match, text, 0, NULL, 0) == 0)
+			return r;
+	}
+	return NULL;
+}
+
+static void classify_text(struct sp_client *c, struct sp_span sql)
+{
+	struct sp_cmd *cmd = &c->cmd;
+
+	sp_lex(sql.at, sql.len, sp_session_lex_mode(&c->session), &cmd->lex);
+	if (!cmd->whole)
+		cmd->lex.flags = (cmd->lex.flags & ~(uint32_t)SP_LEX_READ) | SP_LEX_UNKNOWN_FUNC;
+	cmd->rule = match_rule(c, sql);
+	cmd->digest = sp_digest_find(c->worker, c, sql.at, sql.len);
+}
+
+/* What is executed was classified when it was prepared. */
+static void classify_statement(struct sp_client *c)
+{
+	struct sp_text *t = c->cmd.stmt->text;
+	bool executes = c->cmd.code == SP_COM_STMT_EXECUTE || c->cmd.code == SP_COM_STMT_BULK_EXECUTE;
+
+	c->cmd.lex = t->lex;
+	if (!executes)
+		return;
+	c->cmd.rule = match_rule(c, (struct sp_span){ t->sql, t->len });
+	if (!t->digest)
+		t->digest = sp_digest_find(c->worker, c, t->sql, t->len);
+	c->cmd.digest = t->digest;
+}
+
+static uint64_t text_state(const struct sp_client *c)
+{
+	uint64_t h = c->session.vars.hash;
+
+	for (const char *d = c->session.db; d && *d; d++)
+		h = (h ^ (uint8_t)*d) * 0x100000001b3ull;
+	return h;
+}
+
+static bool names_a_statement(uint8_t code)
+{
+	return code == SP_COM_STMT_EXECUTE || code == SP_COM_STMT_BULK_EXECUTE ||
+	       code == SP_COM_STMT_FETCH || code == SP_COM_STMT_SEND_LONG_DATA ||
+	       code == SP_COM_STMT_RESET || code == SP_COM_STMT_CLOSE;
+}
+
+static void classify(struct sp_client *c, const struct view *v)
+{
+	struct sp_cmd *cmd = &c->cmd;
+	struct sp_span sql;
+
+	cmd->code = v->packet[SP_HEADER];
+	cmd->started = uv_hrtime() / 1000;
+	cmd->whole = v->have == SP_HEADER + (size_t)v->payload && v->payload < SP_PAYLOAD_MAX;
+	cmd->open_ended = v->payload == SP_PAYLOAD_MAX;
+	cmd->read_known = true;
+	if (cmd->code == SP_COM_QUERY) {
+		sql = sp_query_text(body(v), body_len(v), c->caps);
+		if (sql.at)
+			classify_text(c, sql);
+	} else if (cmd->code == SP_COM_STMT_PREPARE) {
+		sql = (struct sp_span){ (const char *)body(v) + 1, body_len(v) - 1 };
+		classify_text(c, sql);
+		if (cmd->whole)
+			cmd->text = sp_text_new(sql.at, sql.len, text_state(c),
+						sp_session_lex_mode(&c->session));
+	} else if (names_a_statement(cmd->code) && body_len(v) >= 5) {
+		cmd->stmt = sp_stmts_find(&c->stmts, sp_u32(body(v) + 1));
+		if (cmd->stmt)
+			classify_statement(c);
+	}
+}
+
+static enum sp_answer answer_of(const struct sp_cmd *cmd)
+{
+	switch (cmd->code) {
+	case SP_COM_QUERY:
+	case SP_COM_PROCESS_INFO:
+		return SP_ANSWER_QUERY;
+	case SP_COM_STMT_EXECUTE:
+	case SP_COM_STMT_BULK_EXECUTE:
+		return SP_ANSWER_EXECUTE;
+	case SP_COM_STMT_FETCH:
+		return SP_ANSWER_FETCH;
+	case SP_COM_STMT_PREPARE:
+		return SP_ANSWER_PREPARE;
+	case SP_COM_FIELD_LIST:
+		return SP_ANSWER_FIELDS;
+	case SP_COM_BINLOG_DUMP:
+	case SP_COM_BINLOG_DUMP_GTID:
+	case SP_COM_TABLE_DUMP:
+		return SP_ANSWER_STREAM;
+	default:
+		return SP_ANSWER_PACKET;
+	}
+}
+
+/* ---- those we answer ------------------------------------------------------ */
+
+static void close_statement(struct sp_client *c, struct sp_stmt *stmt)
+{
+	if (!stmt)
+		return;
+	if (c->backend && (stmt->cursor || stmt->long_data)) {
+		sp_table_close(&c->backend->prepared, stmt->text, &c->backend->held);
+		sp_pin_set(&c->session, SP_PIN_CURSOR, false, 0);
+		sp_pin_set(&c->session, SP_PIN_LONG_DATA, false, 0);
+	}
+	sp_stmts_remove(&c->stmts, stmt);
+}
+
+static bool unknown_statement(struct sp_client *c, const struct view *v)
+{
+	static const char *const names[] = { "mysqld_stmt_execute", "mysqld_stmt_fetch",
+					     "mysqld_stmt_reset" };
+	uint8_t code = c->cmd.code;
+	bool known = !names_a_statement(code) || c->cmd.stmt || code == SP_COM_STMT_CLOSE;
+
+	if (known)
+		return false;
+	if (code == SP_COM_STMT_SEND_LONG_DATA) /* no answer; the EXECUTE will tell */
+		return true;
+	if (body_len(v) < 5) {
+		sp_client_error(c, 1210, "HY000", "Incorrect arguments to mysqld_stmt_execute");
+		return true;
+	}
+	const char *name = code == SP_COM_STMT_FETCH   ? names[1]
+			   : code == SP_COM_STMT_RESET ? names[2]
+						       : names[0];
+	sp_client_error(c, 1243, "HY000", "Unknown prepared statement handler (%u) given to %s",
+			sp_u32(body(v) + 1), name);
+	return true;
+}
+
+static bool reset_statement(struct sp_client *c)
+{
+	struct sp_stmt *stmt = c->cmd.stmt;
+
+	if (stmt->cursor || stmt->long_data)
+		return false;
+	sp_client_ok(c);
+	return true;
+}
+
+/* COM_CHANGE_USER begins another session. */
+static void change_user(struct sp_client *c, const struct view *v)
+{
+	struct sp_backend *b = c->backend;
+	uint8_t payload[4096];
+	size_t len = body_len(v) - 1;
+
+	if (len > sizeof(payload)) {
+		sp_client_fail(c, 1047, "08S01", "Malformed COM_CHANGE_USER");
+		return;
+	}
+	memcpy(payload, body(v) + 1, len);
+	if (b) {
+		c->backend = NULL;
+		b->dirty = true;
+		sp_pool_give(b);
+	}
+	finish(c);
+	sp_login_change_user(c, payload, len);
+}
+
+/* SHOW WARNINGS of a connection that another client has now. */
+static bool kept_warnings(struct sp_client *c, const struct view *v)
+{
+	static const char text[] = "SHOW WARNINGS";
+	struct sp_session *s = &c->session;
+	struct sp_span sql = { (const char *)body(v) + 1, body_len(v) - 1 };
+
+	while (sql.len > 0 && (sql.at[sql.len - 1] == ';' || sql.at[sql.len - 1] == ' '))
+		sql.len--;
+	if (!s->warning_rows || c->backend || !sp_span_is(sql, text))
+		return false;
+	sp_client_put(c, s->warning_rows, s->warning_len);
+	return true;
+}
+
+static bool shuts_down(const struct sp_client *c)
+{
+	return c->worker->draining && !c->backend;
+}
+
+static bool refuse(struct sp_client *c)
+{
+	const struct sp_cmd *cmd = &c->cmd;
+	int mode = c->group->database->conf->mode;
+
+	if (c->lost) {
+		sp_client_error(c, 2013, "HY000", "troupe: %s", c->lost);
+		free(c->lost);
+		c->lost = NULL;
+	} else if (cmd->rule && cmd->rule->conf->error) {
+		sp_client_error(c, 1148, "42000", "troupe: rule %s: %s", cmd->rule->name,
+				cmd->rule->conf->error);
+	} else if (cmd->lex.flags & SP_LEX_LOAD_LOCAL && c->group->known &&
+		   !c->group->known->conf->local_infile) {
+		sp_client_error(c, 4166, "HY000", "The used command is not allowed because the MariaDB "
+						  "server or client has disabled the local infile "
+						  "capability");
+	} else if (mode == SP_MODE_STATEMENT && cmd->lex.verb == SP_VERB_BEGIN) {
+		sp_client_error(c, 1235, "42000", "troupe: database %s is in statement mode: no "
+						  "transactions", c->database);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* True when the command needs no connection: it is done. */
+static bool answer_here(struct sp_client *c, const struct view *v)
+{
+	switch (c->cmd.code) {
+	case SP_COM_QUIT:
+		sp_client_close(c, "the client said goodbye");
+		return true;
+	case SP_COM_PING:
+		if (c->backend)
+			return false;
+		sp_client_ok(c);
+		return true;
+	case SP_COM_RESET_CONNECTION:
+		if (c->backend)
+			return false;
+		sp_client_forget(c);
+		sp_client_ok(c);
+		return true;
+	case SP_COM_STMT_CLOSE:
+		close_statement(c, c->cmd.stmt);
+		return true;
+	case SP_COM_STMT_RESET:
+		return reset_statement(c);
+	case SP_COM_QUERY:
+		return c->cmd.lex.flags & SP_LEX_READ_WARNINGS && kept_warnings(c, v);
+	default:
+		return false;
+	}
+}
+
+/* ---- a connection --------------------------------------------------------- */
+
+/* Another database section may mean other servers, or other limits. */
+static void change_group(struct sp_client *c, const char *name, size_t len)
+{
+	const struct sp_database *d = sp_setup_database(c->group->setup, name, len);
+	struct sp_secret secret = { 0 };
+
+	if (!d || d == c->group->database || c->backend)
+		return;
+	sp_secret_copy(&secret, &c->group->secret);
+	struct sp_group *g = sp_group_take(c->worker, c->user, strlen(c->user), d, &secret);
+	sp_secret_fini(&secret);
+	g->model_caps = c->caps;
+	g->model_charset = c->charset;
+	sp_group_give(c->group);
+	c->group = g;
+}
+
+/* After a reload the client moves to the new configuration's group when it has no connection. */
+static void follow_reload(struct sp_client *c)
+{
+	if (!c->group->retired || c->backend)
+		return;
+	const struct sp_database *d =
+		sp_setup_database(c->worker->setup, c->database, strlen(c->database));
+	const struct sp_user *u = sp_setup_user(c->worker->setup, c->user, strlen(c->user));
+	struct sp_secret secret = { 0 };
+
+	if (!d)
+		return;
+	sp_secret_copy(&secret, u && u->mapped ? &u->backend_secret : &c->group->secret);
+	struct sp_group *g = sp_group_take(c->worker, c->user, strlen(c->user), d, &secret);
+	sp_secret_fini(&secret);
+	g->model_caps = c->caps;
+	g->model_charset = c->charset;
+	sp_group_give(c->group);
+	c->group = g;
+	sp_setup_drop(c->setup);
+	c->setup = sp_setup_hold(c->worker->setup);
+}
+
+/* Its LAST_INSERT_ID() is being fetched from a connection that another has: wait for it. */
+static bool id_is_away(struct sp_client *c)
+{
+	if (!c->session.last_id_away || !(c->cmd.lex.flags & (SP_LEX_READ_LAST_ID | SP_LEX_UNKNOWN_FUNC) ||
+					  c->cmd.lex.verb == SP_VERB_CALL))
+		return false;
+	struct sp_pool *p = sp_route_primary(c->group);
+	struct list *it, *tmp;
+	list_each (it, tmp, &p->idle) /* it is still there: this client will get that one */
+		if (container_of(it, struct sp_backend, link)->last_id_of == c->id)
+			return false;
+	c->state = SP_CLIENT_WAITING;
+	c->since = c->worker->now;
+	c->deadline = c->since + (uint64_t)c->group->database->conf->queue_timeout;
+	return true;
+}
+
+/* 1: attached and applied; 0: it has to wait, or it is over. */
+static bool connected(struct sp_client *c)
+{
+	struct sp_backend *b = c->backend;
+	struct buf prefix;
+
+	if (c->cmd.applied)
+		return true;
+	if (!b) {
+		b = c->given;
+		c->given = NULL;
+	}
+	if (!b) {
+		follow_reload(c);
+		if (id_is_away(c))
+			return false;
+		b = sp_pool_take(sp_route(c), c);
+		if (!b)
+			return false;
+	}
+	buf_init(&prefix, 4 * 1024 * 1024);
+	enum sp_attached how = c->backend != b || c->cmd.stmt ? sp_attach(c, b, &prefix) : SP_ATTACHED;
+	c->cmd.applied = true;
+	if (buf_len(&prefix) > 0)
+		buf_put(&b->held, buf_data(&prefix), buf_len(&prefix));
+	buf_fini(&prefix);
+	if (how != SP_ATTACH_STAGED)
+		return true;
+	c->state = SP_CLIENT_APPLYING;
+	sp_backend_start(b);
+	stream_put(&b->stream, buf_data(&b->held), buf_len(&b->held));
+	buf_take(&b->held, buf_len(&b->held));
+	return false;
+}
+
+/* ---- on its way ----------------------------------------------------------- */
+
+static uint64_t now_ms(const struct sp_client *c)
+{
+	return c->worker->now;
+}
+
+static void set_deadline(struct sp_client *c)
+{
+	int64_t ms = c->cmd.rule && c->cmd.rule->conf->timeout ? c->cmd.rule->conf->timeout
+							       : c->group->database->conf->query_timeout;
+
+	c->deadline = ms > 0 ? now_ms(c) + (uint64_t)ms : 0;
+}
+
+/* Command and all that goes ahead of it, in one write. */
+static int send(struct sp_backend *b, const void *data, size_t len)
+{
+	uv_buf_t bufs[2] = { uv_buf_init((char *)buf_data(&b->held), (unsigned)buf_len(&b->held)),
+			     uv_buf_init((char *)data, (unsigned)len) };
+	bool held = buf_len(&b->held) > 0;
+	int rc = stream_write(&b->stream, held ? bufs : bufs + 1, held ? 2 : 1);
+
+	if (held)
+		buf_fini(&b->held);
+	return rc;
+}
+
+/* The parameters' types, which a connection must hear once. Returns where they begin, 0: none. */
+static size_t types_at(const struct sp_client *c, const struct view *v)
+{
+	const struct sp_stmt *stmt = c->cmd.stmt;
+	size_t at = 10 + (stmt->params + 7u) / 8;
+
+	if (stmt->params == 0 || c->cmd.code != SP_COM_STMT_EXECUTE ||
+	    c->caps & SP_CAP_QUERY_ATTRIBUTES || body_len(v) <= at)
+		return 0;
+	return at;
+}
+
+/* Remembers the types, or writes an EXECUTE that has those remembered. True: `out` has it. */
+static bool add_types(struct sp_client *c, const struct view *v, struct buf *out)
+{
+	struct sp_stmt *stmt = c->cmd.stmt;
+	size_t at = types_at(c, v), n = 2u * stmt->params;
+
+	if (at == 0)
+		return false;
+	if (body(v)[at] == 1) {
+		if (body_len(v) < at + 1 + n)
+			return false;
+		if (!stmt->types)
+			stmt->types = mem_new(n);
+		memcpy(stmt->types, body(v) + at + 1, n);
+		stmt->types_on = c->backend->number;
+		return false;
+	}
+	if (!stmt->types || stmt->types_on == c->backend->number || !c->cmd.whole ||
+	    v->payload + n >= SP_PAYLOAD_MAX)
+		return false;
+	uint8_t header[SP_HEADER];
+	sp_write_header(header, v->payload + n, v->packet[3]);
+	buf_put(out, header, SP_HEADER);
+	buf_put(out, body(v), at);
+	buf_put(out, "\x01", 1);
+	buf_put(out, stmt->types, n);
+	buf_put(out, body(v) + at + 1, body_len(v) - at - 1);
+	stmt->types_on = c->backend->number;
+	return true;
+}
+
+static bool rewrite_execute(struct sp_client *c, struct view *v, struct buf *out)
+{
+	const struct sp_prepared *p = sp_table_find(&c->backend->prepared, c->cmd.stmt->text);
+
+	if (p)
+		sp_put_u32(v->packet + SP_HEADER + 1, p->id);
+	return (c->cmd.code == SP_COM_STMT_EXECUTE || c->cmd.code == SP_COM_STMT_BULK_EXECUTE) &&
+	       add_types(c, v, out);
+}
+
+/* USE and COM_INIT_DB by the real schema's name. */
+static bool rewrite_use(struct sp_client *c, const struct view *v, struct buf *out)
+{
+	bool text = c->cmd.code == SP_COM_QUERY;
+	struct sp_span name = text ? c->cmd.lex.object
+				   : (struct sp_span){ (const char *)body(v) + 1, body_len(v) - 1 };
+	const struct sp_database *d = sp_setup_database(c->group->setup, name.at, name.len);
+
+	if (!name.at || (text && c->cmd.lex.flags & SP_LEX_MULTI))
+		return false;
+	if (d && d->conf->name && *d->conf->name)
+		name = (struct sp_span){ d->conf->name, strlen(d->conf->name) };
+	else if (!text)
+		return false;
+	sp_write_command(out, SP_COM_INIT_DB, name.at, name.len);
+	return true;
+}
+
+static bool rewrite_calls(struct sp_client *c, const struct view *v, struct buf *out)
+{
+	uint32_t flags = c->cmd.lex.flags;
+	bool other = c->backend->others_last;
+	const char *name = flags & SP_LEX_CONNECTION_ID			 ? "connection_id"
+			   : other && flags & SP_LEX_READ_ROW_COUNT	 ? "row_count"
+			   : other && flags & SP_LEX_READ_FOUND_ROWS	 ? "found_rows"
+									 : NULL;
+	struct sp_span sql = { (const char *)body(v) + 1, body_len(v) - 1 };
+	long long value = flags & SP_LEX_CONNECTION_ID	    ? (long long)c->id
+			  : flags & SP_LEX_READ_ROW_COUNT ? (long long)c->session.row_count
+							  : (long long)c->session.found_rows;
+	char literal[32];
+
+	if (!name || c->cmd.code != SP_COM_QUERY || c->caps & SP_CAP_QUERY_ATTRIBUTES)
+		return false;
+	snprintf(literal, sizeof(literal), "%lld", value);
+	size_t begin = sp_packet_begin(out);
+	sp_write_int(out, SP_COM_QUERY, 1);
+	bool any = sp_rewrite_call(sql.at, sql.len, name, literal, out);
+	sp_packet_end(out, begin, 0);
+	return any;
+}
+
+/* True: `out` holds what goes out in the packet's place. */
+static bool rewrite(struct sp_client *c, struct view *v, struct buf *out)
+{
+	const struct sp_cmd *cmd = &c->cmd;
+
+	if (cmd->stmt)
+		return rewrite_execute(c, v, out);
+	if (!cmd->whole)
+		return false;
+	if (cmd->code == SP_COM_INIT_DB || (cmd->code == SP_COM_QUERY && cmd->lex.verb == SP_VERB_USE))
+		return rewrite_use(c, v, out);
+	if (cmd->lex.flags & (SP_LEX_CONNECTION_ID | SP_LEX_READ_ROW_COUNT | SP_LEX_READ_FOUND_ROWS))
+		return rewrite_calls(c, v, out);
+	return false;
+}
+
+static struct sp_span moved(struct sp_span s, const char *from, const char *to)
+{
+	return (struct sp_span){ s.at ? to + (s.at - from) : NULL, s.len };
+}
+
+/*
+ * Keeps a copy of what the answer's reading will ask for: reads, which may have to run again, and
+ * statements whose text tells what they did. It lives in the connection's own buffer, which grows
+ * once.
+ */
+static void keep_copy(struct sp_client *c, const struct view *v)
+{
+	const uint32_t asked = SP_LEX_READ | SP_LEX_UVAR_LITERAL | SP_LEX_TEMP_CREATE |
+			       SP_LEX_DROP_TABLE | SP_LEX_XA;
+	struct sp_cmd *cmd = &c->cmd;
+	struct buf *sent = &c->backend->sent;
+	bool verb = cmd->lex.verb == SP_VERB_PREPARE || cmd->lex.verb == SP_VERB_DEALLOCATE ||
+		    cmd->lex.verb == SP_VERB_USE || cmd->code == SP_COM_INIT_DB;
+
+	cmd->sql.at = NULL;
+	buf_take(sent, buf_len(sent));
+	if (!cmd->whole || !(cmd->lex.flags & asked || verb) || buf_put(sent, v->packet, v->have)) {
+		cmd->lex.object.at = cmd->lex.hint_server.at = NULL;
+		return;
+	}
+	const char *from = (const char *)v->packet, *to = (const char *)buf_data(sent);
+	cmd->sql = (struct sp_span){ to + SP_HEADER + 1, v->have - SP_HEADER - 1 };
+	if (cmd->stmt) {
+		cmd->sql = (struct sp_span){ cmd->stmt->text->sql, cmd->stmt->text->len };
+		return;
+	}
+	cmd->lex.object = moved(cmd->lex.object, from, to);
+	cmd->lex.hint_server.at = NULL;
+}
+
+void sp_command_again(struct sp_client *c, const struct sp_backend *b)
+{
+	const struct buf *sent = &b->sent;
+	struct buf in;
+
+	buf_init(&in, c->in.max + buf_len(sent));
+	buf_put(&in, buf_data(sent), buf_len(sent));
+	buf_put(&in, buf_data(&c->in), buf_len(&c->in));
+	buf_fini(&c->in);
+	c->in = in;
+	sp_text_drop(c->cmd.text);
+	c->cmd = (struct sp_cmd){ .retried = true };
+	c->state = SP_CLIENT_READY;
+	c->worker->figures.retries++;
+	sp_command_work(c);
+}
+
+void sp_client_granted(struct sp_client *c, struct sp_backend *b)
+{
+	c->state = SP_CLIENT_READY;
+	c->deadline = 0;
+	c->given = b;
+	sp_command_work(c);
+}
+
+void sp_client_refused(struct sp_client *c, uint16_t code, const char *state, const char *text)
+{
+	free(c->refusal);
+	c->refusal = mem_new(sizeof(*c->refusal));
+	c->refusal->code = code;
+	snprintf(c->refusal->state, sizeof(c->refusal->state), "%s", state);
+	snprintf(c->refusal->text, sizeof(c->refusal->text), "%s", text);
+	c->state = SP_CLIENT_READY;
+	sp_command_work(c); /* unless that is where we come from */
+}
+
+static void answer_refusal(struct sp_client *c)
+{
+	struct sp_refusal r = *c->refusal;
+	bool whole = c->cmd.whole;
+
+	free(c->refusal);
+	c->refusal = NULL;
+	if (whole)
+		sp_client_error(c, r.code, r.state, "%s", r.text);
+	else
+		sp_client_fail(c, r.code, r.state, "%s", r.text);
+	finish(c);
+}
+
+static void forward(struct sp_client *c, struct view *v)
+{
+	struct sp_backend *b = c->backend;
+	struct sp_cmd *cmd = &c->cmd;
+	bool silent = cmd->code == SP_COM_STMT_SEND_LONG_DATA;
+	struct buf other;
+
+	buf_init(&other, 32 * 1024 * 1024);
+	keep_copy(c, v);
+	bool rewritten = rewrite(c, v, &other);
+	cmd->left = SP_HEADER + (uint64_t)v->payload - v->have;
+	c->state = cmd->left || cmd->open_ended ? SP_CLIENT_SENDING : SP_CLIENT_BUSY;
+	if (!silent) {
+		sp_backend_expect(b, (struct sp_expect){ SP_EXPECT_CLIENT, answer_of(cmd), 0, NULL });
+		sp_backend_start(b);
+	}
+	b->others_last = false;
+	set_deadline(c);
+	c->worker->figures.queries++;
+	cmd->replica = !sp_route_is_primary(b->pool->server);
+	if (cmd->replica)
+		c->worker->figures.to_replica++;
+	else
+		c->worker->figures.to_primary++;
+	if (rewritten)
+		send(b, buf_data(&other), buf_len(&other));
+	else
+		send(b, v->packet, v->have);
+	buf_fini(&other);
+	if (silent && c->state == SP_CLIENT_BUSY) {
+		cmd->stmt->long_data = true;
+		sp_pin_set(&c->session, SP_PIN_LONG_DATA, true, now_ms(c));
+		finish(c);
+	}
+}
+
+/* ---- the input ------------------------------------------------------------ */
+
+/* How much of the command there is, 0: not enough to begin. */
+static bool look(const struct sp_client *c, uint8_t *data, size_t len, struct view *v)
+{
+	if (len < SP_HEADER)
+		return false;
+	v->packet = data;
+	v->payload = sp_payload_len(data);
+	size_t all = SP_HEADER + (size_t)v->payload;
+	v->have = len < all ? len : all;
+	return len >= all || len >= (size_t)c->setup->main->statement_max;
+}
+
+static bool before_connection(struct sp_client *c, const struct view *v)
+{
+	struct sp_cmd *cmd = &c->cmd;
+
+	if (shuts_down(c) && cmd->code != SP_COM_QUIT) {
+		sp_client_fail(c, 1053, "08S01", "Server shutdown in progress");
+		return true;
+	}
+	if (cmd->code == SP_COM_CHANGE_USER) {
+		change_user(c, v);
+		return true;
+	}
+	if (answer_here(c, v) || unknown_statement(c, v) || refuse(c) || sp_kill(c, body(v), body_len(v))) {
+		if (c->state == SP_CLIENT_READY)
+			finish(c);
+		return true;
+	}
+	if (cmd->code == SP_COM_INIT_DB || (cmd->lex.verb == SP_VERB_USE && cmd->code == SP_COM_QUERY)) {
+		struct sp_span name = cmd->code == SP_COM_QUERY
+					      ? cmd->lex.object
+					      : (struct sp_span){ (const char *)body(v) + 1, body_len(v) - 1 };
+		if (name.at)
+			change_group(c, name.at, name.len);
+	}
+	return false;
+}
+
+static size_t take_command(struct sp_client *c, uint8_t *data, size_t len)
+{
+	struct view v;
+
+	if (!look(c, data, len, &v))
+		return 0;
+	if (!c->login) /* our own question during a login has no number of the client's */
+		c->seq = data[3];
+	if (!c->cmd.read_known) {
+		if (data[3] != 0) {
+			sp_client_fail(c, 1156, "08S01", "Got packets out of order");
+			return len;
+		}
+		if (v.payload == 0) {
+			sp_client_error(c, 1047, "08S01", "Unknown command");
+			return SP_HEADER;
+		}
+		classify(c, &v);
+		size_t whole = v.have;
+		bool all = c->cmd.whole;
+		if (before_connection(c, &v))
+			return all || c->state == SP_CLIENT_CLOSING ? whole : len;
+	}
+	if (!c->refusal && (c->state != SP_CLIENT_READY || !connected(c)) && !c->refusal)
+		return 0;
+	if (c->refusal)
+		answer_refusal(c);
+	else
+		forward(c, &v);
+	return v.have;
+}
+
+/* The rest of a command that was longer than what was read. */
+static size_t pass_on(struct sp_client *c, const uint8_t *data, size_t len)
+{
+	struct sp_cmd *cmd = &c->cmd;
+	struct sp_backend *b = c->backend;
+
+	if (cmd->left == 0) { /* the header of its next chunk */
+		if (len < SP_HEADER)
+			return 0;
+		cmd->left = SP_HEADER + (uint64_t)sp_payload_len(data);
+		cmd->open_ended = sp_payload_len(data) == SP_PAYLOAD_MAX;
+		c->seq = data[3];
+	}
+	size_t n = len < cmd->left ? len : (size_t)cmd->left;
+	cmd->left -= n;
+	stream_put(&b->stream, data, n);
+	if (stream_backlog(&b->stream) > STREAM_HIGH)
+		stream_pause(&c->stream);
+	if (cmd->left > 0 || cmd->open_ended)
+		return n;
+	c->state = SP_CLIENT_BUSY;
+	if (cmd->code == SP_COM_STMT_SEND_LONG_DATA) {
+		cmd->stmt->long_data = true;
+		sp_pin_set(&c->session, SP_PIN_LONG_DATA, true, now_ms(c));
+		finish(c);
+	}
+	return n;
+}
+
+void sp_command_file(struct sp_client *c)
+{
+	c->state = SP_CLIENT_FILE;
+	c->cmd.left = 0;
+	sp_command_work(c);
+}
+
+/* The contents of a file, packets until an empty one. */
+static size_t pass_file(struct sp_client *c, const uint8_t *data, size_t len)
+{
+	struct sp_cmd *cmd = &c->cmd;
+	bool last = false;
+
+	if (cmd->left == 0) {
+		if (len < SP_HEADER)
+			return 0;
+		cmd->left = SP_HEADER + (uint64_t)sp_payload_len(data);
+		last = cmd->left == SP_HEADER;
+		c->seq = data[3];
+	}
+	size_t n = len < cmd->left ? len : (size_t)cmd->left;
+	cmd->left -= n;
+	stream_put(&c->backend->stream, data, n);
+	if (stream_backlog(&c->backend->stream) > STREAM_HIGH)
+		stream_pause(&c->stream);
+	if (last)
+		c->state = SP_CLIENT_BUSY;
+	return n;
+}
+
+size_t sp_command_take(struct sp_client *c, const uint8_t *data, size_t len)
+{
+	switch (c->state) {
+	case SP_CLIENT_READY:
+		return take_command(c, (uint8_t *)data, len);
+	case SP_CLIENT_SENDING:
+		return pass_on(c, data, len);
+	case SP_CLIENT_FILE:
+		return pass_file(c, data, len);
+	default:
+		return 0;
+	}
+}
+
+void sp_command_work(struct sp_client *c)
+{
+	if (c->reading) /* whoever reads goes on by itself */
+		return;
+	c->reading = true;
+	while (buf_len(&c->in) > 0 && c->state != SP_CLIENT_CLOSING) {
+		size_t used = sp_command_take(c, buf_data(&c->in), buf_len(&c->in));
+		if (used == 0)
+			break;
+		buf_take(&c->in, used < buf_len(&c->in) ? used : buf_len(&c->in));
+	}
+	c->reading = false;
+	if (c->state != SP_CLIENT_CLOSING && c->stream.paused &&
+	    (!c->backend || stream_backlog(&c->backend->stream) < STREAM_HIGH))
+		stream_resume(&c->stream);
+}

@@ -1,0 +1,1 @@
+int sp_import_main(int argc, char **argv);

@@ -1,0 +1,104 @@
+#include "roles/sqlproxy/sp_rewrite.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/base/buf.h"
+
+static bool is_word(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+}
+
+/* Behind a quoted thing or a comment that begins at sql[i]; i when none does. */
+static size_t skip(const char *sql, size_t len, size_t i)
+{
+	char q = sql[i];
+
+	if (q == '/' && i + 2 < len && sql[i + 1] == '*' && sql[i + 2] != '!') {
+		const char *end = memmem(sql + i + 2, len - i - 2, "*/", 2);
+		return end ? (size_t)(end - sql) + 2 : len;
+	}
+	if (q != '\'' && q != '"' && q != '`')
+		return i;
+	for (i++; i < len && sql[i] != q; i++)
+		if (sql[i] == '\\' && q != '`')
+			i++;
+	return i < len ? i + 1 : len;
+}
+
+/* The length of NAME ( ) at sql[i], or 0. */
+static size_t call_at(const char *sql, size_t len, size_t i, const char *name)
+{
+	size_t n = strlen(name), at = i + n;
+
+	if (at >= len || (i > 0 && (is_word(sql[i - 1]) || sql[i - 1] == '.' || sql[i - 1] == '@')) ||
+	    strncasecmp(sql + i, name, n) != 0)
+		return 0;
+	while (at < len && isspace((unsigned char)sql[at]))
+		at++;
+	if (at >= len || sql[at++] != '(')
+		return 0;
+	while (at < len && isspace((unsigned char)sql[at]))
+		at++;
+	return at < len && sql[at] == ')' ? at + 1 - i : 0;
+}
+
+static bool ends_with_word(const char *sql, size_t end, const char *word)
+{
+	size_t n = strlen(word);
+
+	return end >= n && strncasecmp(sql + end - n, word, n) == 0 &&
+	       (end == n || !is_word(sql[end - n - 1]));
+}
+
+/* SELECT call , FROM or the end: the call is a column of its own and without an alias. */
+static bool is_column(const char *sql, size_t len, size_t i, size_t after)
+{
+	size_t before = i;
+
+	while (before > 0 && isspace((unsigned char)sql[before - 1]))
+		before--;
+	while (after < len && isspace((unsigned char)sql[after]))
+		after++;
+	bool opens = (before > 0 && sql[before - 1] == ',') || ends_with_word(sql, before, "SELECT");
+	bool closes = after == len || sql[after] == ',' || sql[after] == ';' ||
+		      (len - after > 4 && strncasecmp(sql + after, "from", 4) == 0 && !is_word(sql[after + 4]));
+	return opens && closes;
+}
+
+static void put(struct buf *out, const char *text)
+{
+	buf_put(out, text, strlen(text));
+}
+
+bool sp_rewrite_call(const char *sql, size_t len, const char *name, const char *literal,
+		     struct buf *out)
+{
+	size_t done = 0;
+	bool any = false;
+
+	for (size_t i = 0; i < len;) {
+		size_t next = skip(sql, len, i);
+		size_t n = next == i ? call_at(sql, len, i, name) : 0;
+		if (n == 0) {
+			i = next == i ? i + 1 : next;
+			continue;
+		}
+		buf_put(out, sql + done, i - done);
+		bool column = is_column(sql, len, i, i + n);
+		put(out, column ? "" : "(");
+		put(out, literal);
+		put(out, column ? " AS `" : ")");
+		if (column) {
+			buf_put(out, sql + i, n);
+			put(out, "`");
+		}
+		any = true;
+		i += n;
+		done = i;
+	}
+	buf_put(out, sql + done, len - done);
+	return any;
+}

@@ -1,0 +1,385 @@
+#include "roles/sqlproxy/sp_session.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/base/buf.h"
+#include "core/base/mem.h"
+#include "roles/sqlproxy/sp_backend.h"
+
+/* ---- names with values --------------------------------------------------- */
+
+static uint64_t hash_bytes(uint64_t h, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ (uint8_t)s[i]) * 0x100000001b3ull;
+	return h;
+}
+
+static struct sp_var *find(const struct sp_vars *v, struct sp_span name)
+{
+	for (uint32_t i = 0; i < v->count; i++)
+		if (strncasecmp(v->list[i].name, name.at, name.len) == 0 && !v->list[i].name[name.len])
+			return &v->list[i];
+	return NULL;
+}
+
+const struct sp_var *sp_vars_find(const struct sp_vars *v, struct sp_span name)
+{
+	return find(v, name);
+}
+
+static void fill(struct sp_var *var, struct sp_span name, struct sp_span value)
+{
+	var->name = mem_new(name.len + value.len + 2);
+	var->value = var->name + name.len + 1;
+	for (size_t i = 0; i < name.len; i++)
+		var->name[i] = (char)tolower((unsigned char)name.at[i]);
+	memcpy(var->value, value.at ? value.at : "", value.len);
+	uint64_t h = hash_bytes(0xcbf29ce484222325ull, var->name, name.len + 1);
+	var->hash = hash_bytes(h, var->value, value.len + 1);
+}
+
+bool sp_vars_set(struct sp_vars *v, struct sp_span name, struct sp_span value)
+{
+	struct sp_var *var = find(v, name);
+	char *old = var ? var->name : NULL;
+
+	if (name.len + value.len > SP_VAR_LEN_MAX || (!var && v->count >= SP_VARS_MAX))
+		return false;
+	if (var && strlen(var->value) == value.len && memcmp(var->value, value.at, value.len) == 0)
+		return true;
+	if (var) {
+		v->hash ^= var->hash;
+	} else {
+		if ((v->count & (v->count - 1)) == 0) /* 0, 1, 2, 4: the list is full */
+			v->list = mem_resize(v->list,
+					     sizeof(*v->list) * (v->count ? 2 * v->count : 1));
+		var = &v->list[v->count++];
+	}
+	fill(var, name, value);
+	v->hash ^= var->hash;
+	free(old);
+	return true;
+}
+
+void sp_vars_remove(struct sp_vars *v, struct sp_span name)
+{
+	struct sp_var *var = find(v, name);
+
+	if (!var)
+		return;
+	v->hash ^= var->hash;
+	free(var->name);
+	uint32_t at = (uint32_t)(var - v->list);
+	memmove(var, var + 1, sizeof(*var) * (v->count - at - 1));
+	if (--v->count > 0)
+		return;
+	free(v->list);
+	v->list = NULL;
+}
+
+void sp_vars_clear(struct sp_vars *v)
+{
+	for (uint32_t i = 0; i < v->count; i++)
+		free(v->list[i].name);
+	free(v->list);
+	*v = (struct sp_vars){ 0 };
+}
+
+static struct sp_span span(const char *s)
+{
+	return (struct sp_span){ s, strlen(s) };
+}
+
+void sp_vars_copy(struct sp_vars *to, const struct sp_vars *from)
+{
+	if (to->hash == from->hash && to->count == from->count)
+		return;
+	sp_vars_clear(to);
+	for (uint32_t i = 0; i < from->count; i++)
+		sp_vars_set(to, span(from->list[i].name), span(from->list[i].value));
+}
+
+/* ---- pins ---------------------------------------------------------------- */
+
+const char *sp_pin_name(enum sp_pin pin)
+{
+	static const char *const names[SP_PIN_COUNT] = {
+		[SP_PIN_TRX] = "transaction",
+		[SP_PIN_NEXT_TRX] = "set transaction",
+		[SP_PIN_LOCK] = "table lock",
+		[SP_PIN_GET_LOCK] = "get_lock",
+		[SP_PIN_TEMP] = "temporary table",
+		[SP_PIN_CURSOR] = "cursor",
+		[SP_PIN_HANDLER] = "handler",
+		[SP_PIN_XA] = "xa",
+		[SP_PIN_USER_VAR] = "user variable",
+		[SP_PIN_PREPARE] = "text prepare",
+		[SP_PIN_FOUND] = "found_rows",
+		[SP_PIN_LONG_DATA] = "long data",
+		[SP_PIN_TRACK] = "session_track",
+		[SP_PIN_STATE] = "session state",
+		[SP_PIN_SYSVAR] = "system variable",
+		[SP_PIN_OPTION] = "set option",
+		[SP_PIN_HINT] = "hint",
+		[SP_PIN_MODE] = "session mode",
+		[SP_PIN_STREAM] = "binary log",
+	};
+
+	return names[pin];
+}
+
+void sp_pin_set(struct sp_session *s, enum sp_pin pin, bool on, uint64_t now)
+{
+	if (!on) {
+		s->pins &= ~(1u << pin);
+		return;
+	}
+	if (!s->pins)
+		s->pinned_since = now;
+	s->pins |= 1u << pin;
+}
+
+/* ---- life ---------------------------------------------------------------- */
+
+void sp_session_reset(struct sp_session *s)
+{
+	char *db = s->db;
+	uint32_t mode = s->pins & 1u << SP_PIN_MODE;
+
+	s->db = NULL;
+	sp_session_fini(s);
+	*s = (struct sp_session){ .db = db, .pins = mode, .status = SP_STATUS_AUTOCOMMIT };
+}
+
+void sp_session_fini(struct sp_session *s)
+{
+	sp_vars_clear(&s->vars);
+	sp_vars_clear(&s->user);
+	sp_vars_clear(&s->temp);
+	sp_vars_clear(&s->texts);
+	free(s->warning_rows);
+	s->warning_rows = NULL;
+	free(s->db);
+	s->db = NULL;
+}
+
+void sp_session_set_db(struct sp_session *s, const char *db, size_t len)
+{
+	if (s->db && strlen(s->db) == len && memcmp(s->db, db, len) == 0)
+		return;
+	free(s->db);
+	s->db = NULL;
+	if (len == 0)
+		return;
+	s->db = mem_new(len + 1);
+	memcpy(s->db, db, len);
+}
+
+unsigned sp_session_lex_mode(const struct sp_session *s)
+{
+	unsigned mode = s->status & SP_STATUS_NO_BACKSLASH ? SP_LEX_NO_BACKSLASH : 0;
+	const struct sp_var *var = s->vars.count ? find(&s->vars, span("sql_mode")) : NULL;
+
+	if (var && strstr(var->value, "ANSI_QUOTES"))
+		mode |= SP_LEX_ANSI_QUOTES;
+	return mode;
+}
+
+/* ---- trackers ------------------------------------------------------------ */
+
+static bool in_list(struct sp_span name, const char *const *list)
+{
+	for (; *list; list++)
+		if (sp_span_is(name, *list))
+			return true;
+	return false;
+}
+
+/* Reported, but no state that a client set for good. */
+static bool is_noise(struct sp_span name)
+{
+	static const char *const list[] = { "last_gtid", "last_insert_id", "identity",
+					    "character_set_database", "collation_database",
+					    "warning_count", "error_count", NULL };
+
+	return in_list(name, list);
+}
+
+/* Set for one statement or for replication: replaying it would do harm. */
+static bool is_unsafe(struct sp_span name)
+{
+	static const char *const list[] = { "timestamp", "insert_id", "rand_seed1", "rand_seed2",
+					    "pseudo_thread_id", "gtid_seq_no", "gtid_next",
+					    "pseudo_slave_mode", "skip_replication", "debug",
+					    "debug_dbug", "debug_sync", "wsrep_on", NULL };
+
+	return in_list(name, list);
+}
+
+static void track_var(struct sp_session *s, struct sp_backend *b, struct sp_reader *r,
+		      struct sp_told *told, bool temporary)
+{
+	struct sp_span name = sp_read_lenenc_bytes(r);
+	struct sp_span value = sp_read_lenenc_bytes(r);
+
+	if (r->bad || temporary || is_noise(name))
+		return;
+	if (name.len > 14 && strncasecmp(name.at, "session_track_", 14) == 0) {
+		told->track_var = true;
+	} else if (is_unsafe(name)) {
+		told->unsafe_var = true;
+	} else if (!sp_vars_set(&s->vars, name, value) || !sp_vars_set(&b->vars, name, value)) {
+		told->unsafe_var = true;
+	}
+}
+
+void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span track,
+		      uint32_t lex_flags, struct sp_told *told)
+{
+	enum sp_track type;
+	struct sp_span data;
+
+	while (sp_track_next(&track, &type, &data)) {
+		struct sp_reader r = sp_reader(data.at, data.len);
+		struct sp_span text = { NULL, 0 };
+		switch (type) {
+		case SP_TRACK_SYSVAR:
+			while (sp_reader_left(&r) && !r.bad)
+				track_var(s, b, &r, told, lex_flags & SP_LEX_SET_STATEMENT);
+			break;
+		case SP_TRACK_SCHEMA:
+			text = sp_read_lenenc_bytes(&r);
+			sp_session_set_db(s, text.at, text.len);
+			sp_backend_set_db(b, text.at, text.len);
+			break;
+		case SP_TRACK_STATE:
+			told->state = true;
+			break;
+		case SP_TRACK_TRX_CHAR:
+			s->trx_char = sp_read_lenenc_bytes(&r).len > 0;
+			break;
+		case SP_TRACK_TRX_STATE:
+			text = sp_read_lenenc_bytes(&r);
+			s->trx_state = false;
+			for (size_t i = 0; i < text.len; i++)
+				s->trx_state |= text.at[i] != '_';
+			told->trx_state_seen = true;
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+/* ---- re-applying --------------------------------------------------------- */
+
+static bool is_number(const char *v)
+{
+	bool digit = false;
+
+	for (v += *v == '-'; *v; v++) {
+		if (!isdigit((unsigned char)*v) && *v != '.')
+			return false;
+		digit |= *v != '.';
+	}
+	return digit;
+}
+
+static void put(struct buf *out, const char *text)
+{
+	buf_put(out, text, strlen(text));
+}
+
+/* Quotes so that it reads the same in every sql_mode: a quote is doubled, a backslash is not
+ * liked by all modes, and no variable's value has one. */
+static void put_value(struct buf *out, const struct sp_var *var)
+{
+	if (is_number(var->value)) {
+		put(out, var->value);
+		return;
+	}
+	if (!*var->value && strcmp(var->name, "character_set_results") == 0) {
+		put(out, "NULL");
+		return;
+	}
+	put(out, "'");
+	for (const char *c = var->value; *c; c++) {
+		buf_put(out, c, 1);
+		if (*c == '\'')
+			buf_put(out, c, 1);
+	}
+	put(out, "'");
+}
+
+static void separate(struct buf *out, bool *any)
+{
+	put(out, *any ? "," : "SET ");
+	*any = true;
+}
+
+static void put_var(struct buf *out, const struct sp_var *var, bool *any)
+{
+	separate(out, any);
+	put(out, var->name);
+	put(out, "=");
+	put_value(out, var);
+}
+
+static bool same_var(const struct sp_vars *v, const struct sp_var *var)
+{
+	const struct sp_var *other = find(v, span(var->name));
+
+	return other && other->hash == var->hash;
+}
+
+/* A collation goes behind its character set, which would change it. */
+static bool comes_last(const struct sp_var *var)
+{
+	return strcmp(var->name, "collation_connection") == 0;
+}
+
+static void put_vars(const struct sp_session *s, struct sp_backend *b, struct buf *out, bool *any)
+{
+	for (int last = 0; last < 2; last++)
+		for (uint32_t i = 0; i < s->vars.count; i++)
+			if (comes_last(&s->vars.list[i]) == last && !same_var(&b->vars, &s->vars.list[i]))
+				put_var(out, &s->vars.list[i], any);
+	for (uint32_t i = 0; i < b->vars.count; i++) {
+		if (find(&s->vars, span(b->vars.list[i].name)))
+			continue;
+		separate(out, any);
+		put(out, b->vars.list[i].name);
+		put(out, "=DEFAULT");
+	}
+	sp_vars_copy(&b->vars, &s->vars);
+}
+
+bool sp_session_write_set(const struct sp_session *s, struct sp_backend *b, bool user_vars,
+			  const uint64_t *last_id, struct buf *out)
+{
+	bool any = false;
+	char number[40];
+
+	if (s->vars.hash != b->vars.hash || s->vars.count != b->vars.count)
+		put_vars(s, b, out, &any);
+	for (uint32_t i = 0; user_vars && i < s->user.count; i++) {
+		separate(out, &any);
+		put(out, "@`");
+		put(out, s->user.list[i].name);
+		put(out, "`=");
+		put(out, s->user.list[i].value);
+		b->dirty = true;
+		b->user_hash = s->user.hash;
+	}
+	if (last_id) {
+		separate(out, &any);
+		snprintf(number, sizeof(number), "last_insert_id=%llu", (unsigned long long)*last_id);
+		put(out, number);
+	}
+	return any;
+}

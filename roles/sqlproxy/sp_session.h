@@ -1,0 +1,118 @@
+/*
+ * sp_session - the state that a client believes its connection has.
+ *
+ * Some of it can be carried from one server connection to another (variables as the server
+ * reported them, user variables set to literals, the database, LAST_INSERT_ID()): it is re-applied
+ * where it differs, in the same write as the statement. The rest pins the session to its
+ * connection until it is gone; each pin has a name, a reason and a time.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "roles/sqlproxy/sp_lex.h"
+#include "roles/sqlproxy/sp_packet.h"
+
+/* ---- names with values: system variables, user variables, names of temporary tables */
+struct sp_var {
+	char *name;  /* lower case; both live in one block */
+	char *value;
+	uint64_t hash; /* of both */
+};
+
+struct sp_vars {
+	struct sp_var *list; /* in the order of their setting */
+	uint32_t count;
+	uint64_t hash; /* equal sets have equal hashes, whatever their order */
+};
+
+enum { SP_VARS_MAX = 256, SP_VAR_LEN_MAX = 64 * 1024 };
+
+/* False when there are too many, or it is too long. */
+bool sp_vars_set(struct sp_vars *v, struct sp_span name, struct sp_span value);
+const struct sp_var *sp_vars_find(const struct sp_vars *v, struct sp_span name);
+void sp_vars_remove(struct sp_vars *v, struct sp_span name);
+void sp_vars_clear(struct sp_vars *v);
+void sp_vars_copy(struct sp_vars *to, const struct sp_vars *from);
+
+/* ---- pins */
+enum sp_pin {
+	SP_PIN_TRX,      /* a transaction is open */
+	SP_PIN_NEXT_TRX, /* SET TRANSACTION waits for one */
+	SP_PIN_LOCK,     /* LOCK TABLES, FLUSH TABLES WITH READ LOCK, BACKUP */
+	SP_PIN_GET_LOCK,
+	SP_PIN_TEMP,     /* temporary tables */
+	SP_PIN_CURSOR,
+	SP_PIN_HANDLER,
+	SP_PIN_XA,
+	SP_PIN_USER_VAR, /* set by more than a literal */
+	SP_PIN_PREPARE,  /* PREPARE in text */
+	SP_PIN_FOUND,    /* SQL_CALC_FOUND_ROWS, until the next statement */
+	SP_PIN_LONG_DATA,
+	SP_PIN_TRACK,    /* the client asked for trackers of its own */
+	SP_PIN_STATE,    /* the server says that some state changed, and nobody knows which */
+	SP_PIN_SYSVAR,   /* a variable that must not be replayed, or one on a server without trackers */
+	SP_PIN_OPTION,   /* COM_SET_OPTION */
+	SP_PIN_HINT,     /* troupe: pin */
+	SP_PIN_MODE,     /* session mode */
+	SP_PIN_STREAM,   /* a binary log */
+	SP_PIN_COUNT,
+};
+
+const char *sp_pin_name(enum sp_pin pin);
+
+struct sp_session {
+	struct sp_vars vars;     /* system variables */
+	struct sp_vars user;     /* user variables with literals */
+	struct sp_vars temp;     /* names of temporary tables */
+	struct sp_vars texts;    /* names of text PREPAREs */
+	char *db;                /* the real schema's name; NULL: none */
+	uint32_t pins;           /* bits of enum sp_pin */
+	uint64_t pinned_since;   /* ms; of the oldest pin now set */
+	uint16_t status;         /* of the last answer */
+	uint16_t warnings;
+	int locks;               /* GET_LOCKs held, as far as seen */
+	bool trx_state, trx_char; /* the server's trackers are not empty */
+	uint64_t last_id;
+	bool last_id_away;       /* another client has its connection; it is being fetched */
+	uint64_t found_rows;
+	int64_t row_count;
+	uint8_t *warning_rows;   /* SHOW WARNINGS, kept when the connection went to another */
+	uint32_t warning_len;
+};
+
+static inline bool sp_pinned(const struct sp_session *s, enum sp_pin pin)
+{
+	return s->pins & 1u << pin;
+}
+void sp_pin_set(struct sp_session *s, enum sp_pin pin, bool on, uint64_t now);
+
+/* As after a login or COM_RESET_CONNECTION; the database stays. */
+void sp_session_reset(struct sp_session *s);
+void sp_session_fini(struct sp_session *s);
+void sp_session_set_db(struct sp_session *s, const char *db, size_t len);
+
+/* How the session's sql_mode changes quoting, for sp_lex. */
+unsigned sp_session_lex_mode(const struct sp_session *s);
+
+/* ---- what an answer told about the state */
+struct sp_told {
+	bool state, trx_state_seen;
+	bool unsafe_var; /* a variable that must not be replayed */
+	bool track_var;  /* session_track_* */
+};
+
+/*
+ * Takes over one tracker block. reported: variables go to both, the session's and the
+ * connection's. lex: of the statement, whose temporary values are not the session's.
+ */
+struct sp_backend;
+void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span track,
+		      uint32_t lex_flags, struct sp_told *told);
+
+/* Writes `SET a=1, b='x', @c=2` for what differs; false: nothing differs. */
+struct buf;
+bool sp_session_write_set(const struct sp_session *s, struct sp_backend *b, bool user_vars,
+			  const uint64_t *last_id, struct buf *out);

@@ -1,0 +1,78 @@
+/*
+ * sp_stmt - prepared statements that belong to no connection.
+ *
+ *	client's id -> sp_stmt -> sp_text <- backend's table (text -> the server's id)
+ *
+ * A text is kept once per worker, with the state that its meaning depends on. A connection that
+ * executes a text it has not prepared prepares it first. What a client closes stays prepared
+ * until the connection has too many; then the one used longest ago goes.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "roles/sqlproxy/sp_lex.h"
+
+struct buf;
+
+/* One text, counted by the statements and tables that refer to it. */
+struct sp_text {
+	uint64_t key;
+	uint32_t held;
+	uint32_t len;
+	uint32_t digest; /* slot in the worker's table, 0: not looked up */
+	struct sp_lex lex; /* its spans point into `sql` */
+	char sql[];
+};
+
+struct sp_text *sp_text_new(const char *sql, size_t len, uint64_t state, unsigned lex_mode);
+void sp_text_drop(struct sp_text *t);
+
+/* ---- a client's statements */
+struct sp_stmt {
+	uint32_t id; /* the client's */
+	struct sp_text *text;
+	uint16_t params, columns;
+	bool cursor;           /* open on the connection that the session is pinned to */
+	bool long_data;
+	uint8_t *types;        /* 2 bytes for each parameter; NULL: never sent */
+	uint32_t types_on;     /* backend that has them, by its number */
+};
+
+struct sp_stmts {
+	struct sp_stmt **list; /* by id - 1, may have holes */
+	uint32_t count, size, last;
+};
+
+enum { SP_STMTS_MAX = 65536 }; /* of one client */
+
+/* NULL: too many. */
+struct sp_stmt *sp_stmts_add(struct sp_stmts *s, struct sp_text *text);
+struct sp_stmt *sp_stmts_find(const struct sp_stmts *s, uint32_t id);
+void sp_stmts_remove(struct sp_stmts *s, struct sp_stmt *stmt);
+void sp_stmts_clear(struct sp_stmts *s);
+
+/* ---- what one connection has prepared */
+struct sp_prepared {
+	struct sp_text *text;
+	uint32_t id; /* the server's */
+	uint32_t used;
+};
+
+struct sp_table {
+	struct sp_prepared *list;
+	uint32_t count, size, clock;
+};
+
+struct sp_prepared *sp_table_find(struct sp_table *t, const struct sp_text *text);
+/*
+ * Adds; a statement that has to go, because there are more than `most` or the same text was
+ * prepared before, is closed by a COM_STMT_CLOSE appended to `closes`.
+ */
+void sp_table_add(struct sp_table *t, struct sp_text *text, uint32_t id, uint32_t most,
+		  struct buf *closes);
+void sp_table_clear(struct sp_table *t);
+/* Closes a text's statement, an open cursor with it; the next EXECUTE prepares it again. */
+void sp_table_close(struct sp_table *t, const struct sp_text *text, struct buf *closes);
