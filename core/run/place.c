@@ -81,7 +81,7 @@ int place_make(struct place *p, const char *role, const char *conf_path, const s
 {
 	const struct settings *s = settings_of(conf);
 	char base[256], folder[FOLDER_MAX] = "/run/troupe";
-	bool system = geteuid() == 0 || access(system_folder, W_OK) == 0;
+	bool system = geteuid() == 0 || euidaccess(system_folder, W_OK) == 0;
 
 	if (!system)
 		own_folder(folder, sizeof(folder));
