@@ -74,11 +74,11 @@ void sp_backend_close(struct sp_backend *b, const char *why)
 		sp_client_lost(c, why);
 }
 
-static void refuse(struct sp_backend *b, const char *fmt, const char *detail)
+static void refuse(struct sp_backend *b, const char *what, const char *detail)
 {
 	char text[300];
 
-	snprintf(text, sizeof(text), fmt, detail);
+	snprintf(text, sizeof(text), "%s: %s", what, detail);
 	sp_backend_close(b, text);
 }
 
@@ -265,7 +265,7 @@ static void take_greeting(struct sp_backend *b, const uint8_t *payload, size_t l
 	if (*payload == 0xff && sp_error_read(&e, payload, len) == 0) {
 		char text[200];
 		snprintf(text, sizeof(text), "%.*s", (int)(e.text.len < 199 ? e.text.len : 199), e.text.at);
-		refuse(b, "the server refuses: %s", text);
+		refuse(b, "the server refuses", text);
 		return;
 	}
 	if (sp_greeting_read(&g, payload, len)) {
@@ -336,7 +336,7 @@ static void switch_plugin(struct sp_backend *b, const uint8_t *payload, size_t l
 	remember_plugin(b, plugin, r.at, left);
 	int n = auth_reply(b, reply);
 	if (n < 0)
-		refuse(b, "the account's plugin %s needs a plain password, or TLS", plugin);
+		refuse(b, "the account's plugin needs a plain password, or TLS", plugin);
 	else
 		send_packet(b, reply, (size_t)n);
 }
@@ -695,7 +695,7 @@ static void read_idle(struct sp_backend *b)
 		char text[200];
 		snprintf(text, sizeof(text), "%u %.*s", e.code, (int)(e.text.len < 180 ? e.text.len : 180),
 			 e.text.at);
-		refuse(b, "the server closes the idle connection: %s", text);
+		refuse(b, "the server closes the idle connection", text);
 	} else if (n > 0) {
 		sp_backend_close(b, "the server spoke on an idle connection");
 	} else {

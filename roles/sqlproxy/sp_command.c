@@ -439,7 +439,7 @@ static void set_deadline(struct sp_client *c)
 }
 
 /* Command and all that goes ahead of it, in one write. */
-static int send(struct sp_backend *b, const void *data, size_t len)
+static int send_on(struct sp_backend *b, const void *data, size_t len)
 {
 	uv_buf_t bufs[2] = { uv_buf_init((char *)buf_data(&b->held), (unsigned)buf_len(&b->held)),
 			     uv_buf_init((char *)data, (unsigned)len) };
@@ -672,9 +672,9 @@ static void forward(struct sp_client *c, struct view *v)
 	else
 		c->worker->figures.to_primary++;
 	if (rewritten)
-		send(b, buf_data(&other), buf_len(&other));
+		send_on(b, buf_data(&other), buf_len(&other));
 	else
-		send(b, v->packet, v->have);
+		send_on(b, v->packet, v->have);
 	buf_fini(&other);
 	if (silent && c->state == SP_CLIENT_BUSY) {
 		cmd->stmt->long_data = true;

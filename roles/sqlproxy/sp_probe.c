@@ -198,14 +198,15 @@ bool sp_probe_account(struct sp_probe *p, const char *user, struct sp_secret *ou
 /* One line for `troupe check`. */
 bool sp_probe_report(const struct sp_server *s, const struct sp_monitor_conf *m, FILE *out)
 {
+	static char name[] = "troupe", none[] = "";
 	struct sp_monitor_conf nobody = *m;
 	struct sp_probe *p = sp_probe_new();
 	struct sp_look look;
 	char reason[200];
 
 	if (!nobody.user) { /* a refused login proves that a server is there */
-		nobody.user = "troupe";
-		nobody.password = "";
+		nobody.user = name;
+		nobody.password = none;
 	}
 	bool good = sp_probe_look(p, s, &nobody, &look, reason, sizeof(reason));
 	bool there = good || (!m->user && strstr(reason, "Access denied"));

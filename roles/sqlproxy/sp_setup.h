@@ -12,12 +12,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/conf/conf.h"
 #include "core/net/addr.h"
 #include "roles/sqlproxy/sp_auth.h"
 
-struct conf;
-struct conf_errors;
-struct conf_section;
+
+
+
 struct err;
 struct sp_health;
 struct tls_ctx;
