@@ -205,17 +205,12 @@ static void put_date(FILE *out)
 	fprintf(out, "Date: %s\r\n", text);
 }
 
-struct answer {
-	int status;
-	const char *type;
-	const char *fields;
-	const void *body;
-	size_t size;
+struct how {
 	bool head_only;
 	bool keep_alive;
 };
 
-static void send_answer(struct stream *stream, const struct answer *a)
+static void send_answer(struct stream *stream, const struct http_answer *a, struct how how)
 {
 	char *head;
 	size_t n;
@@ -227,12 +222,12 @@ static void send_answer(struct stream *stream, const struct answer *a)
 		fprintf(out, "Content-Type: %s\r\n", a->type);
 	if (a->status != 204 && a->status != 304)
 		fprintf(out, "Content-Length: %zu\r\n", a->size);
-	fprintf(out, "Connection: %s\r\n%s\r\n", a->keep_alive ? "keep-alive" : "close",
+	fprintf(out, "Connection: %s\r\n%s\r\n", how.keep_alive ? "keep-alive" : "close",
 		a->fields ? a->fields : "");
 	fclose(out);
 	uv_buf_t bufs[] = { uv_buf_init(head, (unsigned)n),
 			    uv_buf_init((char *)a->body, (unsigned)a->size) };
-	stream_write(stream, bufs, a->head_only || a->size == 0 ? 1 : 2);
+	stream_write(stream, bufs, how.head_only || a->size == 0 ? 1 : 2);
 	free(head);
 }
 
@@ -243,7 +238,7 @@ static void refuse(struct http_call *call, int status)
 	int n = snprintf(text, sizeof(text), "%d %s%s%s\n", status, http_status_text(status),
 			 *http_parser_reason(call->parser) ? ": " : "",
 			 http_parser_reason(call->parser));
-	struct answer a = {
+	struct http_answer a = {
 		.status = status,
 		.type = "text/plain",
 		.fields = status == 405 ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"
@@ -252,26 +247,20 @@ static void refuse(struct http_call *call, int status)
 		.size = (size_t)n
 	};
 
-	send_answer(&call->stream, &a);
+	send_answer(&call->stream, &a, (struct how){ 0 });
 	linger(call);
 }
 
-void http_reply(struct http_call *call, int status, const char *type, const char *fields,
-		const void *body, size_t size)
+void http_reply(struct http_call *call, const struct http_answer *answer)
 {
 	const struct http_message *m = http_parser_message(call->parser);
-	struct answer a = { .status = status,
-			    .type = type,
-			    .fields = fields,
-			    .body = body,
-			    .size = size,
-			    .head_only = strcmp(m->method, "HEAD") == 0,
-			    .keep_alive = m->keep_alive && !call->server->draining };
+	struct how how = { .head_only = strcmp(m->method, "HEAD") == 0,
+			   .keep_alive = m->keep_alive && !call->server->draining };
 
 	call->calling = false;
 	call->gone = NULL;
-	send_answer(&call->stream, &a);
-	if (!a.keep_alive) {
+	send_answer(&call->stream, answer, how);
+	if (!how.keep_alive) {
 		linger(call);
 		return;
 	}
@@ -286,7 +275,7 @@ void http_reply_status(struct http_call *call, int status)
 	char text[128];
 	int n = snprintf(text, sizeof(text), "%d %s\n", status, http_status_text(status));
 
-	http_reply(call, status, "text/plain", NULL, text, (size_t)n);
+	http_reply(call, &(struct http_answer){ status, "text/plain", NULL, text, (size_t)n });
 }
 
 /* ---- questions --------------------------------------------------------------------- */

@@ -61,10 +61,16 @@ const char *http_call_peer(struct http_call *call);
  * goes first. */
 void http_call_wait(struct http_call *call, void *data, void (*gone)(void *data));
 
-/* type: as text/plain; fields: more lines "Name: value\r\n", or NULL. All is copied. A HEAD gets no
- * body, its length stays. The call is no more after this. */
-void http_reply(struct http_call *call, int status, const char *type, const char *fields,
-		const void *body, size_t size);
+struct http_answer {
+	int status;
+	const char *type;   /* "text/plain"; NULL: none */
+	const char *fields; /* more lines "Name: value\r\n", or NULL */
+	const void *body;
+	size_t size;
+};
+
+/* All is copied. A HEAD gets no body, its length stays. The call is no more after this. */
+void http_reply(struct http_call *call, const struct http_answer *answer);
 
 /* A status with its own words for a body. */
 void http_reply_status(struct http_call *call, int status);

@@ -46,6 +46,10 @@ static void show_page(const struct stat_out *stat, FILE *out)
 
 static void answer(struct admin *a, struct http_call *call, const char *type, show as)
 {
+	static const char headers[] =
+		"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+		"Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n";
+
 	struct stat_out *stat = run_status(a->run);
 	char *text;
 	size_t size;
@@ -54,10 +58,7 @@ static void answer(struct admin *a, struct http_call *call, const char *type, sh
 	as(stat, out);
 	fclose(out);
 	stat_free(stat);
-	http_reply(call, 200, type,
-		   "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-		   "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n",
-		   text, size);
+	http_reply(call, &(struct http_answer){ 200, type, headers, text, size });
 	free(text);
 }
 
@@ -118,20 +119,24 @@ static bool is_page(const char *target, const char *page)
 	return strncmp(target, page, n) == 0 && (target[n] == '\0' || target[n] == '?');
 }
 
+static void refuse(struct http_call *call, int status, const char *field)
+{
+	http_reply(call, &(struct http_answer){ status, NULL, field, NULL, 0 });
+}
+
 static void on_call(struct http_call *call, void *data)
 {
 	struct admin *a = data;
 	const struct http_message *m = http_call_message(call);
 
 	if (strcmp(m->method, "GET") != 0 && strcmp(m->method, "HEAD") != 0)
-		http_reply(call, 405, "text/plain", "Allow: GET, HEAD\r\n", "GET only\n", 9);
+		refuse(call, 405, "Allow: GET, HEAD\r\n");
 	else if (is_page(m->target, "/healthz"))
 		http_reply_status(call, 200);
 	else if (is_page(m->target, "/readyz"))
 		http_reply_status(call, a->run->draining ? 503 : 200);
 	else if (!is_allowed(m, settings_of(run_conf(a->run))->admin_password))
-		http_reply(call, 401, "text/plain", "WWW-Authenticate: Basic realm=\"troupe\"\r\n",
-			   "401 Unauthorized\n", 17);
+		refuse(call, 401, "WWW-Authenticate: Basic realm=\"troupe\"\r\n");
 	else if (is_page(m->target, "/"))
 		answer(a, call, "text/html; charset=utf-8", show_page);
 	else if (is_page(m->target, "/metrics"))

@@ -32,10 +32,11 @@ static void on_call(struct http_call *call, void *data)
 		http_call_wait(call, w, on_gone);
 	} else if (strcmp(m->target, "/big") == 0) {
 		char *big = calloc(1, 8 << 20);
-		http_reply(call, 200, "text/plain", NULL, big, 8 << 20);
+		http_reply(call, &(struct http_answer){ 200, "text/plain", NULL, big, 8 << 20 });
 		free(big);
 	} else {
-		http_reply(call, 200, "text/plain", NULL, m->body, m->body_len);
+		http_reply(call,
+			   &(struct http_answer){ 200, "text/plain", NULL, m->body, m->body_len });
 	}
 }
 
