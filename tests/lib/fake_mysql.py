@@ -160,6 +160,8 @@ class Talk:
     def check(self, plugin: str, password: bytes, answer: bytes) -> bool:
         if plugin == NATIVE:
             return answer == wire.native_scramble(password, self.salt)
+        if plugin == "mysql_clear_password":
+            return answer.rstrip(b"\0") == password
         if not password:
             return answer in (b"", b"\0")
         if self.user in self.server.cached:
