@@ -111,7 +111,7 @@ static int take_stored(struct sp_zip *z, const uint8_t *data, size_t len, struct
  */
 static int inflate_some(struct sp_zip *z, const uint8_t *data, size_t len, uint8_t *to, size_t room)
 {
-	uint8_t surplus;
+	uint8_t surplus = 0;
 	bool all = z->plain_left == 0;
 
 	z->in.next_in = (uint8_t *)(uintptr_t)data;
