@@ -183,7 +183,7 @@ def test_a_live_socket_means_running(house):
 
 
 def test_drain_ends_when_the_work_does(house):
-    house.write("wait = 300ms")
+    house.write("wait = 1s")
     house("demo", "start")
     assert house("ctl", "drain").returncode == 0
     assert "draining" in house("demo", "status").stdout
