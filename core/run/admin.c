@@ -1,16 +1,15 @@
 #include "core/run/admin.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
 #include "core/net/addr.h"
 #include "core/net/http_server.h"
+#include "core/net/listen.h"
 #include "core/run/life.h"
 #include "core/run/settings.h"
 #include "core/stat/stat.h"
@@ -149,29 +148,7 @@ static void on_call(struct http_call *call, void *data)
 
 /* ---- socket --------------------------------------------------------------------- */
 
-static int listen_at(const struct addr *addr, char name[ADDR_TEXT], struct err *err)
-{
-	const struct sockaddr *sa = (const struct sockaddr *)&addr->socket;
-	struct sockaddr_storage bound;
-	socklen_t n = sizeof(bound);
-	int one = 1;
-	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return err_set(err, -errno, "socket: %s", strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, sa, addr->socket_len) != 0 || listen(fd, BACKLOG) != 0) {
-		int code = -errno;
-
-		close(fd);
-		return err_set(err, code, "%s", strerror(-code));
-	}
-	getsockname(fd, (struct sockaddr *)&bound, &n);
-	addr_text((const struct sockaddr *)&bound, name);
-	return fd;
-}
-
-static int open_socket(const char *at, char name[ADDR_TEXT], struct err *err)
+static int open_socket(const char *at, struct err *err)
 {
 	struct addr addr = { 0 };
 	int rc = addr_parse(&addr, at, -1, err);
@@ -180,14 +157,23 @@ static int open_socket(const char *at, char name[ADDR_TEXT], struct err *err)
 		return rc;
 	if (addr.socket.ss_family == 0)
 		return err_set(err, ERR_CONF, "an address is needed, not a name");
-	return listen_at(&addr, name, err);
+	return listen_open(&addr, BACKLOG, false, err);
+}
+
+static void tell_address(int fd)
+{
+	struct sockaddr_storage bound = { 0 };
+	socklen_t n = sizeof(bound);
+	char name[ADDR_TEXT];
+
+	getsockname(fd, (struct sockaddr *)&bound, &n);
+	log_info("admin page at %s", addr_text((const struct sockaddr *)&bound, name));
 }
 
 int admin_open(struct admin **out, struct run *run, const char *at, struct err *err)
 {
 	struct http_server_conf conf = http_server_defaults;
-	char name[ADDR_TEXT];
-	int fd = open_socket(at, name, err);
+	int fd = open_socket(at, err);
 
 	if (fd < 0)
 		return err_wrap(err, fd, "admin %s", at);
@@ -199,7 +185,7 @@ int admin_open(struct admin **out, struct run *run, const char *at, struct err *
 	a->server = http_server_new(run_loop(run), &conf, on_call, a);
 	http_server_unref(a->server);
 	http_server_listen(a->server, fd);
-	log_info("admin page at %s", name);
+	tell_address(fd);
 	*out = a;
 	return 0;
 }
