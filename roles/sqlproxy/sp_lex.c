@@ -16,8 +16,6 @@ static void flag(struct sp_lexer *l, uint32_t flags)
 
 /* ---- statements, by their first word */
 
-static const enum sp_word NEVER = SP_WORDS;
-
 static void sub_statement(struct sp_lexer *l);
 
 static void read_query(struct sp_lexer *l)
@@ -35,7 +33,7 @@ static void read_plain(struct sp_lexer *l)
 
 static void read_names(struct sp_lexer *l)
 {
-	l->calls_from = NEVER;
+	l->calls_from = SP_WORD_NEVER;
 	read_plain(l);
 }
 
@@ -167,7 +165,7 @@ static void read_analyze(struct sp_lexer *l)
 
 static void read_help(struct sp_lexer *l)
 {
-	l->calls_from = NEVER;
+	l->calls_from = SP_WORD_NEVER;
 	read_query(l);
 }
 
@@ -382,7 +380,7 @@ static void read_drop(struct sp_lexer *l)
 
 	sp_lexer_next(l);
 	sp_lexer_accept(l, "TEMPORARY");
-	l->calls_from = NEVER;
+	l->calls_from = SP_WORD_NEVER;
 	if (sp_lexer_accept(l, "PREPARE")) {
 		l->verb = SP_VERB_DEALLOCATE;
 		l->out->object = sp_lexer_name(l);
@@ -453,7 +451,7 @@ static void read_other(struct sp_lexer *l)
 		read_block(l);
 		return;
 	}
-	l->calls_from = NEVER;
+	l->calls_from = SP_WORD_NEVER;
 	sp_lexer_rest(l);
 }
 
@@ -537,16 +535,31 @@ static void statement(struct sp_lexer *l)
 
 /* ---- the whole text */
 
+/* In some character sets a quote or a backslash may be half a letter: who knows what we have read?
+ */
+static bool is_unsure(const struct sp_lex_scan *s)
+{
+	if (s->doubtful)
+		return true;
+	if (!(s->mode & SP_LEX_WIDE))
+		return false;
+	for (const char *p = s->begin; p < s->end; p++)
+		if ((unsigned char)*p >= 0x80)
+			return true;
+	return false;
+}
+
 static void conclude(struct sp_lexer *l)
 {
 	struct sp_lex *out = l->out;
+	bool unsure = is_unsure(&l->scan);
 
-	if (l->scan.had_code || (out->flags & SP_LEX_MULTI))
+	if (unsure || l->scan.had_code || (out->flags & SP_LEX_MULTI))
 		if (out->flags & SP_LEX_UVAR_LITERAL) {
 			out->flags &= ~(uint32_t)SP_LEX_UVAR_LITERAL;
 			out->flags |= SP_LEX_UVAR_EXPR;
 		}
-	if (l->read && !l->writer && !l->scan.doubtful && !(out->flags & NOT_A_READ))
+	if (l->read && !l->writer && !unsure && !(out->flags & NOT_A_READ))
 		out->flags |= SP_LEX_READ;
 }
 

@@ -78,8 +78,16 @@ enum sp_lex_flag {
 
 enum sp_lex_hint { SP_HINT_NONE, SP_HINT_PRIMARY, SP_HINT_REPLICA, SP_HINT_SERVER };
 
-/* How the session's sql_mode changes quoting. */
-enum sp_lex_mode { SP_LEX_ANSI_QUOTES = 1, SP_LEX_NO_BACKSLASH = 2 };
+/* How the session changes quoting: by sql_mode, and by character_set_client. */
+enum sp_lex_mode {
+	SP_LEX_ANSI_QUOTES = 1,
+	SP_LEX_NO_BACKSLASH = 2,
+	/*
+	 * big5, cp932, gb18030, gbk, sjis: a letter's second byte may be a backslash or a quote. A
+	 * text with any such letter is then no READ and no UVAR_LITERAL.
+	 */
+	SP_LEX_WIDE = 4
+};
 
 struct sp_span {
 	const char *at; /* NULL: none */

@@ -71,9 +71,10 @@ static bool is_bang(const struct sp_lex_scan *s, const char *text)
 	static const char seed[] = "!smproxy:"; /* a hint of the seed's, not code */
 	size_t left = (size_t)(s->end - text);
 
-	if (left == 0 || *text != '!' || s->in_code)
+	if (left == 0 || *text != '!')
 		return false;
-	return left < sizeof seed - 1 || memcmp(text, seed, sizeof seed - 1) != 0;
+	return s->at != s->begin || left < sizeof seed - 1 ||
+	       memcmp(text, seed, sizeof seed - 1) != 0;
 }
 
 /* At the slash of a comment. */

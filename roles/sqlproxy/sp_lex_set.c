@@ -164,7 +164,7 @@ void sp_lexer_set(struct sp_lexer *l)
 		l->out->flags |= SP_LEX_NEXT_TRX;
 		sp_lexer_rest(l);
 	} else if (is_account(&first)) {
-		l->calls_from = SP_WORDS;
+		l->calls_from = SP_WORD_NEVER;
 		sp_lexer_rest(l);
 	} else if (sp_lexer_accept(l, "ROLE") || sp_lexer_accept(l, "RESOURCE")) {
 		l->out->flags |= SP_LEX_PIN;

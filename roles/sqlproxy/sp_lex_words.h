@@ -76,7 +76,8 @@ enum sp_word {
 	SP_WORD_THEN,
 	SP_WORD_ELSE,
 	SP_WORD_ROW,
-	SP_WORDS
+	SP_WORDS,
+	SP_WORD_NEVER = SP_WORDS /* no word is that one */
 };
 
 /* What a call of a function means. */

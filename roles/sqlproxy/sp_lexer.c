@@ -263,11 +263,11 @@ static void look_name(struct sp_lexer *l)
 		l->schema = sp_word_is(l->now.name.at, l->now.name.len, schema);
 }
 
-/* 'joe'@'host' is an account, not a variable. */
+/* 'joe'@'host' is an account, not a variable; so is joe@host in GRANT, but SELECT@a is none. */
 static void look_uvar(struct sp_lexer *l)
 {
-	bool operand =
-		l->before == SP_TOK_STRING || l->before == SP_TOK_NAME || l->before == SP_TOK_WORD;
+	bool operand = l->before == SP_TOK_STRING || l->before == SP_TOK_NAME ||
+		       (l->before == SP_TOK_WORD && l->calls_from == SP_WORD_NEVER);
 
 	if (operand && l->now.glued)
 		return;

@@ -71,6 +71,8 @@ static const struct row reads[] = {
 	{ "VALUES (1, now()), (2, 'x')", SP_VERB_SELECT, READ },
 	{ "VALUES ROW(1,2), ROW(3,4)", SP_VERB_SELECT, READ },
 	{ "SELECT @a, @`b c`", SP_VERB_SELECT, READ | UVAR },
+	{ "SELECT@a", SP_VERB_SELECT, READ | UVAR },
+	{ "SELECT 1 WHERE 1 LIKE@a", SP_VERB_SELECT, READ | UVAR },
 	{ "SELECT count(*), now(6), sleep (1), uuid(), rand() FROM t", SP_VERB_SELECT, READ },
 	{ "SELECT a IN (1,2) AND (b OR NOT (c)) AND EXISTS (SELECT 1) FROM t", SP_VERB_SELECT,
 	  READ },
@@ -163,6 +165,8 @@ static const struct row not_reads[] = {
 	{ "SELECT * FROM information_schema.processlist", SP_VERB_SELECT, 0 },
 	{ "SELECT * FROM performance_schema.threads", SP_VERB_SELECT, 0 },
 	{ "SELECT /*!99999 ' */ get_lock(1) -- '", SP_VERB_SELECT, 0 },
+	{ "SELECT /*! 1, /*! get_lock('a', 1) */", SP_VERB_SELECT, SP_LEX_GET_LOCK },
+	{ "SELECT/*!f*/(1)", SP_VERB_SELECT, UNKNOWN },
 	{ "SELECT 1; SELECT 2", SP_VERB_SELECT, MULTI },
 	{ "DESC format; SELECT 1", SP_VERB_SHOW, MULTI },
 	{ "USE a.; SELECT 1", SP_VERB_USE, MULTI },
@@ -206,6 +210,7 @@ static const struct row writes[] = {
 	{ "LOAD XML LOCAL INFILE 'x' INTO TABLE t", SP_VERB_LOAD, SP_LEX_LOAD_LOCAL },
 	{ "USE db", SP_VERB_USE, 0 },
 	{ "GRANT SELECT ON *.* TO 'a'@'b'", SP_VERB_OTHER, 0 },
+	{ "GRANT ALL ON *.* TO a@b, `c`@`d`", SP_VERB_OTHER, 0 },
 	{ "CREATE USER a@b IDENTIFIED BY 'x'", SP_VERB_DDL, 0 },
 	{ "CREATE TABLE t (a VARCHAR(10) CHARACTER SET utf8, b SET('x'), KEY i (a))", SP_VERB_DDL,
 	  0 },
@@ -372,6 +377,12 @@ Test(sp_lex, quotes_as_sql_mode_says)
 		{ "SELECT 'a\\', f(1), 'b'", SP_VERB_SELECT, UNKNOWN },
 		{ 0 },
 	};
+	static const struct row wide[] = {
+		{ "SELECT 'a'", SP_VERB_SELECT, READ },
+		{ "SELECT '\xb2\x5c', f(1) -- '", SP_VERB_SELECT, 0 },
+		{ "SET @a='\xb2\x5c'", SP_VERB_SET, EXPR },
+		{ 0 },
+	};
 	static const struct row plain[] = {
 		{ "SELECT 'a\\'; SELECT 2", SP_VERB_SELECT, READ },
 		{ "SELECT \"f\"", SP_VERB_SELECT, READ },
@@ -382,6 +393,7 @@ Test(sp_lex, quotes_as_sql_mode_says)
 	check_rows(ansi, SP_LEX_ANSI_QUOTES);
 	check_rows(raw, SP_LEX_NO_BACKSLASH);
 	check_rows(plain, 0);
+	check_rows(wide, SP_LEX_WIDE);
 }
 
 Test(sp_lex, points_at_names_and_numbers)
