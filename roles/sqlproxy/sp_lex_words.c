@@ -252,7 +252,9 @@ static bool is_plain(const char *name)
 
 	while (low < high) {
 		size_t mid = (low + high) / 2;
-		int order = strcmp(name, plain[mid]);
+		int order = name[0] - plain[mid][0]; /* mostly enough, and no call */
+		if (order == 0)
+			order = strcmp(name, plain[mid]);
 		if (order == 0)
 			return true;
 		if (order < 0)
