@@ -68,6 +68,19 @@ static void reset(struct sp_backend *b, struct buf *prefix)
 	b->pool->worker->figures.resets++;
 }
 
+void sp_attach_clean(struct sp_backend *b)
+{
+	struct buf prefix;
+
+	buf_init(&prefix, 64 * 1024);
+	sp_handover_ask(b, &prefix);
+	reset(b, &prefix);
+	b->owner = 0;
+	sp_backend_start(b);
+	stream_put(&b->stream, buf_data(&prefix), buf_len(&prefix));
+	buf_fini(&prefix);
+}
+
 /* Returns whether the command has to wait for the answer. */
 static bool change_db(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
 {

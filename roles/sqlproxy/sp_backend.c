@@ -487,8 +487,14 @@ static void own_answer_done(struct sp_backend *b, const uint8_t *error, size_t l
 	if (harmless)
 		sp_handover_collected(b, e.kind, e.id);
 	pop_expect(b);
-	if (b->expects_count == 0 && b->client && !b->failed)
+	if (b->expects_count > 0)
+		return;
+	if (b->client && !b->failed)
 		sp_client_applied(b->client, NULL, 0);
+	else if (!b->client && !b->failed)
+		sp_pool_give(b); /* it was cleaned after its client */
+	else if (!b->client)
+		sp_backend_close(b, "it could not be reset");
 }
 
 /* A marked packet of an answer of ours. */

@@ -114,7 +114,7 @@ static void on_closed(struct stream *s)
 }
 
 /* Its connection goes back when nothing of this client's can be on it, else it is closed. */
-static void give_back(struct sp_client *c)
+void sp_client_give_back(struct sp_client *c)
 {
 	struct sp_backend *b = c->backend;
 
@@ -128,8 +128,10 @@ static void give_back(struct sp_client *c)
 		sp_backend_close(b, "its client is gone");
 		return;
 	}
-	b->dirty = b->dirty || c->session.pins;
-	sp_pool_give(b);
+	if (c->session.pins & ~(1u << SP_PIN_MODE))
+		sp_attach_clean(b);
+	else
+		sp_pool_give(b);
 }
 
 static void let_go(struct sp_client *c, const char *why)
@@ -140,7 +142,7 @@ static void let_go(struct sp_client *c, const char *why)
 	sp_pool_leave(c);
 	list_remove(&c->link);
 	list_append(&c->worker->closing, &c->link);
-	give_back(c);
+	sp_client_give_back(c);
 }
 
 void sp_client_close(struct sp_client *c, const char *why)

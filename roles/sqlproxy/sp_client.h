@@ -146,6 +146,9 @@ void sp_client_fail(struct sp_client *c, uint16_t code, const char *state, const
 /* The end. Its connection is reset or closed as its state demands. */
 void sp_client_close(struct sp_client *c, const char *why);
 
+/* Its connection, if it has one, goes back as its state allows; the session is over. */
+void sp_client_give_back(struct sp_client *c);
+
 /* All of its state is gone: a COM_RESET_CONNECTION, a COM_CHANGE_USER. */
 void sp_client_forget(struct sp_client *c);
 
@@ -174,6 +177,12 @@ void sp_command_again(struct sp_client *c, const struct sp_backend *b);
 /* ---- sp_attach.c */
 enum sp_attached { SP_ATTACHED, SP_ATTACH_STAGED, SP_ATTACH_FAILED };
 enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf *prefix);
+
+/*
+ * Its client is gone and left locks or a transaction: it is reset now, and free when that is
+ * answered.
+ */
+void sp_attach_clean(struct sp_backend *b);
 
 /* ---- sp_answer.c: called by the connection */
 /* A packet that means something; it may be changed in place. Returns its new length. */

@@ -235,7 +235,6 @@ static bool reset_statement(struct sp_client *c)
 /* COM_CHANGE_USER begins another session. */
 static void change_user(struct sp_client *c, const struct view *v)
 {
-	struct sp_backend *b = c->backend;
 	uint8_t payload[4096];
 	size_t len = body_len(v) - 1;
 
@@ -244,11 +243,7 @@ static void change_user(struct sp_client *c, const struct view *v)
 		return;
 	}
 	memcpy(payload, body(v) + 1, len);
-	if (b) {
-		c->backend = NULL;
-		b->dirty = true;
-		sp_pool_give(b);
-	}
+	sp_client_give_back(c);
 	finish(c);
 	sp_login_change_user(c, payload, len);
 }

@@ -287,7 +287,6 @@ static void look_sysvar(struct sp_lexer *l)
 		{ "PSEUDO_THREAD_ID", SP_LEX_CONNECTION_ID },
 	};
 
-	l->writer = true; /* servers differ: server_id, read_only, ... */
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
 		if (sp_word_is(l->now.name.at, l->now.name.len, known[i].name))
 			flag(l, known[i].flag);

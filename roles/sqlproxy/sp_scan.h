@@ -50,6 +50,7 @@ struct sp_scan {
 	uint64_t rows;     /* of the current or last result set */
 	enum sp_mark mark;
 	uint32_t mark_len; /* with its header */
+	uint16_t out_more; /* of a row of OUT parameters: its definitions promised more results */
 	uint16_t status;   /* what the last OK or EOF said */
 };
 
