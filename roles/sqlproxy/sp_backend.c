@@ -659,7 +659,8 @@ static void read_busy(struct sp_backend *b)
 		buf_fini(&whole);
 		return;
 	}
-	memcpy(scratch, buf_data(&b->in), kept);
+	if (kept > 0)
+		memcpy(scratch, buf_data(&b->in), kept);
 	ssize_t n = stream_read(&b->stream, scratch + kept, SP_SCRATCH - kept);
 	if (n < 0) {
 		lost(b, n);

@@ -46,7 +46,9 @@ static size_t body_len(const struct view *v)
 
 void sp_client_ok(struct sp_client *c)
 {
-	struct sp_ok ok = { .status = c->session.status };
+	const uint16_t lasting = SP_STATUS_IN_TRANS | SP_STATUS_AUTOCOMMIT | SP_STATUS_NO_BACKSLASH |
+				 SP_STATUS_IN_TRANS_READONLY;
+	struct sp_ok ok = { .status = c->session.status & lasting };
 	struct buf out;
 
 	buf_init(&out, 64);
@@ -536,7 +538,7 @@ static bool rewrite_calls(struct sp_client *c, const struct view *v, struct buf 
 	snprintf(literal, sizeof(literal), "%lld", value);
 	size_t begin = sp_packet_begin(out);
 	sp_write_int(out, SP_COM_QUERY, 1);
-	bool any = sp_rewrite_call(sql.at, sql.len, name, literal, out);
+	bool any = sp_rewrite_call(sql, name, flags & SP_LEX_CONNECTION_ID, literal, out);
 	sp_packet_end(out, begin, 0);
 	return any;
 }
@@ -704,7 +706,7 @@ static bool before_connection(struct sp_client *c, const struct view *v)
 		change_user(c, v);
 		return true;
 	}
-	if (answer_here(c, v) || unknown_statement(c, v) || refuse(c) || sp_kill(c, body(v), body_len(v))) {
+	if (unknown_statement(c, v) || answer_here(c, v) || refuse(c) || sp_kill(c, body(v), body_len(v))) {
 		if (c->state == SP_CLIENT_READY)
 			finish(c);
 		return true;
@@ -784,6 +786,7 @@ void sp_command_file(struct sp_client *c)
 {
 	c->state = SP_CLIENT_FILE;
 	c->cmd.left = 0;
+	c->cmd.open_ended = false;
 	sp_command_work(c);
 }
 
@@ -797,7 +800,8 @@ static size_t pass_file(struct sp_client *c, const uint8_t *data, size_t len)
 		if (len < SP_HEADER)
 			return 0;
 		cmd->left = SP_HEADER + (uint64_t)sp_payload_len(data);
-		last = cmd->left == SP_HEADER;
+		last = cmd->left == SP_HEADER && !cmd->open_ended; /* behind a full chunk it is its end */
+		cmd->open_ended = sp_payload_len(data) == SP_PAYLOAD_MAX;
 		c->seq = data[3];
 	}
 	size_t n = len < cmd->left ? len : (size_t)cmd->left;

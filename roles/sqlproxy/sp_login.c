@@ -38,7 +38,7 @@ struct sp_login_state {
 	uint8_t reply[256];
 	size_t reply_len;
 	struct sp_secret secret; /* what the client must prove, and then what servers are told */
-	const char *refusal;
+	char old_user[65], old_database[65]; /* of a COM_CHANGE_USER */
 	uint64_t answer_at;
 };
 
@@ -46,6 +46,7 @@ static const char *const plugin_names[] = { "mysql_native_password", "caching_sh
 					    "mysql_clear_password" };
 
 static void verify(struct sp_client *c);
+static uint64_t common_caps(const struct sp_setup *s, const struct sp_greeting **first);
 
 /* ---- out ----------------------------------------------------------------- */
 
@@ -58,6 +59,26 @@ static void put(struct sp_client *c, const void *payload, size_t len)
 	stream_put(&c->stream, packet, SP_HEADER + len);
 }
 
+static void now_ready(struct sp_client *c)
+{
+	sp_login_free(c);
+	c->deadline = 0;
+	c->state = SP_CLIENT_READY;
+	list_remove(&c->link);
+	list_append(&c->worker->clients, &c->link);
+}
+
+/* MariaDB goes on with the old user when a COM_CHANGE_USER fails; MySQL hangs up. */
+static bool goes_on(const struct sp_client *c)
+{
+	const struct sp_greeting *g = NULL;
+
+	if (!c->login->change_user || c->login->verified)
+		return false;
+	common_caps(c->setup, &g);
+	return g && strstr(g->version, "MariaDB");
+}
+
 static void fail(struct sp_client *c, uint16_t code, const char *state, const char *text)
 {
 	char peer[ADDR_TEXT];
@@ -65,7 +86,14 @@ static void fail(struct sp_client *c, uint16_t code, const char *state, const ch
 	c->worker->figures.logins_failed++;
 	log_warn("login failed: %s user=%s from=%s", text, c->user,
 		 addr_text((struct sockaddr *)&c->peer, peer));
-	sp_client_fail(c, code, state, "%s", text);
+	if (!goes_on(c)) {
+		sp_client_fail(c, code, state, "%s", text);
+		return;
+	}
+	strcpy(c->user, c->login->old_user);
+	strcpy(c->database, c->login->old_database);
+	now_ready(c);
+	sp_client_error(c, code, state, "%s", text);
 }
 
 static void denied_text(const struct sp_client *c, char out[240])
@@ -196,15 +224,11 @@ static void welcome(struct sp_client *c)
 			      11);
 	else
 		put(c, ok, sizeof(ok));
-	sp_login_free(c);
+	now_ready(c);
 	if (compress)
 		c->zip = sp_zip_new(6);
-	c->deadline = 0;
-	c->state = SP_CLIENT_READY;
 	if (c->group->database->conf->mode == SP_MODE_SESSION)
 		sp_pin_set(&c->session, SP_PIN_MODE, true, c->worker->now);
-	list_remove(&c->link);
-	list_append(&c->worker->clients, &c->link);
 }
 
 void sp_login_tried(struct sp_client *c, const char *error, uint16_t code)
@@ -648,6 +672,8 @@ void sp_login_change_user(struct sp_client *c, const uint8_t *payload, size_t le
 	c->login = mem_new(sizeof(*c->login));
 	c->login->change_user = true;
 	c->login->announced = c->caps;
+	strcpy(c->login->old_user, c->user);
+	strcpy(c->login->old_database, c->database);
 	c->deadline = c->worker->now + (uint64_t)c->setup->main->login_timeout;
 	c->state = SP_CLIENT_LOGIN;
 	list_remove(&c->link);

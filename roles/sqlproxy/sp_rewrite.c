@@ -73,9 +73,11 @@ static void put(struct buf *out, const char *text)
 	buf_put(out, text, strlen(text));
 }
 
-bool sp_rewrite_call(const char *sql, size_t len, const char *name, const char *literal,
+bool sp_rewrite_call(struct sp_span text, const char *name, bool columns_only, const char *literal,
 		     struct buf *out)
 {
+	const char *sql = text.at;
+	size_t len = text.len;
 	size_t done = 0;
 	bool any = false;
 
@@ -86,8 +88,12 @@ bool sp_rewrite_call(const char *sql, size_t len, const char *name, const char *
 			i = next == i ? i + 1 : next;
 			continue;
 		}
-		buf_put(out, sql + done, i - done);
 		bool column = is_column(sql, len, i, i + n);
+		if (columns_only && !column) {
+			i += n;
+			continue;
+		}
+		buf_put(out, sql + done, i - done);
 		put(out, column ? "" : "(");
 		put(out, literal);
 		put(out, column ? " AS `" : ")");

@@ -10,11 +10,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "roles/sqlproxy/sp_lex.h"
+
 struct buf;
 
 /*
  * Writes the text with every call NAME() replaced; false: there is none. An alias keeps the
- * column's name where the call is all of a column.
+ * column's name where the call is all of a column. columns_only: calls inside expressions stay;
+ * there, CONNECTION_ID() is compared with ids that the server gives out.
  */
-bool sp_rewrite_call(const char *sql, size_t len, const char *name, const char *literal,
+bool sp_rewrite_call(struct sp_span text, const char *name, bool columns_only, const char *literal,
 		     struct buf *out);
