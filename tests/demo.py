@@ -111,7 +111,7 @@ def run(folder: servers.Folder, once: bool) -> int:
             "create or replace table demo.actor (id int auto_increment primary key, name varchar(40))",
             "insert into demo.actor (name) values ('Pantalone'), ('Colombina'), ('Pulcinella')")
         pair.settle()
-        proxy = daemon.Proxy(daemon.pair_conf(pair, pool=POOL), folder.path).ready()
+        proxy = daemon.Proxy(daemon.pair_conf(pair, pool=POOL), folder.path, env={"TROUPE_DEBUG": None}).ready()
         print(f"sqlproxy listens on 127.0.0.1:{proxy.port}; its configuration is {proxy.conf_path}")
         show_pooling(proxy, pair)
         show_splitting(proxy, pair)

@@ -92,7 +92,7 @@ class Bench:
                                     top="workers = 1\n" + "\n".join(self.options.set), monitor="interval = 5s",
                                     database="queue_timeout = 60s\nmax = 8")
         text = text.replace(f"max = {POOL}\n", "", 1)
-        return daemon.Proxy(text, self.folder.path, name, env={"TROUPE_DEBUG": "", **(env or {})}).ready()
+        return daemon.Proxy(text, self.folder.path, name, env={"TROUPE_DEBUG": None, **(env or {})}).ready()
 
     def stop(self):
         status = self.proxy.stop() if self.proxy else 0

@@ -19,7 +19,10 @@ CLOCK = os.sysconf("SC_CLK_TCK")
 
 
 class Daemon:
-    """One running role with the configuration file `text`. Its log is what a failed test prints."""
+    """One running role with the configuration file `text`. Its log is what a failed test prints.
+
+    `env` is added to its environment; None takes a name out.
+    """
 
     def __init__(self, role: str, text: str, folder: pathlib.Path, name: str = None, env: dict = None):
         name = name or role
@@ -32,9 +35,10 @@ class Daemon:
         self.launch()
 
     def launch(self):
+        env = {**os.environ, "TROUPE_DEBUG": "1", **self.env}
         self.process = subprocess.Popen(
             [TROUPE, self.role, str(self.conf_path)], stdin=subprocess.DEVNULL, stdout=self.log_file,
-            stderr=self.log_file, preexec_fn=die_with_parent, env={**os.environ, "TROUPE_DEBUG": "1", **self.env})
+            stderr=self.log_file, preexec_fn=die_with_parent, env={k: v for k, v in env.items() if v is not None})
 
     @property
     def pid(self) -> int:
@@ -136,7 +140,7 @@ class Proxy(Daemon):
 
     def ready(self, seconds: float = 10.0):
         self.wait_log(r"listening on 127\.0\.0\.1:\d+", seconds)
-        self.wait_log(r"admin on 127\.0\.0\.1:\d+", seconds)
+        self.wait_log(r"ready role=sqlproxy", seconds)
         return self
 
     @property
