@@ -458,10 +458,8 @@ static void note_command(struct sp_client *c)
 		}
 		break;
 	case SP_COM_SET_OPTION:
-		if (!c->cmd.error) {
-			pin(c, SP_PIN_OPTION, true);
-			c->backend->dirty = c->backend->doomed = true;
-		}
+		if (!c->cmd.error)
+			c->session.option = c->backend->option = c->cmd.option;
 		break;
 	case SP_COM_RESET_CONNECTION:
 		sp_client_forget(c);
@@ -495,6 +493,7 @@ static void note_leftovers(struct sp_client *c)
 		return;
 	free(c->session.warning_rows);
 	c->session.warning_rows = NULL;
+	c->session.warnings = b->mariadb ? 0 : c->cmd.warnings; /* MySQL repeats it in a ping's OK */
 	b->warnings_of = c->cmd.warnings || c->cmd.error ? c->id : 0;
 	if (c->cmd.insert_id || flags & SP_LEX_SET_LAST_ID || c->cmd.lex.verb == SP_VERB_CALL ||
 	    (flags & SP_LEX_UNKNOWN_FUNC && !(flags & SP_LEX_READ) && !c->cmd.replica)) {

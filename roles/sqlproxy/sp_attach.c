@@ -41,7 +41,7 @@ static bool must_reset(const struct sp_client *c, const struct sp_backend *b)
 {
 	int rule = c->group->database->conf->reset;
 
-	if (b->owner == c->id || !b->owner || rule == SP_RESET_NEVER || !b->has_reset)
+	if (b->owner == c->owner || !b->owner || rule == SP_RESET_NEVER || !b->has_reset)
 		return false;
 	if (rule == SP_RESET_ALWAYS || b->dirty)
 		return true;
@@ -95,11 +95,28 @@ static bool change_db(struct sp_client *c, struct sp_backend *b, struct buf *pre
 	return !(c->cmd.lex.flags & SP_LEX_READ) || c->cmd.code != SP_COM_QUERY;
 }
 
+/* COM_SET_OPTION survives a reset: multi statements on or off. */
+static void set_option(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
+{
+	const struct sp_session *s = &c->session;
+	struct sp_expect e = { .kind = SP_EXPECT_STATE, .answer = SP_ANSWER_PACKET };
+	bool off = s->option ? s->option == SP_OPTION_OFF : !(c->caps & SP_CAP_MULTI_STATEMENTS);
+	uint8_t arg[2] = { off, 0 };
+
+	if (s->option == b->option || c->cmd.code == SP_COM_SET_OPTION)
+		return;
+	sp_backend_expect(b, e);
+	sp_write_command(prefix, SP_COM_SET_OPTION, arg, sizeof(arg));
+	b->option = s->option;
+}
+
 static void set_vars(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
 {
 	uint32_t flags = c->cmd.lex.flags;
-	bool other = b->owner != c->id;
-	bool user = flags & SP_LEX_UVAR && !c->session.pins && c->session.user.hash != b->user_hash;
+	bool other = b->owner != c->owner;
+	bool sees = flags & (SP_LEX_UVAR | SP_LEX_UNKNOWN_FUNC) || c->cmd.lex.verb == SP_VERB_CALL;
+	bool newer = sp_pinned(&c->session, SP_PIN_USER_VAR) || sp_pinned(&c->session, SP_PIN_STATE);
+	bool user = sees && !newer && c->session.user.hash != b->user_hash;
 	bool id_read = flags & (SP_LEX_READ_LAST_ID | SP_LEX_UNKNOWN_FUNC) ||
 		       c->cmd.lex.verb == SP_VERB_CALL;
 	struct buf set;
@@ -131,15 +148,16 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 {
 	bool wait = false;
 
-	if (b->owner != c->id && b->owner)
+	if (b->owner != c->owner && b->owner)
 		sp_handover_ask(b, prefix);
 	if (must_reset(c, b))
 		reset(b, prefix);
 	wait |= change_db(c, b, prefix);
+	set_option(c, b, prefix);
 	set_vars(c, b, prefix);
 	wait |= prepare(c, b, prefix);
-	b->others_last = b->owner != c->id;
-	b->owner = c->id;
+	b->others_last = b->owner != c->owner;
+	b->owner = c->owner;
 	b->client = c;
 	c->backend = b;
 	c->last_backend = b->number;

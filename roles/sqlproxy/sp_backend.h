@@ -72,11 +72,12 @@ struct sp_backend {
 	bool has_reset, has_track, mariadb;
 
 	struct sp_client *client; /* attached */
-	uint32_t owner;           /* the last client's id: whose state it has; 0: nobody's */
+	uint32_t owner;           /* the last session: whose state it has; 0: nobody's */
 	struct sp_vars vars;      /* system variables that differ from a new connection's */
 	char *db;
 	uint64_t user_hash;       /* of the user variables that were set on it for its owner */
 	bool others_last;         /* another client used it since its client did */
+	uint8_t option;           /* enum sp_option, as set last */
 	bool dirty;               /* has state that only a reset removes */
 	bool doomed;              /* closed as soon as it is free */
 	uint32_t last_id_of, warnings_of; /* clients whose leftovers it still holds */

@@ -71,6 +71,7 @@ void sp_client_accept(struct sp_worker *w, int fd, const struct sockaddr_storage
 	c->last_read = w->now;
 	c->deadline = w->now + (uint64_t)c->setup->main->login_timeout;
 	c->session.status = SP_STATUS_AUTOCOMMIT;
+	c->owner = ++w->owners;
 	list_init(&c->wait);
 	buf_init(&c->in, (size_t)c->setup->main->statement_max + SP_SCRATCH);
 	take_id(c);
@@ -170,6 +171,8 @@ void sp_client_forget(struct sp_client *c)
 {
 	sp_session_reset(&c->session);
 	sp_stmts_clear(&c->stmts);
+	c->owner = ++c->worker->owners; /* what it left on connections is not this session's */
+	c->last_backend = 0;
 }
 
 /* ---- out ----------------------------------------------------------------- */

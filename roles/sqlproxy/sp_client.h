@@ -79,6 +79,7 @@ struct sp_cmd {
 	uint16_t warnings;
 	uint8_t captured[1];   /* did GET_LOCK or RELEASE_LOCK say 1? */
 	uint8_t captured_len;
+	uint8_t option;        /* of COM_SET_OPTION */
 };
 
 /* Why the command at the head of the input can't be run. */
@@ -100,6 +101,7 @@ struct sp_client {
 	struct sp_pool *pool;     /* whose queue it stands in */
 	enum sp_client_state state;
 	uint32_t id;
+	uint32_t owner;           /* names this session to connections; another one after a reset */
 	uint32_t last_backend;    /* number of the connection it had last */
 	uint64_t caps;
 	uint16_t charset;

@@ -48,7 +48,7 @@ void sp_client_ok(struct sp_client *c)
 {
 	const uint16_t lasting = SP_STATUS_IN_TRANS | SP_STATUS_AUTOCOMMIT | SP_STATUS_NO_BACKSLASH |
 				 SP_STATUS_IN_TRANS_READONLY;
-	struct sp_ok ok = { .status = c->session.status & lasting };
+	struct sp_ok ok = { .status = c->session.status & lasting, .warnings = c->session.warnings };
 	struct buf out;
 
 	buf_init(&out, 64);
@@ -156,6 +156,8 @@ static void classify(struct sp_client *c, const struct view *v)
 		if (cmd->whole)
 			cmd->text = sp_text_new(sql.at, sql.len, text_state(c),
 						sp_session_lex_mode(&c->session));
+	} else if (cmd->code == SP_COM_SET_OPTION && body_len(v) >= 2) {
+		cmd->option = body(v)[1] ? SP_OPTION_OFF : SP_OPTION_ON;
 	} else if (names_a_statement(cmd->code) && body_len(v) >= 5) {
 		cmd->stmt = sp_stmts_find(&c->stmts, sp_u32(body(v) + 1));
 		if (cmd->stmt)

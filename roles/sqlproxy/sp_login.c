@@ -690,7 +690,7 @@ void sp_login_change_user(struct sp_client *c, const uint8_t *payload, size_t le
 		return;
 	c->login->plugin = PLUGIN_OTHER; /* as MariaDB: a new scramble, whatever was sent */
 	const struct sp_user *u = sp_setup_user(c->setup, c->user, strlen(c->user));
-	bool native = u && u->secret.has_stage2;
+	bool native = u ? !u->secret.sha2 : c->setup->main->default_auth == 0;
 	switch_to(c, native ? PLUGIN_NATIVE : PLUGIN_SHA2);
 }
 

@@ -259,7 +259,7 @@ static int liking(const struct sp_backend *b, const struct sp_client *c)
 	const struct sp_session *s = &c->session;
 	int n = 0;
 
-	if (b->number == c->last_backend && b->owner == c->id)
+	if (b->number == c->last_backend && b->owner == c->owner)
 		return 100;
 	n += b->vars.hash == s->vars.hash ? 8 : 0;
 	n += !b->dirty ? 4 : 0;

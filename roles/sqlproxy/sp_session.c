@@ -124,7 +124,6 @@ const char *sp_pin_name(enum sp_pin pin)
 		[SP_PIN_TRACK] = "session_track",
 		[SP_PIN_STATE] = "session state",
 		[SP_PIN_SYSVAR] = "system variable",
-		[SP_PIN_OPTION] = "set option",
 		[SP_PIN_HINT] = "hint",
 		[SP_PIN_MODE] = "session mode",
 		[SP_PIN_STREAM] = "binary log",
@@ -149,11 +148,12 @@ void sp_pin_set(struct sp_session *s, enum sp_pin pin, bool on, uint64_t now)
 void sp_session_reset(struct sp_session *s)
 {
 	char *db = s->db;
+	uint8_t option = s->option; /* a reset leaves it alone */
 	uint32_t mode = s->pins & 1u << SP_PIN_MODE;
 
 	s->db = NULL;
 	sp_session_fini(s);
-	*s = (struct sp_session){ .db = db, .pins = mode, .status = SP_STATUS_AUTOCOMMIT };
+	*s = (struct sp_session){ .db = db, .option = option, .pins = mode, .status = SP_STATUS_AUTOCOMMIT };
 }
 
 void sp_session_fini(struct sp_session *s)

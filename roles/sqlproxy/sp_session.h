@@ -54,7 +54,6 @@ enum sp_pin {
 	SP_PIN_TRACK,    /* the client asked for trackers of its own */
 	SP_PIN_STATE,    /* the server says that some state changed, and nobody knows which */
 	SP_PIN_SYSVAR,   /* a variable that must not be replayed, or one on a server without trackers */
-	SP_PIN_OPTION,   /* COM_SET_OPTION */
 	SP_PIN_HINT,     /* troupe: pin */
 	SP_PIN_MODE,     /* session mode */
 	SP_PIN_STREAM,   /* a binary log */
@@ -62,6 +61,9 @@ enum sp_pin {
 };
 
 const char *sp_pin_name(enum sp_pin pin);
+
+/* What COM_SET_OPTION said of multi statements. */
+enum sp_option { SP_OPTION_NONE, SP_OPTION_ON, SP_OPTION_OFF };
 
 struct sp_session {
 	struct sp_vars vars;     /* system variables */
@@ -72,7 +74,8 @@ struct sp_session {
 	uint32_t pins;           /* bits of enum sp_pin */
 	uint64_t pinned_since;   /* ms; of the oldest pin now set */
 	uint16_t status;         /* of the last answer */
-	uint16_t warnings;
+	uint16_t warnings;       /* as a ping's OK tells them */
+	uint8_t option;          /* enum sp_option */
 	int locks;               /* GET_LOCKs held, as far as seen */
 	bool trx_state, trx_char; /* the server's trackers are not empty */
 	uint64_t last_id;

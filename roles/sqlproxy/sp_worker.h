@@ -56,7 +56,7 @@ struct sp_worker {
 	struct list clients, logins; /* all that have logged in; those that have not */
 	struct list pools, groups, lingering, closing;
 	struct sp_client *ids[SP_IDS];
-	uint32_t clients_count, connections_count, sweep;
+	uint32_t clients_count, connections_count, sweep, owners;
 	uint64_t now; /* ms of the loop, as of this turn */
 	struct sp_figures figures;
 	struct hist latency; /* of statements, us */
