@@ -6,7 +6,7 @@ make, use and lose every kind of session state. All sessions of a round run at
 once, first directly, then through sqlproxy with a pool of 4, each with tables
 and lock names of its own; every result must be equal. On a difference the
 shortest prefix that still shows it is printed, with steps that do not matter
-left out when the session shows it alone.
+left out when the session shows it with one noisy neighbour only.
 
     TROUPE=build/release/troupe tests/system/differential.py --seconds 60 --seed 7
 """
@@ -459,6 +459,25 @@ class Player:
         return tuple(out)
 
 
+class Noise:
+    """Company for a session that is tried again alone: between its steps another client uses the connection it left."""
+
+    STEPS = ["set names latin1, @a = 'noise', @b = 9", "use diff_b", "select * from nowhere", "set sql_mode = 'ANSI,NO_AUTO_VALUE_ON_ZERO', time_zone = '+11:00'",
+             "insert into noise (a) values (1), (2)", "select sql_calc_found_rows a from noise limit 1", "select 1/0, cast('x' as signed)",
+             "use diff_a", "update diff_b.noise set a = a + 1", "select id from diff_b.noise limit 3", "set autocommit = 1, character_set_results = null",
+             "select last_insert_id(5150)"]
+
+    def __init__(self, server, port: int):
+        server.script("create or replace table diff_b.noise (id int auto_increment primary key, a int)" if server.kind == "mariadb"
+                      else "create table if not exists diff_b.noise (id int auto_increment primary key, a int)")
+        self.link = Wire(("127.0.0.1", port), *servers.APP, "diff_b", wire.BASIC, timeout=120)
+        self.n = 0
+
+    def disturb(self):
+        self.link.query(self.STEPS[self.n % len(self.STEPS)])
+        self.n += 1
+
+
 class Session:
     """What one client does, in tables of its own on `server`."""
 
@@ -468,7 +487,7 @@ class Session:
     def only(self, steps: list) -> "Session":
         return Session(self.server, self.maker, steps, self.caps)
 
-    def run(self, port: int, start=None) -> list:
+    def run(self, port: int, start=None, noise: Noise = None) -> list:
         """The answers to its steps; waits at the barrier `start` when all is ready."""
         self.server.script(*self.maker.tables())
         if start:
@@ -480,6 +499,8 @@ class Session:
             return [("login failed", repr(why))]
         try:
             for step in self.steps:
+                if noise:
+                    noise.disturb()
                 heard.append(player.play(step))
             player.link.quit()
         except (OSError, wire.Closed, IndexError, ValueError, KeyError) as why:
@@ -533,16 +554,24 @@ class Arena:
             if len(heard) != len(session.steps):
                 return f"seed {seed}, session {session.n}: direct, the server hung up: {heard[-1]}\n  after {session.steps[:len(heard)]!r}"
         proxied = self.run_all(sessions, self.proxy.port)
-        for session, one, other in zip(sessions, direct, proxied):
-            at = first_difference(one, other)
-            if at is not None:
-                return self.report(seed, session, at, one, other)
-        return None
+        wrong = [(session, at, one, other) for session, one, other in zip(sessions, direct, proxied)
+                 if (at := first_difference(one, other)) is not None]
+        if not wrong:
+            return None
+        # The one that differs earliest is the easiest to understand.
+        wrong.sort(key=lambda each: each[1])
+        more = [f"  also session {session.n}, step {at}: {session.steps[min(at, len(session.steps) - 1)]!r}"[:200] for session, at, _, _ in wrong[1:]]
+        return "\n".join([self.report(seed, *wrong[0])] + more)
 
     def differs_alone(self, session: Session, steps: list):
-        """Where the session differs when it runs alone."""
-        alone = session.only(steps)
-        return first_difference(alone.run(self.server.port), alone.run(self.proxy.port))
+        """Where the session differs when only `noise` keeps it company."""
+        return first_difference(*self.run_alone(session, steps))
+
+    def run_alone(self, session: Session, steps: list) -> tuple:
+        alone, noise = session.only(steps), Noise(self.server, self.proxy.port)
+        direct, proxied = alone.run(self.server.port), alone.run(self.proxy.port, noise=noise)
+        noise.link.quit()
+        return direct, proxied
 
     def shrink(self, session: Session, at: int, seconds: float = 20.0):
         """The steps that show it alone, as few as time allows; None when it needs company."""
@@ -569,12 +598,11 @@ class Arena:
             lines.append(f"  {name}: {heard[at] if at < len(heard) else 'nothing'!r}"[:1500])
         few = self.shrink(session, at)
         if few is None:
-            lines.append("  not when it runs alone; its steps up to there:")
+            lines.append("  only in the whole company; its steps up to there:")
             few = session.steps[:at + 1]
         else:
-            alone = session.only(few)
-            one, other = alone.run(self.server.port), alone.run(self.proxy.port)
-            lines.append("  alone, the shortest found:")
+            one, other = self.run_alone(session, few)
+            lines.append("  with one noisy neighbour, the shortest found:")
             lines.append(f"    direct  {one[-1]!r}"[:1200])
             lines.append(f"    proxied {other[-1]!r}"[:1200])
         return "\n".join(lines + [f"    {step!r}" for step in few])
