@@ -65,6 +65,7 @@ struct sp_cmd {
 	bool file;             /* the server asked for one: the answer's part before it goes out first */
 	bool eof_changed;      /* an EOF said that state changed; what, comes with a later OK */
 	bool told_state, told_unsafe, told_track;
+	const uint8_t *packet; /* where it was classified: the lexer's spans point there */
 	struct sp_lex lex;
 	struct sp_span sql;    /* the text, where it is needed after the answer: see sp_command.c */
 	struct sp_stmt *stmt;

@@ -146,6 +146,7 @@ static void classify(struct sp_client *c, const struct view *v)
 	cmd->whole = v->have == SP_HEADER + (size_t)v->payload && v->payload < SP_PAYLOAD_MAX;
 	cmd->open_ended = v->payload == SP_PAYLOAD_MAX;
 	cmd->read_known = true;
+	cmd->packet = v->packet;
 	if (cmd->code == SP_COM_QUERY) {
 		sql = sp_query_text(body(v), body_len(v), c->caps);
 		if (sql.at)
@@ -313,6 +314,10 @@ static bool answer_here(struct sp_client *c, const struct view *v)
 	case SP_COM_RESET_CONNECTION:
 		if (c->backend)
 			return false;
+		if (!sp_route_resets(c->group)) {
+			sp_client_error(c, 1047, "08S01", "Unknown command");
+			return true;
+		}
 		sp_client_forget(c);
 		sp_client_ok(c);
 		return true;
@@ -530,14 +535,17 @@ static bool rewrite_calls(struct sp_client *c, const struct view *v, struct buf 
 			   : other && flags & SP_LEX_READ_FOUND_ROWS	 ? "found_rows"
 									 : NULL;
 	struct sp_span sql = { (const char *)body(v) + 1, body_len(v) - 1 };
-	long long value = flags & SP_LEX_CONNECTION_ID	    ? (long long)c->id
-			  : flags & SP_LEX_READ_ROW_COUNT ? (long long)c->session.row_count
-							  : (long long)c->session.found_rows;
-	char literal[32];
+	int64_t value = flags & SP_LEX_READ_ROW_COUNT ? c->session.row_count
+						      : (int64_t)c->session.found_rows;
+	char literal[64];
 
 	if (!name || c->cmd.code != SP_COM_QUERY || c->caps & SP_CAP_QUERY_ATTRIBUTES)
 		return false;
-	snprintf(literal, sizeof(literal), "%lld", value);
+	if (flags & SP_LEX_CONNECTION_ID)
+		snprintf(literal, sizeof(literal), "cast(%u as unsigned)", c->id);
+	else /* a difference of such numbers has the very type of the function */
+		snprintf(literal, sizeof(literal), "(%lld-%lld)", (long long)(INT64_MAX - (value < 0)),
+			 (long long)(INT64_MAX - (value < 0) - value));
 	size_t begin = sp_packet_begin(out);
 	sp_write_int(out, SP_COM_QUERY, 1);
 	bool any = sp_rewrite_call(sql, name, flags & SP_LEX_CONNECTION_ID, literal, out);
@@ -723,12 +731,26 @@ static bool before_connection(struct sp_client *c, const struct view *v)
 	return false;
 }
 
+/* The command was classified where it was read, and waited elsewhere: its spans go with it. */
+static void follow_packet(struct sp_cmd *cmd, const uint8_t *packet)
+{
+	const char *from = (const char *)cmd->packet, *to = (const char *)packet;
+
+	if (from != to && !cmd->stmt) {
+		cmd->lex.object = moved(cmd->lex.object, from, to);
+		cmd->lex.hint_server = moved(cmd->lex.hint_server, from, to);
+	}
+	cmd->packet = packet;
+}
+
 static size_t take_command(struct sp_client *c, uint8_t *data, size_t len)
 {
 	struct view v;
 
 	if (!look(c, data, len, &v))
 		return 0;
+	if (c->cmd.read_known)
+		follow_packet(&c->cmd, data);
 	if (!c->login) /* our own question during a login has no number of the client's */
 		c->seq = data[3];
 	if (!c->cmd.read_known) {

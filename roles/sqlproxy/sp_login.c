@@ -399,8 +399,10 @@ static void compare(struct sp_client *c)
 			proven(c);
 		else
 			denied(c);
-	} else if (l->plugin != wanted && !l->switched) {
+	} else if (l->plugin != wanted && !l->switched && c->caps & SP_CAP_PLUGIN_AUTH) {
 		switch_to(c, wanted);
+	} else if (l->plugin != wanted) {
+		denied(c);
 	} else if (l->reply_len == 0) {
 		denied(c);
 	} else if (wanted == PLUGIN_NATIVE) {
@@ -691,6 +693,7 @@ void sp_login_change_user(struct sp_client *c, const uint8_t *payload, size_t le
 	c->login->plugin = PLUGIN_OTHER; /* as MariaDB: a new scramble, whatever was sent */
 	const struct sp_user *u = sp_setup_user(c->setup, c->user, strlen(c->user));
 	bool native = u ? !u->secret.sha2 : c->setup->main->default_auth == 0;
+	native |= !(c->caps & SP_CAP_PLUGIN_AUTH);
 	switch_to(c, native ? PLUGIN_NATIVE : PLUGIN_SHA2);
 }
 

@@ -130,3 +130,11 @@ struct sp_pool *sp_route(struct sp_client *c)
 				return c->group->pools[i];
 	return p ? p : sp_route_primary(c->group);
 }
+
+bool sp_route_resets(struct sp_group *g)
+{
+	const struct sp_health *h = sp_route_primary(g)->server->health;
+	const struct sp_greeting *seen = __atomic_load_n(&h->greeting, __ATOMIC_ACQUIRE);
+
+	return !seen || seen->caps & SP_CAP_SESSION_TRACK;
+}

@@ -23,3 +23,6 @@ struct sp_pool *sp_route_primary(struct sp_group *g);
 
 /* By its role, or as the monitor sees it. */
 bool sp_route_is_primary(const struct sp_server *s);
+
+/* Its servers know COM_RESET_CONNECTION, as all do since MySQL 5.7 and MariaDB 10.2. */
+bool sp_route_resets(struct sp_group *g);
