@@ -481,6 +481,23 @@ static void note_command(struct sp_client *c)
 	}
 }
 
+/* MariaDB forgets warnings only when a statement uses tables. */
+static bool uses_tables(const struct sp_client *c)
+{
+	struct sp_span sql = sql_of(c);
+	enum sp_verb verb = c->cmd.lex.verb;
+
+	if (verb != SP_VERB_SELECT)
+		return verb != SP_VERB_SET && verb != SP_VERB_BEGIN && verb != SP_VERB_COMMIT &&
+		       verb != SP_VERB_ROLLBACK && verb != SP_VERB_USE && verb != SP_VERB_DO &&
+		       verb != SP_VERB_OTHER && verb != SP_VERB_PREPARE && verb != SP_VERB_NONE &&
+		       verb != SP_VERB_DEALLOCATE && verb != SP_VERB_KILL;
+	for (size_t i = 0; sql.at && i + 4 <= sql.len; i++)
+		if (strncasecmp(sql.at + i, "from", 4) == 0)
+			return true;
+	return !sql.at;
+}
+
 /* What stays on the connection for SHOW WARNINGS and LAST_INSERT_ID(). */
 static void note_leftovers(struct sp_client *c)
 {
@@ -491,14 +508,23 @@ static void note_leftovers(struct sp_client *c)
 
 	if (!statement || flags & SP_LEX_READ_WARNINGS)
 		return;
+	if (flags & (SP_LEX_READ_ROW_COUNT | SP_LEX_READ_FOUND_ROWS) &&
+	    c->cmd.code == SP_COM_STMT_PREPARE)
+		c->session.reads_rows = true;
+	pin(c, SP_PIN_ROWS, c->session.reads_rows);
+	if (sp_pinned(&c->session, SP_PIN_WARNINGS) && !c->cmd.warnings && !c->cmd.error && b->mariadb &&
+	    !uses_tables(c))
+		return; /* the warnings of the statement before are still there */
 	free(c->session.warning_rows);
 	c->session.warning_rows = NULL;
 	c->session.warnings = b->mariadb ? 0 : c->cmd.warnings; /* MySQL repeats it in a ping's OK */
 	b->warnings_of = c->cmd.warnings || c->cmd.error ? c->id : 0;
+	pin(c, SP_PIN_WARNINGS, b->warnings_of);
 	if (c->cmd.insert_id || flags & SP_LEX_SET_LAST_ID || c->cmd.lex.verb == SP_VERB_CALL ||
 	    (flags & SP_LEX_UNKNOWN_FUNC && !(flags & SP_LEX_READ) && !c->cmd.replica)) {
 		b->last_id_of = c->id;
 		c->session.last_id_away = true;
+		c->session.last_id_on = b->number;
 		if (c->cmd.insert_id)
 			c->session.last_id = c->cmd.insert_id;
 	}
@@ -516,7 +542,7 @@ static void account(struct sp_client *c)
 		sp_digest_add(w, c->cmd.digest, c, us);
 }
 
-static void detach(struct sp_client *c)
+void sp_answer_detach(struct sp_client *c)
 {
 	struct sp_backend *b = c->backend;
 
@@ -555,7 +581,7 @@ static void login_answered(struct sp_client *c)
 	uint16_t error = c->cmd.error;
 
 	snprintf(text, sizeof(text), "%.479s", (const char *)c->worker->scratch);
-	detach(c);
+	sp_answer_detach(c);
 	c->cmd = (struct sp_cmd){ 0 };
 	sp_login_tried(c, error ? text : NULL, error);
 	if (!c->login && c->state == SP_CLIENT_READY && buf_len(&c->in) > 0)
@@ -579,13 +605,14 @@ void sp_answer_done(struct sp_client *c)
 	note_statement(c);
 	note_command(c);
 	note_leftovers(c);
-	if (c->session.row_count == -1 && !c->cmd.error)
+	bool rows = c->cmd.code == SP_COM_QUERY || c->cmd.code == SP_COM_STMT_EXECUTE;
+	if (rows && c->session.row_count == -1 && !c->cmd.error)
 		c->session.found_rows = c->backend->scan.rows;
 	account(c);
 	if (pinned(c))
 		c->worker->figures.pins++;
 	else
-		detach(c);
+		sp_answer_detach(c);
 	next_command(c);
 }
 

@@ -114,7 +114,7 @@ static void set_vars(struct sp_client *c, struct sp_backend *b, struct buf *pref
 {
 	uint32_t flags = c->cmd.lex.flags;
 	bool other = b->owner != c->owner;
-	bool sees = flags & (SP_LEX_UVAR | SP_LEX_UNKNOWN_FUNC) || c->cmd.lex.verb == SP_VERB_CALL;
+	bool sees = !(flags & SP_LEX_READ) || flags & SP_LEX_UVAR; /* triggers and procedures too */
 	bool newer = sp_pinned(&c->session, SP_PIN_USER_VAR) || sp_pinned(&c->session, SP_PIN_STATE);
 	bool user = sees && !newer && c->session.user.hash != b->user_hash;
 	bool id_read = flags & (SP_LEX_READ_LAST_ID | SP_LEX_UNKNOWN_FUNC) ||
@@ -122,10 +122,13 @@ static void set_vars(struct sp_client *c, struct sp_backend *b, struct buf *pref
 	struct buf set;
 
 	buf_init(&set, 1024 * 1024);
+	bool id_stale = other || c->session.last_id_on != b->number;
 	if (sp_session_write_set(&c->session, b, user,
-				 other && id_read ? &c->session.last_id : NULL, &set))
+				 id_stale && id_read ? &c->session.last_id : NULL, &set))
 		expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set), buf_len(&set));
 	buf_fini(&set);
+	if (id_read)
+		c->session.last_id_on = b->number;
 	if (other && flags & SP_LEX_READ_WARNINGS) /* not those of somebody else */
 		expect_ok(b, prefix, SP_COM_QUERY, "DO 0", 4);
 }
@@ -156,7 +159,7 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 	set_option(c, b, prefix);
 	set_vars(c, b, prefix);
 	wait |= prepare(c, b, prefix);
-	b->others_last = b->owner != c->owner;
+	b->others_last = b->owner != c->owner || c->last_backend != b->number;
 	b->owner = c->owner;
 	b->client = c;
 	c->backend = b;

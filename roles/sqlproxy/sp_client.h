@@ -194,6 +194,8 @@ size_t sp_answer_mark(struct sp_client *c, uint8_t *packet, size_t len);
 void sp_answer_bytes(struct sp_client *c, const uint8_t *data, size_t len);
 /* All of it is passed on. */
 void sp_answer_done(struct sp_client *c);
+/* The client's connection goes back to its pool, with its leftovers. */
+void sp_answer_detach(struct sp_client *c);
 /* The connection is gone in the middle of whatever. */
 void sp_client_lost(struct sp_client *c, const char *why);
 /* State was applied, or not: error is the packet that said so, NULL: all well. */

@@ -587,10 +587,11 @@ static void keep_copy(struct sp_client *c, const struct view *v)
 	struct buf *sent = &c->backend->sent;
 	bool verb = cmd->lex.verb == SP_VERB_PREPARE || cmd->lex.verb == SP_VERB_DEALLOCATE ||
 		    cmd->lex.verb == SP_VERB_USE || cmd->code == SP_COM_INIT_DB;
-
 	cmd->sql.at = NULL;
 	buf_take(sent, buf_len(sent));
-	if (!cmd->whole || !(cmd->lex.flags & asked || verb) || buf_put(sent, v->packet, v->have)) {
+	bool warned = sp_pinned(&c->session, SP_PIN_WARNINGS);
+
+	if (!cmd->whole || !(cmd->lex.flags & asked || verb || warned) || buf_put(sent, v->packet, v->have)) {
 		cmd->lex.object.at = cmd->lex.hint_server.at = NULL;
 		return;
 	}

@@ -70,7 +70,8 @@ void sp_handover_collected(struct sp_backend *b, enum sp_expect_kind kind, uint3
 	if (kind == SP_EXPECT_LAST_ID)
 		b->last_id_of = 0;
 	if (c && kind == SP_EXPECT_LAST_ID && c->session.last_id_away) {
-		c->session.last_id = only_value(&answer, b->caps & SP_CAP_DEPRECATE_EOF);
+		if (c->session.last_id_on == b->number) /* else a newer one came meanwhile */
+			c->session.last_id = only_value(&answer, b->caps & SP_CAP_DEPRECATE_EOF);
 		resume(c);
 	} else if (c && kind == SP_EXPECT_WARNINGS && buf_len(&answer) > 0 &&
 		   c->last_backend == b->number) {

@@ -11,7 +11,7 @@
 #include "roles/sqlproxy/sp_health.h"
 #include "roles/sqlproxy/sp_worker.h"
 
-enum { RETRY_MS = 200, LOOK_MOST = 16 };
+enum { RETRY_MS = 200, LOOSE_MS = 500, LOOK_MOST = 16 };
 
 /* ---- groups -------------------------------------------------------------- */
 
@@ -614,6 +614,27 @@ static void keep_minimum(struct sp_pool *p)
 		open_one(p, &model);
 }
 
+/*
+ * Somebody waits, and clients that have done nothing for a while keep connections only for what
+ * SHOW WARNINGS or ROW_COUNT() would tell: the warnings are fetched for them (sp_handover), the
+ * connection goes on.
+ */
+static void loosen(struct sp_pool *p)
+{
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &p->busy) {
+		struct sp_client *c = container_of(it, struct sp_backend, link)->client;
+		if (list_empty(&p->waiting))
+			return;
+		if (!c || c->state != SP_CLIENT_READY || p->worker->now < c->last_read + LOOSE_MS ||
+		    !c->session.pins || c->session.pins & ~(uint32_t)SP_PINS_SOFT)
+			continue;
+		c->session.pins = 0;
+		sp_answer_detach(c);
+	}
+}
+
 void sp_pool_tick(struct sp_pool *p)
 {
 	close_idle(p);
@@ -622,6 +643,7 @@ void sp_pool_tick(struct sp_pool *p)
 	if (!list_empty(&p->waiting) && !paused(p)) {
 		serve_queue(p);
 		sp_pool_fill(p);
+		loosen(p);
 	} else if (list_empty(&p->waiting) && others_want(p)) {
 		evict_idle(p);
 	}

@@ -119,6 +119,8 @@ const char *sp_pin_name(enum sp_pin pin)
 		[SP_PIN_XA] = "xa",
 		[SP_PIN_USER_VAR] = "user variable",
 		[SP_PIN_PREPARE] = "text prepare",
+		[SP_PIN_WARNINGS] = "warnings",
+		[SP_PIN_ROWS] = "row_count",
 		[SP_PIN_FOUND] = "found_rows",
 		[SP_PIN_LONG_DATA] = "long data",
 		[SP_PIN_TRACK] = "session_track",
@@ -153,7 +155,8 @@ void sp_session_reset(struct sp_session *s)
 
 	s->db = NULL;
 	sp_session_fini(s);
-	*s = (struct sp_session){ .db = db, .option = option, .pins = mode, .status = SP_STATUS_AUTOCOMMIT };
+	*s = (struct sp_session){ .db = db, .option = option, .pins = mode, .status = SP_STATUS_AUTOCOMMIT,
+				   .row_count = -1 };
 }
 
 void sp_session_fini(struct sp_session *s)

@@ -49,6 +49,9 @@ enum sp_pin {
 	SP_PIN_XA,
 	SP_PIN_USER_VAR, /* set by more than a literal */
 	SP_PIN_PREPARE,  /* PREPARE in text */
+	SP_PIN_WARNINGS, /* SHOW WARNINGS would tell something, until the next statement; soft: see
+			  * sp_pool_tick */
+	SP_PIN_ROWS,     /* a prepared statement reads ROW_COUNT() or FOUND_ROWS(); soft */
 	SP_PIN_FOUND,    /* SQL_CALC_FOUND_ROWS, until the next statement */
 	SP_PIN_LONG_DATA,
 	SP_PIN_TRACK,    /* the client asked for trackers of its own */
@@ -59,6 +62,9 @@ enum sp_pin {
 	SP_PIN_STREAM,   /* a binary log */
 	SP_PIN_COUNT,
 };
+
+/* Pins that a client which does nothing loses when others wait. */
+enum { SP_PINS_SOFT = 1 << SP_PIN_WARNINGS | 1 << SP_PIN_ROWS };
 
 const char *sp_pin_name(enum sp_pin pin);
 
@@ -77,8 +83,10 @@ struct sp_session {
 	uint16_t warnings;       /* as a ping's OK tells them */
 	uint8_t option;          /* enum sp_option */
 	int locks;               /* GET_LOCKs held, as far as seen */
+	bool reads_rows;         /* see SP_PIN_ROWS */
 	bool trx_state, trx_char; /* the server's trackers are not empty */
 	uint64_t last_id;
+	uint32_t last_id_on;     /* number of the connection that has the newest LAST_INSERT_ID() */
 	bool last_id_away;       /* another client has its connection; it is being fetched */
 	uint64_t found_rows;
 	int64_t row_count;
