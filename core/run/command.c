@@ -19,6 +19,7 @@ struct command {
 	const char *name;
 	const char *help;
 	int (*act)(const struct call *call);
+	bool words; /* it takes some; with words, the others are the role's (`drain db2`) */
 };
 
 static bool has_word(const struct call *call, const char *word)
@@ -84,15 +85,15 @@ static int version(const struct call *call)
 static int help(const struct call *call);
 
 static const struct command commands[] = {
-	{ "status", "figures and states; --json for a program", show_status },
-	{ "reload", "takes over the changed file, or says why not", reload },
-	{ "drain", "takes no new work; ends when what is under way is done", drain },
-	{ "stop", "as drain, but at most drain_timeout; -f: now", stop },
+	{ "status", "figures and states; --json for a program", show_status, false },
+	{ "reload", "takes over the changed file, or says why not", reload, false },
+	{ "drain", "takes no new work; ends when what is under way is done", drain, false },
+	{ "stop", "as drain, but at most drain_timeout; -f: now", stop, true },
 	{ "log-level", "[error|warn|info|debug]: shows or sets it until the next reload",
-	  log_level },
-	{ "version", "of the running program", version },
-	{ "help", "this list", help },
-	{ NULL, NULL, NULL },
+	  log_level, true },
+	{ "version", "of the running program", version, false },
+	{ "help", "this list", help, false },
+	{ NULL, NULL, NULL, false },
 };
 
 static int help(const struct call *call)
@@ -132,7 +133,8 @@ int run_command(void *owner, int argc, char **argv, FILE *out)
 	int status = 2;
 
 	for (const struct command *c = commands; argc && c->name; c++)
-		if (strcmp(c->name, argv[0]) == 0)
+		if (strcmp(c->name, argv[0]) == 0 &&
+		    (argc == 1 || *argv[1] == '-' || c->words))
 			return c->act(&call);
 	if (argc && run->role->ctl && run->self)
 		status = run->role->ctl(run->self, argc, argv, out, json);

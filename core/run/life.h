@@ -3,7 +3,6 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <uv.h>
 
 #include "core/run/place.h"
@@ -28,15 +27,13 @@ struct run {
 	const struct conf *conf;
 	void *self; /* the role's */
 	uint64_t started;
+	int64_t grace_ms; /* in place of drain_timeout; -1: that */
 	enum run_order order; /* to be carried out by `later`, when its answer is on the way */
 	bool initialised, draining, stopped;
 };
 
 /* What `status` shows; stat_free it. */
 struct stat_out *run_status(struct run *run);
-
-/* Tells `out` and the log how it went. Returns 0 or ERR_CONF. */
-int run_reload(struct run *run, FILE *out);
 
 /* From the loop, soon. */
 void run_order(struct run *run, enum run_order order);

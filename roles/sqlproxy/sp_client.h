@@ -172,6 +172,8 @@ void sp_login_tick(struct sp_client *c);
 void sp_command_work(struct sp_client *c);   /* does what can be done with c->in */
 size_t sp_command_take(struct sp_client *c, const uint8_t *data, size_t len);
 void sp_command_file(struct sp_client *c);
+/* The first rule that matches, NULL: none. */
+const struct sp_rule *sp_command_rule(const struct sp_client *c, struct sp_span sql);
 /* A command that was answered here, later, is done. */
 void sp_command_done(struct sp_client *c);
 /* The connection broke before the answer began: the command, which only reads, goes to another. */

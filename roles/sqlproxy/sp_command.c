@@ -74,7 +74,7 @@ void sp_command_done(struct sp_client *c)
 
 /* ---- what is it? --------------------------------------------------------- */
 
-static const struct sp_rule *match_rule(const struct sp_client *c, struct sp_span sql)
+const struct sp_rule *sp_command_rule(const struct sp_client *c, struct sp_span sql)
 {
 	const struct sp_setup *s = c->group->setup;
 	char text[4096];
@@ -101,7 +101,7 @@ static void classify_text(struct sp_client *c, struct sp_span sql)
 	sp_lex(sql.at, sql.len, sp_session_lex_mode(&c->session), &cmd->lex);
 	if (!cmd->whole)
 		cmd->lex.flags = (cmd->lex.flags & ~(uint32_t)SP_LEX_READ) | SP_LEX_UNKNOWN_FUNC;
-	cmd->rule = match_rule(c, sql);
+	cmd->rule = sp_command_rule(c, sql);
 	cmd->digest = sp_digest_find(c->worker, c, sql.at, sql.len);
 }
 
@@ -114,7 +114,7 @@ static void classify_statement(struct sp_client *c)
 	c->cmd.lex = t->lex;
 	if (!executes)
 		return;
-	c->cmd.rule = match_rule(c, (struct sp_span){ t->sql, t->len });
+	c->cmd.rule = sp_command_rule(c, (struct sp_span){ t->sql, t->len });
 	if (!t->digest)
 		t->digest = sp_digest_find(c->worker, c, t->sql, t->len);
 	c->cmd.digest = t->digest;

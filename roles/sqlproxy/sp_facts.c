@@ -8,6 +8,7 @@
 #include "roles/sqlproxy/sp_health.h"
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_proxy.h"
+#include "roles/sqlproxy/sp_show.h"
 
 /* ---- lists -------------------------------------------------------------------- */
 
@@ -215,7 +216,7 @@ static void add_backend(struct sp_facts *f, const struct sp_backend *b)
 	copy(fact->server, sizeof(fact->server), p->server->name);
 	copy(fact->user, sizeof(fact->user), p->group->backend_user);
 	copy(fact->database, sizeof(fact->database), b->db);
-	copy(fact->version, sizeof(fact->version), g ? g->version : "");
+	copy(fact->version, sizeof(fact->version), g ? sp_show_version_of(g->version) : "");
 	copy(fact->info, sizeof(fact->info), b->client ? shape_of(b->client) : b->errand);
 	fact->state = b->state;
 	fact->age_ms = p->worker->now - b->born;

@@ -92,16 +92,21 @@ static struct sp_pool *pool_of(struct sp_group *g, const struct sp_server *s)
 	return NULL;
 }
 
-static struct sp_pool *by_order(struct sp_client *c, enum sp_target *target)
+static struct sp_pool *by_order(struct sp_client *c, enum sp_target *target, const char **why)
 {
 	const struct sp_cmd *cmd = &c->cmd;
 
+	*why = "the session's own";
 	if (cmd->target)
 		return pool_of(c->group, cmd->target);
+	*why = "a rule names the server";
 	if (cmd->rule && cmd->rule->server)
 		return pool_of(c->group, cmd->rule->server);
+	*why = "a rule";
 	if (cmd->rule && cmd->rule->conf->route != SP_TARGET_ANY)
 		*target = (enum sp_target)cmd->rule->conf->route;
+	if (cmd->lex.hint != SP_HINT_NONE)
+		*why = "a hint";
 	if (cmd->lex.hint == SP_HINT_PRIMARY)
 		*target = SP_TARGET_PRIMARY;
 	else if (cmd->lex.hint == SP_HINT_REPLICA)
@@ -112,23 +117,57 @@ static struct sp_pool *by_order(struct sp_client *c, enum sp_target *target)
 	return NULL;
 }
 
-struct sp_pool *sp_route(struct sp_client *c)
+/* Neither a rule nor a hint decided. */
+static enum sp_target by_kind(const struct sp_client *c, const char **why)
 {
-	enum sp_target target = SP_TARGET_ANY;
-	struct sp_pool *p = by_order(c, &target);
 	bool read = c->cmd.lex.flags & SP_LEX_READ_ONLY_TRX ||
 		    (c->cmd.lex.flags & SP_LEX_READ && c->session.status & SP_STATUS_AUTOCOMMIT);
 
+	if (!read)
+		*why = "it may write, or reads what only the primary has";
+	else if (!c->cmd.whole)
+		*why = "it is longer than statement_max";
+	else if (!c->group->database->conf->split)
+		*why = "it reads, but the database does not split";
+	else
+		*why = "it reads";
+	return read && c->cmd.whole && c->group->database->conf->split ? SP_TARGET_REPLICA
+								       : SP_TARGET_PRIMARY;
+}
+
+/* Any server that is up, for reads when neither replica nor primary is. */
+static struct sp_pool *any_up(struct sp_group *g)
+{
+	for (int i = 0; i < g->database->servers_count; i++)
+		if (sp_health_up(g->database->servers[i]->health))
+			return g->pools[i];
+	return NULL;
+}
+
+struct sp_pool *sp_route_explain(struct sp_client *c, const char **why)
+{
+	enum sp_target target = SP_TARGET_ANY;
+	struct sp_pool *p = by_order(c, &target, why);
+
 	if (p)
 		return p;
-	if (target == SP_TARGET_ANY && c->group->database->conf->split && read && c->cmd.whole)
-		target = SP_TARGET_REPLICA;
-	p = target == SP_TARGET_REPLICA ? replica(c->group) : NULL;
-	if (!p && target == SP_TARGET_REPLICA && !sp_health_up(sp_route_primary(c->group)->server->health))
-		for (int i = 0; i < c->group->database->servers_count; i++)
-			if (sp_health_up(c->group->database->servers[i]->health))
-				return c->group->pools[i];
-	return p ? p : sp_route_primary(c->group);
+	if (target == SP_TARGET_ANY)
+		target = by_kind(c, why);
+	struct sp_pool *primary = sp_route_primary(c->group);
+	if (target != SP_TARGET_REPLICA)
+		return primary;
+	if ((p = replica(c->group)))
+		return p;
+	*why = "it reads, but no replica is up and near enough";
+	p = sp_health_up(primary->server->health) ? NULL : any_up(c->group);
+	return p ? p : primary;
+}
+
+struct sp_pool *sp_route(struct sp_client *c)
+{
+	const char *why;
+
+	return sp_route_explain(c, &why);
 }
 
 bool sp_route_resets(struct sp_group *g)

@@ -18,6 +18,10 @@ struct sp_server;
 /* The pool for the client's command. Never NULL: when no server is up, one that is down. */
 struct sp_pool *sp_route(struct sp_client *c);
 
+/* The same, and the reason in words; the client may be made up: its worker, group, database, status
+ * and classified command are looked at. */
+struct sp_pool *sp_route_explain(struct sp_client *c, const char **why);
+
 /* The group's pool of the primary. Never NULL. */
 struct sp_pool *sp_route_primary(struct sp_group *g);
 

@@ -33,12 +33,12 @@ void sp_rows_fini(struct sp_rows *r)
 	memset(r, 0, sizeof(*r));
 }
 
-bool sp_rows_add_column(struct sp_rows *r, const char *name, bool number)
+bool sp_rows_add_column(struct sp_rows *r, const char *name, enum sp_kind kind)
 {
 	if (r->width == SP_COLUMNS_MAX)
 		return false;
 	r->owned[r->width] = mem_str(name);
-	r->columns[r->width] = (struct sp_column){ r->owned[r->width], number };
+	r->columns[r->width] = (struct sp_column){ r->owned[r->width], kind };
 	r->width++;
 	return true;
 }
@@ -152,7 +152,7 @@ static int compare(const void *a, const void *b, void *data)
 
 void sp_rows_sort(struct sp_rows *r, int column, bool descending)
 {
-	struct order o = { column, r->columns[column].number, descending };
+	struct order o = { column, r->columns[column].kind != SP_TEXT, descending };
 
 	if (r->count > 1)
 		qsort_r(r->cells, r->count, sizeof(char *) * (size_t)r->width, compare, &o);
@@ -243,13 +243,13 @@ void sp_rows_as_text(const struct sp_rows *r, FILE *out)
 
 	for (int i = 0; i < r->width; i++) {
 		width[i] = widest(r, i);
-		put_cell(r->columns[i].name, r->columns[i].number, i + 1 == r->width, width[i],
+		put_cell(r->columns[i].name, r->columns[i].kind != SP_TEXT, i + 1 == r->width, width[i],
 			 out);
 	}
 	for (size_t row = 0; row < r->count; row++) {
 		for (int i = 0; i < r->width; i++) {
 			const char *text = sp_rows_at(r, row, i);
-			put_cell(text ? text : "-", r->columns[i].number, i + 1 == r->width,
+			put_cell(text ? text : "-", r->columns[i].kind != SP_TEXT, i + 1 == r->width,
 				 width[i], out);
 		}
 	}
@@ -281,7 +281,7 @@ void sp_rows_as_json(const struct sp_rows *r, FILE *out)
 			fputc(':', out);
 			if (!text)
 				fputs("null", out);
-			else if (r->columns[i].number)
+			else if (r->columns[i].kind != SP_TEXT)
 				fputs(text, out);
 			else
 				put_json(text, out);

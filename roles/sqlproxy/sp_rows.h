@@ -13,9 +13,11 @@
 
 #include "roles/sqlproxy/sp_lex.h"
 
+enum sp_kind { SP_TEXT, SP_INT, SP_REAL };
+
 struct sp_column {
 	const char *name;
-	bool number;
+	enum sp_kind kind;
 };
 
 enum { SP_COLUMNS_MAX = 40 };
@@ -34,7 +36,7 @@ void sp_rows_init(struct sp_rows *r, const struct sp_column *columns);
 void sp_rows_fini(struct sp_rows *r);
 
 /* One more column, before the first cell; the name is copied. False: there are too many. */
-bool sp_rows_add_column(struct sp_rows *r, const char *name, bool number);
+bool sp_rows_add_column(struct sp_rows *r, const char *name, enum sp_kind kind);
 
 /* The cells of a row, from left to right; the last one completes it. */
 void sp_rows_text(struct sp_rows *r, const char *text); /* NULL: NULL */

@@ -28,6 +28,11 @@ const char *sp_show_server_role(const struct sp_server *s)
 	return sp_route_is_primary(s) ? "primary" : "replica";
 }
 
+const char *sp_show_version_of(const char *greeting)
+{
+	return strncmp(greeting, "5.5.5-", 6) == 0 ? greeting + 6 : greeting;
+}
+
 const char *sp_show_backend_state(int state)
 {
 	static const char *const names[] = {
@@ -103,14 +108,14 @@ static void put_name(struct sp_rows *r, const char *name)
 /* ---- pools --------------------------------------------------------------------- */
 
 static const struct sp_column pool_columns[] = {
-	{ "pool", false },       { "database", false },   { "server", false },
-	{ "user", false },       { "state", false },      { "idle", true },
-	{ "busy", true },        { "opening", true },     { "waiting", true },
-	{ "open", true },        { "max", true },         { "oldest_wait_s", true },
-	{ "queries", true },     { "opened", true },      { "closed", true },
-	{ "failures", true },    { "timeouts", true },    { "wait_p50_ms", true },
-	{ "wait_p95_ms", true }, { "wait_p99_ms", true }, { "last_failure", false },
-	{ NULL, false },
+	{ "pool", SP_TEXT },        { "database", SP_TEXT },    { "server", SP_TEXT },
+	{ "user", SP_TEXT },        { "state", SP_TEXT },       { "idle", SP_INT },
+	{ "busy", SP_INT },         { "opening", SP_INT },      { "waiting", SP_INT },
+	{ "open", SP_INT },         { "max", SP_INT },          { "oldest_wait_s", SP_REAL },
+	{ "queries", SP_INT },      { "opened", SP_INT },       { "closed", SP_INT },
+	{ "failures", SP_INT },     { "timeouts", SP_INT },     { "wait_p50_ms", SP_REAL },
+	{ "wait_p95_ms", SP_REAL }, { "wait_p99_ms", SP_REAL }, { "last_failure", SP_TEXT },
+	{ NULL, SP_TEXT },
 };
 
 static const char *pool_state(const struct sp_pool_fact *f)
@@ -158,23 +163,23 @@ static void fill_pools(struct sp_proxy *p, struct sp_rows *r)
 /* ---- servers -------------------------------------------------------------------- */
 
 static const struct sp_column server_columns[] = {
-	{ "server", false },
-	{ "address", false },
-	{ "role", false },
-	{ "state", false },
-	{ "since_s", true },
-	{ "lag_ms", true },
-	{ "busy", true },
-	{ "idle", true },
-	{ "waiting", true },
-	{ "open", true },
-	{ "max_connections", true },
-	{ "weight", true },
-	{ "queries", true },
-	{ "failures", true },
-	{ "version", false },
-	{ "reason", false },
-	{ NULL, false },
+	{ "server", SP_TEXT },
+	{ "address", SP_TEXT },
+	{ "role", SP_TEXT },
+	{ "state", SP_TEXT },
+	{ "since_s", SP_REAL },
+	{ "lag_ms", SP_INT },
+	{ "busy", SP_INT },
+	{ "idle", SP_INT },
+	{ "waiting", SP_INT },
+	{ "open", SP_INT },
+	{ "max_connections", SP_INT },
+	{ "weight", SP_INT },
+	{ "queries", SP_INT },
+	{ "failures", SP_INT },
+	{ "version", SP_TEXT },
+	{ "reason", SP_TEXT },
+	{ NULL, SP_TEXT },
 };
 
 /* A server's pools added up. */
@@ -236,7 +241,7 @@ static void server_row(const struct sp_server *s, const struct sp_facts *pools, 
 	sp_rows_number(r, s->conf->weight);
 	sp_rows_number(r, (int64_t)l.queries);
 	sp_rows_number(r, (int64_t)l.failures);
-	sp_rows_text(r, g ? g->version : NULL);
+	sp_rows_text(r, g ? sp_show_version_of(g->version) : NULL);
 	sp_rows_text(r, why(h, state));
 }
 
@@ -254,10 +259,11 @@ static void fill_servers(struct sp_proxy *p, struct sp_rows *r)
 /* ---- clients, pins ---------------------------------------------------------------- */
 
 static const struct sp_column client_columns[] = {
-	{ "id", true },     { "user", false },  { "host", false },       { "db", false },
-	{ "state", false }, { "time_s", true }, { "server", false },     { "thread_id", true },
-	{ "pins", false },  { "tls", false },   { "compressed", false }, { "worker", true },
-	{ "info", false },  { NULL, false },
+	{ "id", SP_INT },      { "user", SP_TEXT },       { "host", SP_TEXT },
+	{ "db", SP_TEXT },     { "state", SP_TEXT },      { "time_s", SP_REAL },
+	{ "server", SP_TEXT }, { "thread_id", SP_INT },   { "pins", SP_TEXT },
+	{ "tls", SP_TEXT },    { "compressed", SP_TEXT }, { "worker", SP_INT },
+	{ "info", SP_TEXT },   { NULL, SP_TEXT },
 };
 
 static void client_row(const struct sp_client_fact *c, struct sp_rows *r)
@@ -290,9 +296,9 @@ static void fill_clients(struct sp_proxy *p, struct sp_rows *r)
 }
 
 static const struct sp_column pin_columns[] = {
-	{ "client", true },  { "user", false },   { "pins", false },
-	{ "since_s", true }, { "server", false }, { "thread_id", true },
-	{ "db", false },     { "host", false },   { NULL, false },
+	{ "client", SP_INT },   { "user", SP_TEXT },   { "pins", SP_TEXT },
+	{ "since_s", SP_REAL }, { "server", SP_TEXT }, { "thread_id", SP_INT },
+	{ "db", SP_TEXT },      { "host", SP_TEXT },   { NULL, SP_TEXT },
 };
 
 static void pin_row(const struct sp_client_fact *c, struct sp_rows *r)
@@ -323,11 +329,12 @@ static void fill_pins(struct sp_proxy *p, struct sp_rows *r)
 /* ---- connections -------------------------------------------------------------------- */
 
 static const struct sp_column backend_columns[] = {
-	{ "server", false },   { "thread_id", true }, { "user", false },  { "db", false },
-	{ "state", false },    { "client", true },    { "age_s", true },  { "used_s", true },
-	{ "uses", true },      { "prepared", true },  { "vars", true },   { "dirty", false },
-	{ "replaced", false }, { "tls", false },      { "worker", true }, { "number", true },
-	{ "info", false },     { NULL, false },
+	{ "server", SP_TEXT },   { "thread_id", SP_INT }, { "user", SP_TEXT },
+	{ "db", SP_TEXT },       { "state", SP_TEXT },    { "client", SP_INT },
+	{ "age_s", SP_REAL },    { "used_s", SP_REAL },   { "uses", SP_INT },
+	{ "prepared", SP_INT },  { "vars", SP_INT },      { "dirty", SP_TEXT },
+	{ "replaced", SP_TEXT }, { "tls", SP_TEXT },      { "worker", SP_INT },
+	{ "number", SP_INT },    { "info", SP_TEXT },     { NULL, SP_TEXT },
 };
 
 static void backend_row(const struct sp_backend_fact *b, struct sp_rows *r)
@@ -364,9 +371,9 @@ static void fill_backends(struct sp_proxy *p, struct sp_rows *r)
 /* ---- digests ---------------------------------------------------------------------------- */
 
 static const struct sp_column digest_columns[] = {
-	{ "digest", false }, { "user", false }, { "db", false },      { "count", true },
-	{ "errors", true },  { "rows", true },  { "total_ms", true }, { "avg_ms", true },
-	{ "max_ms", true },  { NULL, false },
+	{ "digest", SP_TEXT }, { "user", SP_TEXT }, { "db", SP_TEXT },       { "count", SP_INT },
+	{ "errors", SP_INT },  { "rows", SP_INT },  { "total_ms", SP_REAL }, { "avg_ms", SP_REAL },
+	{ "max_ms", SP_REAL }, { NULL, SP_TEXT },
 };
 
 static void digest_row(const struct sp_digest_fact *d, struct sp_rows *r)
@@ -395,9 +402,9 @@ static void fill_digests(struct sp_proxy *p, struct sp_rows *r)
 /* ---- figures ------------------------------------------------------------------------------- */
 
 static const struct sp_column stat_columns[] = {
-	{ "name", false },
-	{ "value", true },
-	{ NULL, false },
+	{ "name", SP_TEXT },
+	{ "value", SP_INT },
+	{ NULL, SP_TEXT },
 };
 
 static const struct {

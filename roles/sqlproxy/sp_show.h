@@ -44,6 +44,8 @@ struct sp_server;
 const char *sp_show_server_state(const struct sp_server *s);
 const char *sp_show_server_role(const struct sp_server *s);
 const char *sp_show_backend_state(int state);
+/* Without the 5.5.5- that MariaDB puts before its own. */
+const char *sp_show_version_of(const char *greeting);
 
 /* The names of the pins, comma separated. */
 const char *sp_show_pins(uint32_t pins, char out[320]);

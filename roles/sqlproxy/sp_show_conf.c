@@ -18,9 +18,9 @@
 /* ---- rules --------------------------------------------------------------------- */
 
 const struct sp_column sp_show_rule_columns[] = {
-	{ "rule", false },      { "match", false }, { "user", false },
-	{ "database", false },  { "route", false }, { "server", false },
-	{ "timeout_ms", true }, { "error", false }, { NULL, false },
+	{ "rule", SP_TEXT },      { "match", SP_TEXT }, { "user", SP_TEXT },
+	{ "database", SP_TEXT },  { "route", SP_TEXT }, { "server", SP_TEXT },
+	{ "timeout_ms", SP_INT }, { "error", SP_TEXT }, { NULL, SP_TEXT },
 };
 
 void sp_show_rules(struct sp_proxy *p, struct sp_rows *r)
@@ -44,8 +44,8 @@ void sp_show_rules(struct sp_proxy *p, struct sp_rows *r)
 /* ---- keys ------------------------------------------------------------------------ */
 
 const struct sp_column sp_show_config_columns[] = {
-	{ "key", false },  { "value", false },  { "default", false },
-	{ "from", false }, { "change", false }, { NULL, false },
+	{ "key", SP_TEXT },  { "value", SP_TEXT },  { "default", SP_TEXT },
+	{ "from", SP_TEXT }, { "change", SP_TEXT }, { NULL, SP_TEXT },
 };
 
 static void put_key(struct sp_rows *r, const struct conf_item *item, const struct conf_key *key)
@@ -81,8 +81,8 @@ void sp_show_config(struct sp_proxy *p, struct sp_rows *r)
 /* ---- addresses ---------------------------------------------------------------------- */
 
 const struct sp_column sp_show_listener_columns[] = {
-	{ "address", false }, { "for", false }, { "worker", true },
-	{ "state", false },   { NULL, false },
+	{ "address", SP_TEXT }, { "for", SP_TEXT }, { "worker", SP_INT },
+	{ "state", SP_TEXT },   { NULL, SP_TEXT },
 };
 
 void sp_show_listeners(struct sp_proxy *p, struct sp_rows *r)
@@ -116,11 +116,11 @@ void sp_show_listeners(struct sp_proxy *p, struct sp_rows *r)
 /* ---- users ---------------------------------------------------------------------------- */
 
 const struct sp_column sp_show_user_columns[] = {
-	{ "user", false },           { "source", false },
-	{ "backend_user", false },   { "clients", true },
-	{ "max_clients", true },     { "connections", true },
-	{ "max_connections", true }, { "databases", false },
-	{ "local_infile", false },   { NULL, false },
+	{ "user", SP_TEXT },           { "source", SP_TEXT },
+	{ "backend_user", SP_TEXT },   { "clients", SP_INT },
+	{ "max_clients", SP_INT },     { "connections", SP_INT },
+	{ "max_connections", SP_INT }, { "databases", SP_TEXT },
+	{ "local_infile", SP_TEXT },   { NULL, SP_TEXT },
 };
 
 static int64_t clients_of(const struct sp_facts *clients, const char *user)
@@ -205,9 +205,9 @@ void sp_show_users(struct sp_proxy *p, struct sp_rows *r)
 /* ---- version ----------------------------------------------------------------------------- */
 
 const struct sp_column sp_show_version_columns[] = {
-	{ "name", false },
-	{ "value", false },
-	{ NULL, false },
+	{ "name", SP_TEXT },
+	{ "value", SP_TEXT },
+	{ NULL, SP_TEXT },
 };
 
 static void put_fact(struct sp_rows *r, const char *name, const char *value)
