@@ -89,8 +89,8 @@ static const struct command commands[] = {
 	{ "reload", "takes over the changed file, or says why not", reload, false },
 	{ "drain", "takes no new work; ends when what is under way is done", drain, false },
 	{ "stop", "as drain, but at most drain_timeout; -f: now", stop, true },
-	{ "log-level", "[error|warn|info|debug]: shows or sets it until the next reload",
-	  log_level, true },
+	{ "log-level", "[error|warn|info|debug]: shows or sets it until the next reload", log_level,
+	  true },
 	{ "version", "of the running program", version, false },
 	{ "help", "this list", help, false },
 	{ NULL, NULL, NULL, false },
@@ -133,8 +133,7 @@ int run_command(void *owner, int argc, char **argv, FILE *out)
 	int status = 2;
 
 	for (const struct command *c = commands; argc && c->name; c++)
-		if (strcmp(c->name, argv[0]) == 0 &&
-		    (argc == 1 || *argv[1] == '-' || c->words))
+		if (strcmp(c->name, argv[0]) == 0 && (argc == 1 || *argv[1] == '-' || c->words))
 			return c->act(&call);
 	if (argc && run->role->ctl && run->self)
 		status = run->role->ctl(run->self, argc, argv, out, json);

@@ -27,7 +27,7 @@ struct run {
 	const struct conf *conf;
 	void *self; /* the role's */
 	uint64_t started;
-	int64_t grace_ms; /* in place of drain_timeout; -1: that */
+	int64_t grace_ms;     /* in place of drain_timeout; -1: that */
 	enum run_order order; /* to be carried out by `later`, when its answer is on the way */
 	bool initialised, draining, stopped;
 };

@@ -149,6 +149,15 @@ static enum sp_reply_kind show(const struct sp_order *o, struct sp_words *w, str
 	return sp_select_tail(w, r);
 }
 
+/* What a person types before he knows the tables. */
+static enum sp_reply_kind status(const struct sp_order *o, struct sp_words *w, struct sp_reply *r)
+{
+	if (!sp_reply_ended(r, w))
+		return r->kind;
+	sp_show_fill(sp_show_find("stats"), o->proxy, &r->rows);
+	return sp_reply_rows(r);
+}
+
 /* DESC table: its columns. */
 static enum sp_reply_kind describe(struct sp_words *w, struct sp_reply *r)
 {
@@ -280,6 +289,7 @@ static const struct command {
 	  "waits for what is under way, by default for drain_timeout" },
 	{ "HELP", SP_RIGHT_LOOK, help, "HELP", "this" },
 	{ "COMMANDS", SP_RIGHT_LOOK, help, NULL, NULL }, /* `troupe ctl help` is another's */
+	{ "STATUS", SP_RIGHT_LOOK, status, NULL, NULL },
 	{ "DESC", SP_RIGHT_LOOK, explain, NULL, NULL },
 	{ "DESCRIBE", SP_RIGHT_LOOK, explain, NULL, NULL },
 	{ "USE", SP_RIGHT_LOOK, nothing, NULL, NULL },

@@ -75,7 +75,8 @@ struct sp_pool *sp_route_primary(struct sp_group *g)
 			continue;
 		bool up = sp_health_up(s->health), known = writable(s) == SP_WRITABLE_YES;
 		if (up && (known || s->conf->role == SP_ROLE_PRIMARY)) {
-			if (!best || !sp_health_up(best->server->health) || load(g->pools[i]) < load(best))
+			if (!best || !sp_health_up(best->server->health) ||
+			    load(g->pools[i]) < load(best))
 				best = g->pools[i];
 		} else if (!best || (up && !sp_health_up(best->server->health))) {
 			best = g->pools[i];

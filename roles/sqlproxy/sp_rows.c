@@ -243,14 +243,14 @@ void sp_rows_as_text(const struct sp_rows *r, FILE *out)
 
 	for (int i = 0; i < r->width; i++) {
 		width[i] = widest(r, i);
-		put_cell(r->columns[i].name, r->columns[i].kind != SP_TEXT, i + 1 == r->width, width[i],
-			 out);
+		put_cell(r->columns[i].name, r->columns[i].kind != SP_TEXT, i + 1 == r->width,
+			 width[i], out);
 	}
 	for (size_t row = 0; row < r->count; row++) {
 		for (int i = 0; i < r->width; i++) {
 			const char *text = sp_rows_at(r, row, i);
-			put_cell(text ? text : "-", r->columns[i].kind != SP_TEXT, i + 1 == r->width,
-				 width[i], out);
+			put_cell(text ? text : "-", r->columns[i].kind != SP_TEXT,
+				 i + 1 == r->width, width[i], out);
 		}
 	}
 }
