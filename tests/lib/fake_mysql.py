@@ -60,7 +60,10 @@ class FakeMySQL(peers.Peer):
     def expire(self):
         """What MySQL 8.0.24 does at wait_timeout: an ERR nobody asked for, and an end."""
         for link, talk in list(self.talking.items()):
-            talk.send(error(4031, "HY000", "The client was disconnected by the server because of inactivity."), 0)
+            try:
+                talk.send(error(4031, "HY000", "The client was disconnected by the server because of inactivity."), 0)
+            except OSError:
+                pass  # it had gone by itself
             peers.hang_up(talk.link)
 
     def queries(self) -> list:
