@@ -41,7 +41,6 @@ PROCEDURES = {
     "p_warn": "() begin declare i tinyint; set i = 3; drop table if exists diff_a.no_such; end",
     "p_begin": "() begin start transaction; end",
     "p_auto": "() begin set autocommit = 0; end",
-    "p_lock": "(n varchar(40)) begin do get_lock(n, 0); end",
     "p_prep": "() begin prepare inproc from 'select 6'; end",
     "p_time": "() begin set time_zone = '+07:00'; select @@time_zone; end",
 }
@@ -180,12 +179,13 @@ class Maker:
         return [self.pick(self.insert(), self.write()), self.pick("select row_count()", "select ROW_COUNT(), last_insert_id()")]
 
     def diagnosed(self):
+        """Only right after the statement: a server forgets them at the next one that opens a table, not before."""
         first = self.pick("select 1/0", "drop table if exists no_such_table", "select cast('x' as signed)", "selec", "select * from nowhere",
-                          "select 'abc' + 1", self.insert(), "call diff_a.p_warn()", "select diff_a.no_such()", "select 1",
+                          "select 'abc' + 1", self.insert(), "call diff_a.p_warn()", "select diff_a.no_such()", f"select 1 from {self.t}",
                           f"insert ignore into {self.t} values (1, 'x', 'y')")
         more = ["show warnings", "show errors", "show count(*) warnings", "select @@warning_count, @@error_count", "show warnings limit 1",
-                "get diagnostics @n = number", "get diagnostics condition 1 @m = message_text", "select @n, @m", "select 1"]
-        return [first] + [self.rng.choice(more) for _ in range(self.rng.randint(1, 3))]
+                "get diagnostics @n = number", "get diagnostics condition 1 @m = message_text"]
+        return [first] + [self.rng.choice(more) for _ in range(self.rng.randint(1, 3))] + self.pick([], ["select @n, @m"])
 
     def schema(self):
         return self.pick("use diff_a", "use diff_b", "use `diff_a`", "select database()", "use nowhere", ("init", "diff_b"), ("init", "diff_a"),
@@ -232,7 +232,7 @@ class Maker:
 
     def locks(self):
         name = f"'{self.lock}'"
-        return [self.pick(f"select get_lock({name}, 0)", f"do get_lock({name}, 0)", f"SELECT GET_LOCK ({name}, 0)", f"call diff_a.p_lock({name})",
+        return [self.pick(f"select get_lock({name}, 0)", f"do get_lock({name}, 0)", f"SELECT GET_LOCK ({name}, 0)",
                           f"set @l = get_lock({name}, 0)"), self.pick(self.plain(), self.ids(), "select 1", ("ping",)),
                 f"select is_used_lock({name}) = connection_id()", *self.pick([], [f"select get_lock({name}, 0)", f"select release_lock({name})"]),
                 self.pick(f"select release_lock({name})", f"do release_lock({name})", "do 1"), f"select is_free_lock({name})", f"do release_lock({name}), release_lock({name})",
@@ -256,7 +256,7 @@ class Maker:
     def call(self):
         return self.pick(["call diff_a.p_mode()", "select @@sql_mode"], ["call diff_a.p_vars()", "select @a, @p, @@group_concat_max_len"],
                          ["call diff_a.p_temp()", "select * from tp", "call diff_a.p_temp()", "select count(*) from tp", "call diff_a.p_drop()", "select * from tp"],
-                         ["use diff_a", "call p_out(1, @b, @c)", "select @b, @c"], ["call diff_a.p_fail()", "show warnings", "select 'after'"],
+                         ["use diff_a", "call p_out(1, @b, @c)", "select @b, @c"], ["call diff_a.p_fail()", "show errors", "select 'after'"],
                          ["call diff_a.p_warn()", "show warnings"], ["call diff_a.p_begin()", self.insert(), "rollback", f"select count(*) from diff_a.{self.t}"],
                          ["call diff_a.p_auto()", self.insert(), "rollback", "select @@autocommit", "set autocommit = 1"],
                          ["call diff_a.p_prep()", "execute inproc", "deallocate prepare inproc", "execute inproc"], ["call diff_a.p_time()", "select @@time_zone"],
@@ -280,7 +280,7 @@ class Maker:
         sql, params = self.pick(
             ("select ?, @a, database()", 1), (f"select * from {self.t} where id >= ? order by id limit 3", 1), (f"insert into {self.table()} (a, s) values (?, ?)", 2),
             ("set @b = ?", 1), ("select 1", 0), (f"update {self.t} set a = ? where id = ?", 2), ("select last_insert_id(), row_count()", 0),
-            (f"select sql_calc_found_rows id from {self.t} where id > ? order by id limit 1", 1), ("select * from nowhere", 0), ("show warnings", 0), ("select @@sql_mode, ?", 1),
+            (f"select sql_calc_found_rows id from {self.t} where id > ? order by id limit 1", 1), ("select * from nowhere", 0), ("select @@sql_mode, ?", 1),
             ("call diff_a.p_out(?, ?, ?)", 3), ("select found_rows()", 0), (f"delete from {self.t} where id = ?", 1), ("select 'x' \"y\"", 0), ("begin", 0), ("commit", 0),
             ("select @a := ?", 1), ("use diff_b", 0), ("select ? from (select 1) x", 1), ("drop temporary table if exists pst", 0), ("create temporary table if not exists pst (a int)", 0),
             ("set sql_mode = ?", 1), ("insert into pst values (?)", 1), (f"select s, a from diff_b.{self.t} where a = ? or a = ?", 2))
@@ -298,7 +298,7 @@ class Maker:
         slot = self.rng.choice(sorted(self.slots))
         params = tuple(self.parameter() for _ in range(self.slots[slot]))
         return self.pick(("execute", slot, params), ("execute", slot, params), ("execute", slot, params), ("again", slot, params), ("stmt_reset", slot), ("stmt_close", slot),
-                         ("cursor", slot, params), [("execute", slot, params), self.pick("select row_count()", "select last_insert_id()", "show warnings", "select found_rows()", "select @a, @b")],
+                         ("cursor", slot, params), [("execute", slot, params), self.pick("select row_count()", "select last_insert_id()", "select found_rows()", "select @a, @b")],
                          *([("long", slot, params)] if self.takes_long[slot] else []))
 
     def binary(self):
@@ -519,8 +519,10 @@ def first_difference(direct: list, proxied: list):
 class Arena:
     """A server, the proxy in front of it, and the schemas that sessions play in."""
 
-    def __init__(self, server, proxy):
+    def __init__(self, server, proxy, start=None):
+        """`start(text)` runs another proxy, for reductions."""
         self.server, self.proxy = server, proxy
+        self.start, self.small = start, None
         self.maria = server.kind == "mariadb"
         self.steps_run = 0
         server.script(*(f"drop database if exists {s}" for s in ("diff_a", "diff_b")), *(f"create database {s} character set utf8mb4" for s in ("diff_a", "diff_b")),
@@ -568,8 +570,11 @@ class Arena:
         return first_difference(*self.run_alone(session, steps))
 
     def run_alone(self, session: Session, steps: list) -> tuple:
-        alone, noise = session.only(steps), Noise(self.server, self.proxy.port)
-        direct, proxied = alone.run(self.server.port), alone.run(self.proxy.port, noise=noise)
+        if self.start and (self.small is None or self.small.process.poll() is not None):
+            self.small = self.start(proxy_text(self.server, pool=1, patience="50ms"))
+        proxy = self.small or self.proxy
+        alone, noise = session.only(steps), Noise(self.server, proxy.port)
+        direct, proxied = alone.run(self.server.port), alone.run(proxy.port, noise=noise)
         noise.link.quit()
         return direct, proxied
 
@@ -618,10 +623,10 @@ class Arena:
         return rounds, None
 
 
-def proxy_text(server, more="") -> str:
+def proxy_text(server, pool=POOL, patience="100s") -> str:
     """A configuration with a pool of 4 in which nobody waits in vain."""
-    return daemon.sqlproxy_conf([("db1", server.address, "primary")], users=(servers.APP, servers.EMPTY), pool=POOL,
-                                database="queue_timeout = 100s\n" + more)
+    return daemon.sqlproxy_conf([("db1", server.address, "primary")], users=(servers.APP, servers.EMPTY), pool=pool,
+                                database=f"queue_timeout = {patience}")
 
 
 def main() -> int:
@@ -636,12 +641,13 @@ def main() -> int:
     given = options.parse_args()
     folder = servers.Folder()
     server = servers.MariaDB(folder, "writer") if given.server == "mariadb" else servers.MySQL56(folder)
-    proxy, bad, rounds = None, 0, 0
+    proxy, arena, bad, rounds = None, None, 0, 0
     try:
         server.start()
         server.accounts()
         proxy = server if given.direct else daemon.Proxy(proxy_text(server), folder.path).ready()
-        arena = Arena(server, proxy)
+        start = lambda text: daemon.Proxy(text, folder.path, "small").ready()
+        arena = Arena(server, proxy, None if given.direct else start)
         print(f"seed {given.seed}", flush=True)
         end = time.monotonic() + given.seconds
         first = given.seed.split(".")[0]
@@ -656,6 +662,8 @@ def main() -> int:
                     break
         print(f"{rounds} rounds of {given.sessions} sessions, {arena.steps_run} steps, {bad} different")
     finally:
+        if arena and arena.small:
+            arena.small.stop()
         if proxy is not None and proxy is not server and proxy.stop() != 0:
             print(f"sqlproxy did not end well:\n{proxy.log()[-4000:]}")
             bad += 1

@@ -27,7 +27,7 @@ def play(kind, request, proxy, seconds):
     server = request.getfixturevalue("pair").writer if kind == "mariadb" else request.getfixturevalue("mysql56")
     seed = os.environ.get("DIFF_SEED") or str(random.SystemRandom().randrange(10**6))
     print(f"seed {seed}")
-    arena = differential.Arena(server, proxy(differential.proxy_text(server)))
+    arena = differential.Arena(server, proxy(differential.proxy_text(server)), proxy)
     rounds, report = arena.soak(seed, seconds, 32, 60)
     print(f"{rounds} rounds, {arena.steps_run} steps")
     assert report is None, f"DIFF_SEED={seed}\n{report}"
