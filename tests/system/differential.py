@@ -57,7 +57,7 @@ class Maker:
     def __init__(self, seed, n: int, maria: bool):
         self.rng = random.Random(f"{seed}/{n}")
         self.n, self.maria = n, maria
-        self.slots, self.takes_long = {}, {}
+        self.slots = {}
         self.t, self.k, self.q = f"t{n}", f"k{n}", f"q{n}"
         self.lock = f"lock{n}"
 
@@ -285,8 +285,6 @@ class Maker:
             ("select @a := ?", 1), ("use diff_b", 0), ("select ? from (select 1) x", 1), ("drop temporary table if exists pst", 0), ("create temporary table if not exists pst (a int)", 0),
             ("set sql_mode = ?", 1), ("insert into pst values (?)", 1), (f"select s, a from diff_b.{self.t} where a = ? or a = ?", 2))
         self.slots[slot] = params
-        # MariaDB 10.11 dies of long data that is compared with a number.
-        self.takes_long[slot] = sql.startswith(("select ?", "select @a := ?", "set @b"))
         return ("prepare", slot, sql)
 
     def parameter(self):
@@ -299,7 +297,7 @@ class Maker:
         params = tuple(self.parameter() for _ in range(self.slots[slot]))
         return self.pick(("execute", slot, params), ("execute", slot, params), ("execute", slot, params), ("again", slot, params), ("stmt_reset", slot), ("stmt_close", slot),
                          ("cursor", slot, params), [("execute", slot, params), self.pick("select row_count()", "select last_insert_id()", "select found_rows()", "select @a, @b")],
-                         *([("long", slot, params)] if self.takes_long[slot] else []))
+                         ("long", self.number(40000)))
 
     def binary(self):
         return [self.prepare_any()] + [self.execute_any() for _ in range(self.number(3))]
@@ -411,6 +409,8 @@ class Player:
             reply = link.command(wire.COM_RESET_CONNECTION) if kind == "reset" else link.change_user(*step[1:])
             self.settle()
             return result_values(reply)
+        if kind == "long":
+            return self.play_long(step[1])
         return self.play_statement(kind, *step[1:])
 
     def play_statement(self, kind, slot, *more):
@@ -440,11 +440,17 @@ class Player:
         if kind == "again":
             first = result_values(link.execute(statement, params))
             return first, result_values(link.execute(statement, params, types=False))
-        if kind == "long":
-            link.command(wire.COM_STMT_SEND_LONG_DATA, number + b"\0\0" + b"long" * 10)
-            link.command(wire.COM_STMT_SEND_LONG_DATA, number + b"\0\0" + b"er")
-            return result_values(link.execute(statement, params, long_data=(0,) if params and params[0] is not None else ()))
         return self.play_cursor(statement, params)
+
+    def play_long(self, size):
+        """Long data in a statement of its own: MariaDB 10.11 dies when it meets a parameter that was a number before."""
+        reply = self.link.prepare("select ?, @a, length(?)")
+        number = reply.statement.to_bytes(4, "little")
+        for parameter in (0, 1, 0):
+            self.link.command(wire.COM_STMT_SEND_LONG_DATA, number + bytes([parameter, 0]) + b"l" * size)
+        out = result_values(self.link.execute(reply.statement, (b"", b""), long_data=(0, 1)))
+        self.link.command(wire.COM_STMT_CLOSE, number)
+        return out
 
     def play_cursor(self, statement, params):
         reply = self.link.execute(statement, params, cursor=1)
@@ -462,10 +468,10 @@ class Player:
 class Noise:
     """Company for a session that is tried again alone: between its steps another client uses the connection it left."""
 
-    STEPS = ["set names latin1, @a = 'noise', @b = 9", "use diff_b", "select * from nowhere", "set sql_mode = 'ANSI,NO_AUTO_VALUE_ON_ZERO', time_zone = '+11:00'",
-             "insert into noise (a) values (1), (2)", "select sql_calc_found_rows a from noise limit 1", "select 1/0, cast('x' as signed)",
-             "use diff_a", "update diff_b.noise set a = a + 1", "select id from diff_b.noise limit 3", "set autocommit = 1, character_set_results = null",
-             "select last_insert_id(5150)"]
+    STEPS = [["set names latin1"], ["set @a = 'noise', @b = 9"], ["use diff_b"], ["select * from nowhere", "select 1 from noise limit 1"],
+             ["set sql_mode = 'ANSI,NO_AUTO_VALUE_ON_ZERO', time_zone = '+11:00'"], ["insert into noise (a) values (1), (2)"],
+             ["select sql_calc_found_rows a from noise limit 1", "select a from noise limit 3"], ["use diff_a"],
+             ["update diff_b.noise set a = a + 1"], ["set autocommit = 1, character_set_results = null"], ["select last_insert_id(5150)"], ["select @a"]]
 
     def __init__(self, server, port: int):
         server.script("create or replace table diff_b.noise (id int auto_increment primary key, a int)" if server.kind == "mariadb"
@@ -474,7 +480,8 @@ class Noise:
         self.n = 0
 
     def disturb(self):
-        self.link.query(self.STEPS[self.n % len(self.STEPS)])
+        for sql in self.STEPS[self.n % len(self.STEPS)]:  # none ends with something pinned
+            self.link.query(sql)
         self.n += 1
 
 
@@ -514,6 +521,13 @@ def first_difference(direct: list, proxied: list):
         if one != other:
             return n
     return None if len(direct) == len(proxied) else min(len(direct), len(proxied))
+
+
+def unlike(one, other) -> list:
+    """The smallest parts in which two answers differ, as lines."""
+    if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)) and len(one) == len(other):
+        return [line for a, b in zip(one, other) if a != b for line in unlike(a, b)]
+    return [f"    direct  {one!r}"[:600], f"    proxied {other!r}"[:600]]
 
 
 class Arena:
@@ -598,9 +612,7 @@ class Arena:
         return steps
 
     def report(self, seed, session: Session, at: int, direct: list, proxied: list) -> str:
-        lines = [f"seed {seed}, session {session.n}, caps {session.caps:#x}: step {at} differs"]
-        for name, heard in (("direct ", direct), ("proxied", proxied)):
-            lines.append(f"  {name}: {heard[at] if at < len(heard) else 'nothing'!r}"[:1500])
+        lines = [f"seed {seed}, session {session.n}, caps {session.caps:#x}: step {at} differs", *unlike(direct[at:at + 1], proxied[at:at + 1])]
         few = self.shrink(session, at)
         if few is None:
             lines.append("  only in the whole company; its steps up to there:")
@@ -608,8 +620,7 @@ class Arena:
         else:
             one, other = self.run_alone(session, few)
             lines.append("  with one noisy neighbour, the shortest found:")
-            lines.append(f"    direct  {one[-1]!r}"[:1200])
-            lines.append(f"    proxied {other[-1]!r}"[:1200])
+            lines += unlike(one[-1:], other[-1:])
         return "\n".join(lines + [f"    {step!r}" for step in few])
 
     def soak(self, seed: int, seconds: float, count: int, length: int):
