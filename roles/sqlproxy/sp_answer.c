@@ -18,6 +18,7 @@
 #include "roles/sqlproxy/sp_client.h"
 #include "roles/sqlproxy/sp_digest.h"
 #include "roles/sqlproxy/sp_pool.h"
+#include "roles/sqlproxy/sp_rewrite.h"
 #include "roles/sqlproxy/sp_worker.h"
 
 /* ---- trackers towards the client ------------------------------------------ */
@@ -117,6 +118,9 @@ static size_t on_ok(struct sp_client *c, uint8_t *packet, size_t len)
 		c->cmd.told_state |= told.state;
 		c->cmd.told_unsafe |= told.unsafe_var;
 		c->cmd.told_track |= told.track_var;
+		c->cmd.told_last_id |= told.last_id;
+		c->cmd.told_charset |= told.charset;
+		c->cmd.told_collation |= told.collation;
 	}
 	if (!(ok.status & SP_STATUS_STATE_CHANGED) || sp_pinned(&c->session, SP_PIN_TRACK) ||
 	    told.track_var)
@@ -378,7 +382,6 @@ static void note_text(struct sp_client *c)
 		pin(c, SP_PIN_HINT, true);
 	if (flags & SP_LEX_SESSION_TRACK && !c->cmd.error)
 		pin(c, SP_PIN_TRACK, true);
-	pin(c, SP_PIN_FOUND, flags & SP_LEX_CALC_FOUND_ROWS);
 	if (!prepare)
 		note_text_prepare(c);
 	if (flags & SP_LEX_NEXT_TRX && !c->cmd.error && !b->has_track)
@@ -498,6 +501,21 @@ static bool uses_tables(const struct sp_client *c)
 	return !sql.at;
 }
 
+static void note_warnings(struct sp_client *c)
+{
+	struct sp_backend *b = c->backend;
+	bool now = c->cmd.warnings || c->cmd.error;
+
+	if (c->cmd.lex.flags & SP_LEX_READ_WARNINGS ||
+	    (sp_pinned(&c->session, SP_PIN_WARNINGS) && !now && b->mariadb && !uses_tables(c)))
+		return; /* those of the statement before are still there */
+	free(c->session.warning_rows);
+	c->session.warning_rows = NULL;
+	c->session.warnings = b->mariadb ? 0 : c->cmd.warnings; /* MySQL repeats it in a ping's OK */
+	b->warnings_of = now ? c->id : 0;
+	pin(c, SP_PIN_WARNINGS, now);
+}
+
 /* What stays on the connection for SHOW WARNINGS and LAST_INSERT_ID(). */
 static void note_leftovers(struct sp_client *c)
 {
@@ -506,27 +524,71 @@ static void note_leftovers(struct sp_client *c)
 	bool statement = c->cmd.code == SP_COM_QUERY || c->cmd.code == SP_COM_STMT_EXECUTE ||
 			 c->cmd.code == SP_COM_STMT_PREPARE;
 
-	if (!statement || flags & SP_LEX_READ_WARNINGS)
+	if (!statement)
 		return;
-	if (flags & (SP_LEX_READ_ROW_COUNT | SP_LEX_READ_FOUND_ROWS) &&
-	    c->cmd.code == SP_COM_STMT_PREPARE)
-		c->session.reads_rows = true;
-	pin(c, SP_PIN_ROWS, c->session.reads_rows);
-	if (sp_pinned(&c->session, SP_PIN_WARNINGS) && !c->cmd.warnings && !c->cmd.error && b->mariadb &&
-	    !uses_tables(c))
-		return; /* the warnings of the statement before are still there */
-	free(c->session.warning_rows);
-	c->session.warning_rows = NULL;
-	c->session.warnings = b->mariadb ? 0 : c->cmd.warnings; /* MySQL repeats it in a ping's OK */
-	b->warnings_of = c->cmd.warnings || c->cmd.error ? c->id : 0;
-	pin(c, SP_PIN_WARNINGS, b->warnings_of);
-	if (c->cmd.insert_id || flags & SP_LEX_SET_LAST_ID || c->cmd.lex.verb == SP_VERB_CALL ||
+	bool told = c->cmd.insert_id || c->cmd.told_last_id ||
+		    (c->cmd.error && c->cmd.lex.verb == SP_VERB_INSERT);
+	if (told || flags & SP_LEX_SET_LAST_ID || c->cmd.lex.verb == SP_VERB_CALL ||
 	    (flags & SP_LEX_UNKNOWN_FUNC && !(flags & SP_LEX_READ) && !c->cmd.replica)) {
 		b->last_id_of = c->id;
 		c->session.last_id_away = true;
 		c->session.last_id_on = b->number;
 		if (c->cmd.insert_id)
 			c->session.last_id = c->cmd.insert_id;
+	}
+	if (c->cmd.code == SP_COM_STMT_PREPARE &&
+	    flags & (SP_LEX_READ_ROW_COUNT | SP_LEX_READ_FOUND_ROWS))
+		c->session.reads_rows = true;
+	pin(c, SP_PIN_ROWS, c->session.reads_rows);
+	note_warnings(c);
+}
+
+static bool begins_with(struct sp_span sql, const char *words)
+{
+	size_t n = strlen(words);
+
+	return sql.at && sql.len >= n && strncasecmp(sql.at, words, n) == 0;
+}
+
+/* What FOUND_ROWS() would say: rows of a SELECT, or of a SHOW that is one inside. */
+static void note_rows(struct sp_client *c)
+{
+	struct sp_span sql = sql_of(c);
+	bool ran = c->cmd.code == SP_COM_QUERY || c->cmd.code == SP_COM_STMT_EXECUTE;
+	bool counts = c->cmd.lex.verb != SP_VERB_SHOW ||
+		      (begins_with(sql, "show") && !begins_with(sql, "show create") &&
+		       !begins_with(sql, "show warnings") && !begins_with(sql, "show errors") &&
+		       !begins_with(sql, "show grants") && !begins_with(sql, "show count"));
+
+	if (!ran || !counts || c->session.row_count != -1 || c->cmd.error)
+		return;
+	c->session.found_rows = c->backend->scan.rows;
+	pin(c, SP_PIN_FOUND, c->cmd.lex.flags & SP_LEX_CALC_FOUND_ROWS);
+}
+
+/* Not all changes of these two are reported: the status bit and the statement tell. */
+static void note_untold(struct sp_client *c, bool charset)
+{
+	static const struct sp_span autocommit = { "autocommit", 10 },
+				    collation = { "collation_connection", 20 };
+	struct sp_session *s = &c->session;
+	struct sp_backend *b = c->backend;
+	bool on = s->status & SP_STATUS_AUTOCOMMIT;
+	const struct sp_var *var = s->vars.count ? sp_vars_find(&s->vars, autocommit) : NULL;
+	struct sp_span value = { on ? "ON" : "OFF", on ? 2 : 3 };
+
+	if (var && (strcmp(var->value, "ON") == 0) != on) {
+		sp_vars_set(&s->vars, autocommit, value);
+		sp_vars_set(&b->vars, autocommit, value);
+	}
+	if (!charset)
+		return;
+	value = sp_rewrite_collate(sql_of(c));
+	sp_vars_remove(&s->vars, collation);
+	sp_vars_remove(&b->vars, collation);
+	if (value.at) {
+		sp_vars_set(&s->vars, collation, value);
+		sp_vars_set(&b->vars, collation, value);
 	}
 }
 
@@ -555,6 +617,8 @@ void sp_answer_detach(struct sp_client *c)
 
 static bool pinned(const struct sp_client *c)
 {
+	if (sp_pool_may_loosen(c))
+		return false;
 	bool nopin = c->cmd.lex.flags & SP_LEX_NOPIN;
 	uint32_t hard = 1u << SP_PIN_TRX | 1u << SP_PIN_LOCK | 1u << SP_PIN_MODE | 1u << SP_PIN_XA;
 
@@ -600,19 +664,20 @@ void sp_answer_done(struct sp_client *c)
 		login_answered(c);
 		return;
 	}
+	note_untold(c, c->cmd.told_charset && !c->cmd.told_collation);
 	note_text(c);
 	note_told(c);
 	note_statement(c);
 	note_command(c);
 	note_leftovers(c);
-	bool rows = c->cmd.code == SP_COM_QUERY || c->cmd.code == SP_COM_STMT_EXECUTE;
-	if (rows && c->session.row_count == -1 && !c->cmd.error)
-		c->session.found_rows = c->backend->scan.rows;
+	note_rows(c);
 	account(c);
-	if (pinned(c))
+	if (pinned(c)) {
 		c->worker->figures.pins++;
-	else
+	} else {
+		c->session.pins &= ~(uint32_t)SP_PINS_SOFT;
 		sp_answer_detach(c);
+	}
 	next_command(c);
 }
 

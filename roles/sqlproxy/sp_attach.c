@@ -81,6 +81,17 @@ void sp_attach_clean(struct sp_backend *b)
 	buf_fini(&prefix);
 }
 
+void sp_attach_fetch(struct sp_backend *b)
+{
+	struct buf prefix;
+
+	buf_init(&prefix, 4096);
+	sp_handover_ask(b, &prefix);
+	sp_backend_start(b);
+	stream_put(&b->stream, buf_data(&prefix), buf_len(&prefix));
+	buf_fini(&prefix);
+}
+
 /* Returns whether the command has to wait for the answer. */
 static bool change_db(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
 {
@@ -147,6 +158,31 @@ static bool prepare(struct sp_client *c, struct sp_backend *b, struct buf *prefi
 	return true;
 }
 
+/*
+ * A prepared statement reads ROW_COUNT() or FOUND_ROWS() and can't be rewritten: something goes
+ * ahead that leaves these values, as far as a statement without tables can.
+ */
+static void leave_rows(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
+{
+	enum { ROWS_MOST = 100 };
+	uint64_t rows = c->session.found_rows < ROWS_MOST ? c->session.found_rows : ROWS_MOST;
+	struct buf sql;
+
+	if (!c->cmd.stmt || c->cmd.code != SP_COM_STMT_EXECUTE || !b->others_last ||
+	    !(c->cmd.lex.flags & (SP_LEX_READ_ROW_COUNT | SP_LEX_READ_FOUND_ROWS)))
+		return;
+	buf_init(&sql, 4096);
+	buf_put(&sql, "SELECT 1", 8);
+	for (uint64_t i = 1; i < rows; i++)
+		buf_put(&sql, " UNION ALL SELECT 1", 19);
+	if (rows == 0)
+		buf_put(&sql, " LIMIT 0", 8);
+	expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&sql), buf_len(&sql));
+	if (c->session.row_count >= 0)
+		expect_ok(b, prefix, SP_COM_QUERY, "DO 0", 4);
+	buf_fini(&sql);
+}
+
 enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
 {
 	bool wait = false;
@@ -159,7 +195,8 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 	set_option(c, b, prefix);
 	set_vars(c, b, prefix);
 	wait |= prepare(c, b, prefix);
-	b->others_last = b->owner != c->owner || c->last_backend != b->number;
+	b->others_last = b->owner != c->owner || c->last_backend != b->number || buf_len(prefix) > 0;
+	leave_rows(c, b, prefix);
 	b->owner = c->owner;
 	b->client = c;
 	c->backend = b;

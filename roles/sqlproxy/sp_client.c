@@ -72,6 +72,7 @@ void sp_client_accept(struct sp_worker *w, int fd, const struct sockaddr_storage
 	c->deadline = w->now + (uint64_t)c->setup->main->login_timeout;
 	c->session.status = SP_STATUS_AUTOCOMMIT;
 	c->session.row_count = -1;
+	c->session.found_rows = 1;
 	c->owner = ++w->owners;
 	list_init(&c->wait);
 	buf_init(&c->in, (size_t)c->setup->main->statement_max + SP_SCRATCH);

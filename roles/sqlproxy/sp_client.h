@@ -64,7 +64,8 @@ struct sp_cmd {
 	bool retried;
 	bool file;             /* the server asked for one: the answer's part before it goes out first */
 	bool eof_changed;      /* an EOF said that state changed; what, comes with a later OK */
-	bool told_state, told_unsafe, told_track;
+	bool told_state, told_unsafe, told_track, told_charset, told_collation,
+		told_last_id;
 	const uint8_t *packet; /* where it was classified: the lexer's spans point there */
 	struct sp_lex lex;
 	struct sp_span sql;    /* the text, where it is needed after the answer: see sp_command.c */
@@ -188,6 +189,8 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
  * answered.
  */
 void sp_attach_clean(struct sp_backend *b);
+/* What it holds for its last client is fetched; then it is free again. */
+void sp_attach_fetch(struct sp_backend *b);
 
 /* ---- sp_answer.c: called by the connection */
 /* A packet that means something; it may be changed in place. Returns its new length. */

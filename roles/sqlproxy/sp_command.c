@@ -375,20 +375,34 @@ static void follow_reload(struct sp_client *c)
 	c->setup = sp_setup_hold(c->worker->setup);
 }
 
-/* Its LAST_INSERT_ID() is being fetched from a connection that another has: wait for it. */
+static struct sp_backend *holder_of_id(const struct sp_client *c)
+{
+	struct list *it, *tmp;
+
+	for (int i = 0; i < c->group->database->servers_count; i++)
+		list_each (it, tmp, &c->group->pools[i]->idle)
+			if (container_of(it, struct sp_backend, link)->last_id_of == c->id)
+				return container_of(it, struct sp_backend, link);
+	return NULL;
+}
+
+/* Its LAST_INSERT_ID() is on another connection than the one it will use: fetch it, and wait. */
 static bool id_is_away(struct sp_client *c)
 {
-	if (!c->session.last_id_away || !(c->cmd.lex.flags & (SP_LEX_READ_LAST_ID | SP_LEX_UNKNOWN_FUNC) ||
-					  c->cmd.lex.verb == SP_VERB_CALL))
+	const struct sp_session *s = &c->session;
+	bool asks = c->cmd.lex.flags & (SP_LEX_READ_LAST_ID | SP_LEX_UNKNOWN_FUNC) ||
+		    c->cmd.lex.verb == SP_VERB_CALL;
+
+	if (!s->last_id_away || !asks || (c->backend && s->last_id_on == c->backend->number))
 		return false;
-	struct sp_pool *p = sp_route_primary(c->group);
-	struct list *it, *tmp;
-	list_each (it, tmp, &p->idle) /* it is still there: this client will get that one */
-		if (container_of(it, struct sp_backend, link)->last_id_of == c->id)
-			return false;
+	struct sp_backend *holder = holder_of_id(c);
+	if (!c->backend && holder && holder->owner == c->owner && holder->number == c->last_backend)
+		return false; /* the pool will give it that one */
 	c->state = SP_CLIENT_WAITING;
 	c->since = c->worker->now;
 	c->deadline = c->since + (uint64_t)c->group->database->conf->queue_timeout;
+	if (holder)
+		sp_attach_fetch(sp_pool_use(holder));
 	return true;
 }
 
@@ -404,16 +418,16 @@ static bool connected(struct sp_client *c)
 		b = c->given;
 		c->given = NULL;
 	}
+	if (id_is_away(c))
+		return false;
 	if (!b) {
 		follow_reload(c);
-		if (id_is_away(c))
-			return false;
 		b = sp_pool_take(sp_route(c), c);
 		if (!b)
 			return false;
 	}
 	buf_init(&prefix, 4 * 1024 * 1024);
-	enum sp_attached how = c->backend != b || c->cmd.stmt ? sp_attach(c, b, &prefix) : SP_ATTACHED;
+	enum sp_attached how = sp_attach(c, b, &prefix);
 	c->cmd.applied = true;
 	if (buf_len(&prefix) > 0)
 		buf_put(&b->held, buf_data(&prefix), buf_len(&prefix));
@@ -582,11 +596,12 @@ static struct sp_span moved(struct sp_span s, const char *from, const char *to)
 static void keep_copy(struct sp_client *c, const struct view *v)
 {
 	const uint32_t asked = SP_LEX_READ | SP_LEX_UVAR_LITERAL | SP_LEX_TEMP_CREATE |
-			       SP_LEX_DROP_TABLE | SP_LEX_XA;
+			       SP_LEX_DROP_TABLE | SP_LEX_XA | SP_LEX_SET_SYSVAR;
 	struct sp_cmd *cmd = &c->cmd;
 	struct buf *sent = &c->backend->sent;
 	bool verb = cmd->lex.verb == SP_VERB_PREPARE || cmd->lex.verb == SP_VERB_DEALLOCATE ||
-		    cmd->lex.verb == SP_VERB_USE || cmd->code == SP_COM_INIT_DB;
+		    cmd->lex.verb == SP_VERB_USE || cmd->lex.verb == SP_VERB_SHOW ||
+		    cmd->code == SP_COM_INIT_DB;
 	cmd->sql.at = NULL;
 	buf_take(sent, buf_len(sent));
 	bool warned = sp_pinned(&c->session, SP_PIN_WARNINGS);

@@ -11,7 +11,7 @@
 #include "roles/sqlproxy/sp_health.h"
 #include "roles/sqlproxy/sp_worker.h"
 
-enum { RETRY_MS = 200, LOOSE_MS = 500, LOOK_MOST = 16 };
+enum { RETRY_MS = 200, LOOK_MOST = 16 };
 
 /* ---- groups -------------------------------------------------------------- */
 
@@ -260,7 +260,7 @@ static int liking(const struct sp_backend *b, const struct sp_client *c)
 	int n = 0;
 
 	if (b->number == c->last_backend && b->owner == c->owner)
-		return 100;
+		return 100; /* all is as the client left it */
 	n += b->vars.hash == s->vars.hash ? 8 : 0;
 	n += !b->dirty ? 4 : 0;
 	n += !b->last_id_of && !b->warnings_of ? 2 : 0;
@@ -273,7 +273,7 @@ static struct sp_backend *best_idle(struct sp_pool *p, struct sp_client *c)
 	struct sp_backend *best = NULL;
 	int best_liking = -1, looked = 0;
 
-	for (struct list *it = p->idle.prev; it != &p->idle && looked < LOOK_MOST; it = it->prev) {
+	for (struct list *it = p->idle.prev; it != &p->idle && (looked < LOOK_MOST || c->session.last_id_away); it = it->prev) {
 		struct sp_backend *b = container_of(it, struct sp_backend, link);
 		looked++;
 		if (dead(b) || !fits(b, c))
@@ -289,8 +289,10 @@ static struct sp_backend *best_idle(struct sp_pool *p, struct sp_client *c)
 	return best;
 }
 
-static struct sp_backend *use(struct sp_pool *p, struct sp_backend *b)
+struct sp_backend *sp_pool_use(struct sp_backend *b)
 {
+	struct sp_pool *p = b->pool;
+
 	list_remove(&b->link);
 	list_append(&p->busy, &b->link);
 	b->state = SP_BACKEND_BUSY;
@@ -382,7 +384,7 @@ struct sp_backend *sp_pool_take(struct sp_pool *p, struct sp_client *c)
 	if (list_empty(&p->waiting) && !paused(p)) {
 		struct sp_backend *b = best_idle(p, c);
 		if (b)
-			return use(p, b);
+			return sp_pool_use(b);
 	}
 	c->pool = p;
 	c->since = c->worker->now;
@@ -424,7 +426,7 @@ static void serve_queue(struct sp_pool *p)
 			continue;
 		hist_add(&p->wait, uv_hrtime() / 1000 - c->wait_us);
 		sp_pool_leave(c);
-		sp_client_granted(c, use(p, b));
+		sp_client_granted(c, sp_pool_use(b));
 		return;
 	}
 	sp_pool_fill(p);
@@ -614,21 +616,22 @@ static void keep_minimum(struct sp_pool *p)
 		open_one(p, &model);
 }
 
-/*
- * Somebody waits, and clients that have done nothing for a while keep connections only for what
- * SHOW WARNINGS or ROW_COUNT() would tell: the warnings are fetched for them (sp_handover), the
- * connection goes on.
- */
+bool sp_pool_may_loosen(const struct sp_client *c)
+{
+	const struct sp_session *s = &c->session;
+
+	return s->pins && !(s->pins & ~(uint32_t)SP_PINS_SOFT) && !list_empty(&c->backend->pool->waiting) &&
+	       c->worker->now >= s->pinned_since + SP_SOFT_MS;
+}
+
+/* Idle clients whose pins are soft give way; what they leave is fetched for them (sp_handover). */
 static void loosen(struct sp_pool *p)
 {
 	struct list *it, *tmp;
 
 	list_each (it, tmp, &p->busy) {
 		struct sp_client *c = container_of(it, struct sp_backend, link)->client;
-		if (list_empty(&p->waiting))
-			return;
-		if (!c || c->state != SP_CLIENT_READY || p->worker->now < c->last_read + LOOSE_MS ||
-		    !c->session.pins || c->session.pins & ~(uint32_t)SP_PINS_SOFT)
+		if (!c || c->state != SP_CLIENT_READY || !sp_pool_may_loosen(c))
 			continue;
 		c->session.pins = 0;
 		sp_answer_detach(c);

@@ -75,11 +75,17 @@ void sp_group_learn(struct sp_group *g, const char *schema);
  */
 struct sp_backend *sp_pool_take(struct sp_pool *p, struct sp_client *c);
 
+/* Takes this idle one. */
+struct sp_backend *sp_pool_use(struct sp_backend *b);
+
 /* The client does not wait any more. */
 void sp_pool_leave(struct sp_client *c);
 
 /* The connection is free; who waits first gets it. */
 void sp_pool_give(struct sp_backend *b);
+
+/* The client's pins are soft and old, and somebody waits for its connection. */
+bool sp_pool_may_loosen(const struct sp_client *c);
 
 /* A new connection can be used; it failed; it is gone. */
 void sp_pool_opened(struct sp_backend *b);

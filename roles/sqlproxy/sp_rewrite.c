@@ -108,3 +108,23 @@ bool sp_rewrite_call(struct sp_span text, const char *name, bool columns_only, c
 	buf_put(out, sql + done, len - done);
 	return any;
 }
+
+struct sp_span sp_rewrite_collate(struct sp_span sql)
+{
+	struct sp_span none = { NULL, 0 };
+
+	for (size_t i = 0; sql.at && i + 8 < sql.len;) {
+		size_t next = skip(sql.at, sql.len, i);
+		if (next != i || strncasecmp(sql.at + i, "collate", 7) != 0 || is_word(sql.at[i + 7])) {
+			i = next == i ? i + 1 : next;
+			continue;
+		}
+		for (i += 7; i < sql.len && !is_word(sql.at[i]); i++)
+			;
+		size_t n = 0;
+		while (i + n < sql.len && is_word(sql.at[i + n]))
+			n++;
+		return n ? (struct sp_span){ sql.at + i, n } : none;
+	}
+	return none;
+}

@@ -21,3 +21,6 @@ struct buf;
  */
 bool sp_rewrite_call(struct sp_span text, const char *name, bool columns_only, const char *literal,
 		     struct buf *out);
+
+/* The name behind COLLATE in a SET NAMES; NULL: none. */
+struct sp_span sp_rewrite_collate(struct sp_span sql);

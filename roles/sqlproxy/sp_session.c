@@ -156,7 +156,8 @@ void sp_session_reset(struct sp_session *s)
 	s->db = NULL;
 	sp_session_fini(s);
 	*s = (struct sp_session){ .db = db, .option = option, .pins = mode, .status = SP_STATUS_AUTOCOMMIT,
-				   .row_count = -1 };
+				   .row_count = -1,
+				   .found_rows = 1 };
 }
 
 void sp_session_fini(struct sp_session *s)
@@ -230,8 +231,11 @@ static void track_var(struct sp_session *s, struct sp_backend *b, struct sp_read
 	struct sp_span name = sp_read_lenenc_bytes(r);
 	struct sp_span value = sp_read_lenenc_bytes(r);
 
+	told->last_id |= sp_span_is(name, "last_insert_id") || sp_span_is(name, "identity");
 	if (r->bad || temporary || is_noise(name))
 		return;
+	told->charset |= sp_span_is(name, "character_set_connection");
+	told->collation |= sp_span_is(name, "collation_connection");
 	if (name.len > 14 && strncasecmp(name.at, "session_track_", 14) == 0) {
 		told->track_var = true;
 	} else if (is_unsafe(name)) {

@@ -52,7 +52,7 @@ enum sp_pin {
 	SP_PIN_WARNINGS, /* SHOW WARNINGS would tell something, until the next statement; soft: see
 			  * sp_pool_tick */
 	SP_PIN_ROWS,     /* a prepared statement reads ROW_COUNT() or FOUND_ROWS(); soft */
-	SP_PIN_FOUND,    /* SQL_CALC_FOUND_ROWS, until the next statement */
+	SP_PIN_FOUND,    /* SQL_CALC_FOUND_ROWS, until the next result; soft */
 	SP_PIN_LONG_DATA,
 	SP_PIN_TRACK,    /* the client asked for trackers of its own */
 	SP_PIN_STATE,    /* the server says that some state changed, and nobody knows which */
@@ -63,8 +63,8 @@ enum sp_pin {
 	SP_PIN_COUNT,
 };
 
-/* Pins that a client which does nothing loses when others wait. */
-enum { SP_PINS_SOFT = 1 << SP_PIN_WARNINGS | 1 << SP_PIN_ROWS };
+/* Pins that are lost after a while when others wait: exact for who asks soon, no hold for ever. */
+enum { SP_PINS_SOFT = 1 << SP_PIN_WARNINGS | 1 << SP_PIN_ROWS | 1 << SP_PIN_FOUND, SP_SOFT_MS = 100 };
 
 const char *sp_pin_name(enum sp_pin pin);
 
@@ -113,6 +113,8 @@ struct sp_told {
 	bool state, trx_state_seen;
 	bool unsafe_var; /* a variable that must not be replayed */
 	bool track_var;  /* session_track_* */
+	bool charset, collation; /* of the connection */
+	bool last_id;    /* LAST_INSERT_ID() was set */
 };
 
 /*
