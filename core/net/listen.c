@@ -16,7 +16,8 @@ static bool same_address(const struct sockaddr *a, const struct addr *b)
 {
 	char one[ADDR_TEXT], other[ADDR_TEXT];
 
-	return strcmp(addr_text(a, one), addr_text((const struct sockaddr *)&b->socket, other)) == 0;
+	return strcmp(addr_text(a, one), addr_text((const struct sockaddr *)&b->socket, other)) ==
+	       0;
 }
 
 /* systemd's protocol: the descriptors from 3 on are ours when LISTEN_PID says so. */
@@ -59,7 +60,8 @@ static int bind_and_listen(int fd, const struct addr *a, int backlog, bool share
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	if (a->is_unix)
 		remove_stale(a);
-	if (bind(fd, (const struct sockaddr *)&a->socket, a->socket_len) < 0 || listen(fd, backlog) < 0)
+	if (bind(fd, (const struct sockaddr *)&a->socket, a->socket_len) < 0 ||
+	    listen(fd, backlog) < 0)
 		return -errno;
 	return 0;
 }
@@ -72,7 +74,8 @@ int listen_open(const struct addr *a, int backlog, bool share, struct err *err)
 	if (fd >= 0)
 		return fd;
 	if (!a->socket_len)
-		return err_set(err, UV_EADDRNOTAVAIL, "listen on %s: not an address of this host", a->host);
+		return err_set(err, UV_EADDRNOTAVAIL, "listen on %s: not an address of this host",
+			       a->host);
 	addr_text((const struct sockaddr *)&a->socket, text);
 	fd = socket(a->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int rc = fd < 0 ? -errno : bind_and_listen(fd, a, backlog, share);

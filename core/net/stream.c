@@ -261,8 +261,8 @@ static void on_poll(uv_poll_t *p, int status, int events)
 		s->on_event(s, STREAM_READABLE);
 	else if (drained)
 		s->on_event(s, STREAM_DRAINED);
-	if (s->closing || s->error || s->lingering || 
-	    !(events & UV_READABLE || s->more) || s->paused)
+	if (s->closing || s->error || s->lingering || !(events & UV_READABLE || s->more) ||
+	    s->paused)
 		return;
 	if (s->tls && !s->secure)
 		handshake(s);

@@ -16,7 +16,12 @@
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_worker.h"
 
-enum { HELD_MAX = 256 * 1024, CAPTURED_MAX = 64 * 1024, SENT_MAX = 64 * 1024, LOGIN_MAX = 64 * 1024 };
+enum {
+	HELD_MAX = 256 * 1024,
+	CAPTURED_MAX = 64 * 1024,
+	SENT_MAX = 64 * 1024,
+	LOGIN_MAX = 64 * 1024
+};
 
 static void on_event(struct stream *s, enum stream_event event);
 
@@ -211,7 +216,8 @@ static int auth_reply(struct sp_backend *b, uint8_t out[256])
 		sp_auth_ed25519_sign(s->password, s->password_len, b->scramble, out);
 		return 64;
 	}
-	bool clear = strcmp(b->plugin, "mysql_clear_password") == 0 || strcmp(b->plugin, "dialog") == 0;
+	bool clear =
+		strcmp(b->plugin, "mysql_clear_password") == 0 || strcmp(b->plugin, "dialog") == 0;
 	if (!clear || !safe_channel(b) || s->password_len > 250)
 		return -1;
 	memcpy(out, s->password, s->password_len + 1);
@@ -264,7 +270,8 @@ static void take_greeting(struct sp_backend *b, const uint8_t *payload, size_t l
 
 	if (*payload == 0xff && sp_error_read(&e, payload, len) == 0) {
 		char text[200];
-		snprintf(text, sizeof(text), "%.*s", (int)(e.text.len < 199 ? e.text.len : 199), e.text.at);
+		snprintf(text, sizeof(text), "%.*s", (int)(e.text.len < 199 ? e.text.len : 199),
+			 e.text.at);
 		refuse(b, "the server refuses", text);
 		return;
 	}
@@ -274,7 +281,8 @@ static void take_greeting(struct sp_backend *b, const uint8_t *payload, size_t l
 	}
 	sp_health_greeted(server->health, &g);
 	b->thread_id = g.thread_id;
-	remember_plugin(b, *g.plugin ? g.plugin : "mysql_native_password", g.scramble, g.scramble_len);
+	remember_plugin(b, *g.plugin ? g.plugin : "mysql_native_password", g.scramble,
+			g.scramble_len);
 	fill_login(b, &g, &l);
 	bool tls = server->tls && (g.caps & SP_CAP_SSL);
 	if (!tls && server->conf->tls == SP_TLS_REQUIRED) {
@@ -309,8 +317,8 @@ static void more_auth(struct sp_backend *b, const uint8_t *payload, size_t len)
 	} else if (payload[1] == 4) {
 		send_packet(b, "\x02", 1);
 	} else {
-		int n = sp_auth_rsa_seal((const char *)payload + 1, len - 1, s->password, s->password_len,
-					 b->scramble, sealed, sizeof(sealed));
+		int n = sp_auth_rsa_seal((const char *)payload + 1, len - 1, s->password,
+					 s->password_len, b->scramble, sealed, sizeof(sealed));
 		if (n < 0)
 			sp_backend_close(b, "the server's public key can't be used");
 		else
@@ -424,7 +432,8 @@ static void login_input(struct sp_backend *b)
 		const uint8_t *p = buf_data(&b->in);
 		uint32_t len = sp_payload_len(p);
 		if (len == 0 || len > LOGIN_MAX) {
-			sp_backend_close(b, "a packet of the server's login has an impossible length");
+			sp_backend_close(b,
+					 "a packet of the server's login has an impossible length");
 			return;
 		}
 		if (buf_len(&b->in) < SP_HEADER + len)
@@ -616,7 +625,8 @@ static void answer_input(struct sp_backend *b, uint8_t *data, size_t len)
 	bool more = true;
 
 	while (more && b->expects_count > 0 && b->state == SP_BACKEND_BUSY) {
-		bool own = b->expects[b->expects_at].kind != SP_EXPECT_CLIENT || b->failed || !b->client;
+		bool own = b->expects[b->expects_at].kind != SP_EXPECT_CLIENT || b->failed ||
+			   !b->client;
 		more = own ? own_part(b, &w) : client_part(b, &w);
 	}
 	if (b->state != SP_BACKEND_BUSY || b->expects_count == 0)
@@ -700,8 +710,8 @@ static void read_idle(struct sp_backend *b)
 	if (n > SP_HEADER + 3 && said[4] == 0xff &&
 	    sp_error_read(&e, said + SP_HEADER, (size_t)n - SP_HEADER) == 0) {
 		char text[200];
-		snprintf(text, sizeof(text), "%u %.*s", e.code, (int)(e.text.len < 180 ? e.text.len : 180),
-			 e.text.at);
+		snprintf(text, sizeof(text), "%u %.*s", e.code,
+			 (int)(e.text.len < 180 ? e.text.len : 180), e.text.at);
 		refuse(b, "the server closes the idle connection", text);
 	} else if (n > 0) {
 		sp_backend_close(b, "the server spoke on an idle connection");

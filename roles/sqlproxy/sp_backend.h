@@ -63,11 +63,11 @@ struct sp_backend {
 	enum sp_backend_state state;
 	struct stream stream;
 	struct dial dial;
-	uint32_t number;     /* of this connection in its worker, never used again */
-	uint32_t thread_id;  /* the server's */
-	uint64_t caps;       /* agreed on */
+	uint32_t number;      /* of this connection in its worker, never used again */
+	uint32_t thread_id;   /* the server's */
+	uint64_t caps;        /* agreed on */
 	uint64_t client_caps; /* the part of them that clients see: what a client must match */
-	uint16_t charset;    /* of our login */
+	uint16_t charset;     /* of our login */
 	uint64_t server_caps;
 	bool has_reset, has_track, mariadb;
 
@@ -75,24 +75,24 @@ struct sp_backend {
 	uint32_t owner;           /* the last session: whose state it has; 0: nobody's */
 	struct sp_vars vars;      /* system variables that differ from a new connection's */
 	char *db;
-	uint64_t user_hash;       /* of the user variables that were set on it for its owner */
-	bool others_last;         /* another client used it since its client did */
-	uint8_t option;           /* enum sp_option, as set last */
-	bool dirty;               /* has state that only a reset removes */
-	bool doomed;              /* closed as soon as it is free */
+	uint64_t user_hash; /* of the user variables that were set on it for its owner */
+	bool others_last;   /* another client used it since its client did */
+	uint8_t option;     /* enum sp_option, as set last */
+	bool dirty;         /* has state that only a reset removes */
+	bool doomed;        /* closed as soon as it is free */
 	uint32_t last_id_of, warnings_of; /* clients whose leftovers it still holds */
 	struct sp_table prepared;
 
 	struct sp_expect expects[SP_EXPECTS];
 	uint8_t expects_at, expects_count;
 	struct sp_scan scan;
-	bool answered;            /* a byte of the client's answer was passed on */
-	bool failed;              /* a state command failed: nothing may be passed on */
-	uint8_t seq;              /* of the last packet header passed on */
-	struct buf in;            /* the beginning of a packet that is not whole yet */
-	struct buf held;          /* closes that go out with the next command */
-	struct buf sent;          /* the command under way, where it may be needed again */
-	struct buf captured;      /* an answer that is kept for the client that left it */
+	bool answered;       /* a byte of the client's answer was passed on */
+	bool failed;         /* a state command failed: nothing may be passed on */
+	uint8_t seq;         /* of the last packet header passed on */
+	struct buf in;       /* the beginning of a packet that is not whole yet */
+	struct buf held;     /* closes that go out with the next command */
+	struct buf sent;     /* the command under way, where it may be needed again */
+	struct buf captured; /* an answer that is kept for the client that left it */
 	uint64_t born, used, epoch, deadline; /* ms */
 	uint64_t uses;
 	struct sp_secret *secret; /* while logging in */
@@ -100,9 +100,9 @@ struct sp_backend {
 	uint8_t scramble_len;
 	char plugin[64];
 	uint8_t login_seq;
-	uint8_t settings;         /* answers still to come while preparing */
-	char errand[64];          /* this connection is here to run this one statement */
-	uint32_t trial;           /* ... to try the password of this client */
+	uint8_t settings; /* answers still to come while preparing */
+	char errand[64];  /* this connection is here to run this one statement */
+	uint32_t trial;   /* ... to try the password of this client */
 	struct sp_secret *secret_own;
 };
 

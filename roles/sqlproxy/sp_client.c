@@ -279,8 +279,9 @@ static void gone(struct sp_client *c, ssize_t code)
 /* No more than it may send ahead: the rest stays in the socket. */
 static bool full(const struct sp_client *c)
 {
-	size_t most = c->state == SP_CLIENT_READY || c->login ? c->in.max
-							       : (size_t)c->setup->main->statement_max;
+	size_t most = c->state == SP_CLIENT_READY || c->login
+			      ? c->in.max
+			      : (size_t)c->setup->main->statement_max;
 	return buf_len(&c->in) >= most;
 }
 
@@ -328,8 +329,8 @@ static ssize_t read_straight(struct sp_client *c)
 
 static void on_readable(struct sp_client *c)
 {
-	bool straight = !c->login && !c->zip && buf_len(&c->in) == 0 &&
-			c->state != SP_CLIENT_PROXY_HEADER;
+	bool straight =
+		!c->login && !c->zip && buf_len(&c->in) == 0 && c->state != SP_CLIENT_PROXY_HEADER;
 	ssize_t n = straight ? read_straight(c) : c->zip ? read_packed(c) : read_more(c);
 
 	if (c->state == SP_CLIENT_CLOSING)

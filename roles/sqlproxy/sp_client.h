@@ -43,45 +43,44 @@ enum sp_client_state {
 
 /* Where a login is. */
 enum sp_login_step {
-	SP_LOGIN_RESPONSE,   /* the client's answer to the greeting */
+	SP_LOGIN_RESPONSE, /* the client's answer to the greeting */
 	SP_LOGIN_SECURING,
-	SP_LOGIN_SWITCHED,   /* its answer to another plugin */
-	SP_LOGIN_FULL,       /* sha2: its password, or its wish for a key */
-	SP_LOGIN_KEY,        /* sha2: its password under our key */
-	SP_LOGIN_LOOKUP,     /* an account is read from the primary */
-	SP_LOGIN_TRIAL,      /* its password or database is tried on a server */
-	SP_LOGIN_DELAYED,    /* refused; the answer waits */
+	SP_LOGIN_SWITCHED, /* its answer to another plugin */
+	SP_LOGIN_FULL,     /* sha2: its password, or its wish for a key */
+	SP_LOGIN_KEY,      /* sha2: its password under our key */
+	SP_LOGIN_LOOKUP,   /* an account is read from the primary */
+	SP_LOGIN_TRIAL,    /* its password or database is tried on a server */
+	SP_LOGIN_DELAYED,  /* refused; the answer waits */
 };
 
 /* The command under way, all that is known about it. */
 struct sp_cmd {
 	uint8_t code;
-	bool read_known;       /* classified: running it again skips that */
-	bool applied;          /* the session's state is on the connection */
-	bool whole;            /* all of it is in memory */
-	bool open_ended;       /* its last chunk is full: more chunks follow */
-	bool replica;          /* was sent to one */
+	bool read_known; /* classified: running it again skips that */
+	bool applied;    /* the session's state is on the connection */
+	bool whole;      /* all of it is in memory */
+	bool open_ended; /* its last chunk is full: more chunks follow */
+	bool replica;    /* was sent to one */
 	bool retried;
-	bool file;             /* the server asked for one: the answer's part before it goes out first */
-	bool eof_changed;      /* an EOF said that state changed; what, comes with a later OK */
-	bool told_state, told_unsafe, told_track, told_charset, told_collation,
-		told_last_id;
+	bool file;        /* the server asked for one: the answer's part before it goes out first */
+	bool eof_changed; /* an EOF said that state changed; what, comes with a later OK */
+	bool told_state, told_unsafe, told_track, told_charset, told_collation, told_last_id;
 	const uint8_t *packet; /* where it was classified: the lexer's spans point there */
 	struct sp_lex lex;
-	struct sp_span sql;    /* the text, where it is needed after the answer: see sp_command.c */
+	struct sp_span sql; /* the text, where it is needed after the answer: see sp_command.c */
 	struct sp_stmt *stmt;
-	struct sp_text *text;  /* of a PREPARE */
+	struct sp_text *text; /* of a PREPARE */
 	const struct sp_rule *rule;
 	const struct sp_server *target; /* by rule, hint or KILL */
-	uint64_t left;         /* bytes of it that are still to be passed on */
-	uint64_t started;      /* us */
-	uint32_t digest;       /* slot in the worker's table, 0: none */
+	uint64_t left;                  /* bytes of it that are still to be passed on */
+	uint64_t started;               /* us */
+	uint32_t digest;                /* slot in the worker's table, 0: none */
 	uint16_t error;
 	uint64_t affected, insert_id;
 	uint16_t warnings;
-	uint8_t captured[1];   /* did GET_LOCK or RELEASE_LOCK say 1? */
+	uint8_t captured[1]; /* did GET_LOCK or RELEASE_LOCK say 1? */
 	uint8_t captured_len;
-	uint8_t option;        /* of COM_SET_OPTION */
+	uint8_t option; /* of COM_SET_OPTION */
 };
 
 /* Why the command at the head of the input can't be run. */
@@ -97,37 +96,37 @@ struct sp_client {
 	struct sp_client *next_id;
 	struct sp_worker *worker;
 	struct stream stream;
-	struct sp_setup *setup;   /* of its login; held */
+	struct sp_setup *setup; /* of its login; held */
 	struct sp_group *group;
 	struct sp_backend *backend;
-	struct sp_pool *pool;     /* whose queue it stands in */
+	struct sp_pool *pool; /* whose queue it stands in */
 	enum sp_client_state state;
 	uint32_t id;
-	uint32_t owner;           /* names this session to connections; another one after a reset */
-	uint32_t last_backend;    /* number of the connection it had last */
+	uint32_t owner;        /* names this session to connections; another one after a reset */
+	uint32_t last_backend; /* number of the connection it had last */
 	uint64_t caps;
 	uint16_t charset;
-	uint8_t seq;              /* of the packet that an answer of ours follows */
-	struct sp_backend *given; /* by the pool, while it waited */
+	uint8_t seq;                /* of the packet that an answer of ours follows */
+	struct sp_backend *given;   /* by the pool, while it waited */
 	struct sp_refusal *refusal; /* the answer to the command that waits */
-	bool reading;             /* inside its own read: don't start another */
+	bool reading;               /* inside its own read: don't start another */
 	bool eof;
 	bool counted, user_counted;
 	uint16_t address_slot, user_slot; /* sp_limits.c */
 	struct sp_zip *zip;
-	struct buf in;            /* received and not yet used */
+	struct buf in; /* received and not yet used */
 	struct sp_session session;
 	struct sp_stmts stmts;
 	struct sp_cmd cmd;
-	uint64_t since;           /* ms: of the state; in the queue: of its arrival */
-	uint64_t last_read;       /* ms */
-	uint64_t deadline;        /* ms: of the login, the wait, the statement, the linger; 0: none */
-	uint64_t wait_us;         /* when it began to wait */
-	char *lost;               /* why its pinned connection is gone: told with its next command */
+	uint64_t since;     /* ms: of the state; in the queue: of its arrival */
+	uint64_t last_read; /* ms */
+	uint64_t deadline;  /* ms: of the login, the wait, the statement, the linger; 0: none */
+	uint64_t wait_us;   /* when it began to wait */
+	char *lost;         /* why its pinned connection is gone: told with its next command */
 	struct sp_login_state *login; /* NULL when logged in */
 	struct sockaddr_storage peer;
 	char user[64 + 1];
-	char database[64 + 1];    /* as the client said it; "": none */
+	char database[64 + 1]; /* as the client said it; "": none */
 };
 
 /* Accepts; the client lives until its stream is closed. */
@@ -170,7 +169,7 @@ void sp_login_trial_done(struct sp_worker *w, uint32_t id, const char *error);
 void sp_login_tick(struct sp_client *c);
 
 /* ---- sp_command.c */
-void sp_command_work(struct sp_client *c);   /* does what can be done with c->in */
+void sp_command_work(struct sp_client *c); /* does what can be done with c->in */
 size_t sp_command_take(struct sp_client *c, const uint8_t *data, size_t len);
 void sp_command_file(struct sp_client *c);
 /* The first rule that matches, NULL: none. */

@@ -46,9 +46,10 @@ static size_t body_len(const struct view *v)
 
 void sp_client_ok(struct sp_client *c)
 {
-	const uint16_t lasting = SP_STATUS_IN_TRANS | SP_STATUS_AUTOCOMMIT | SP_STATUS_NO_BACKSLASH |
-				 SP_STATUS_IN_TRANS_READONLY;
-	struct sp_ok ok = { .status = c->session.status & lasting, .warnings = c->session.warnings };
+	const uint16_t lasting = SP_STATUS_IN_TRANS | SP_STATUS_AUTOCOMMIT |
+				 SP_STATUS_NO_BACKSLASH | SP_STATUS_IN_TRANS_READONLY;
+	struct sp_ok ok = { .status = c->session.status & lasting,
+			    .warnings = c->session.warnings };
 	struct buf out;
 
 	buf_init(&out, 64);
@@ -109,7 +110,8 @@ static void classify_text(struct sp_client *c, struct sp_span sql)
 static void classify_statement(struct sp_client *c)
 {
 	struct sp_text *t = c->cmd.stmt->text;
-	bool executes = c->cmd.code == SP_COM_STMT_EXECUTE || c->cmd.code == SP_COM_STMT_BULK_EXECUTE;
+	bool executes =
+		c->cmd.code == SP_COM_STMT_EXECUTE || c->cmd.code == SP_COM_STMT_BULK_EXECUTE;
 
 	c->cmd.lex = t->lex;
 	if (!executes)
@@ -268,11 +270,6 @@ static bool kept_warnings(struct sp_client *c, const struct view *v)
 	return true;
 }
 
-static bool shuts_down(const struct sp_client *c)
-{
-	return c->worker->draining && !c->backend;
-}
-
 static bool refuse(struct sp_client *c)
 {
 	const struct sp_cmd *cmd = &c->cmd;
@@ -287,12 +284,15 @@ static bool refuse(struct sp_client *c)
 				cmd->rule->conf->error);
 	} else if (cmd->lex.flags & SP_LEX_LOAD_LOCAL && c->group->known &&
 		   !c->group->known->conf->local_infile) {
-		sp_client_error(c, 4166, "HY000", "The used command is not allowed because the MariaDB "
-						  "server or client has disabled the local infile "
-						  "capability");
+		sp_client_error(c, 4166, "HY000",
+				"The used command is not allowed because the MariaDB "
+				"server or client has disabled the local infile "
+				"capability");
 	} else if (mode == SP_MODE_STATEMENT && cmd->lex.verb == SP_VERB_BEGIN) {
-		sp_client_error(c, 1235, "42000", "troupe: database %s is in statement mode: no "
-						  "transactions", c->database);
+		sp_client_error(c, 1235, "42000",
+				"troupe: database %s is in statement mode: no "
+				"transactions",
+				c->database);
 	} else {
 		return false;
 	}
@@ -450,8 +450,9 @@ static uint64_t now_ms(const struct sp_client *c)
 
 static void set_deadline(struct sp_client *c)
 {
-	int64_t ms = c->cmd.rule && c->cmd.rule->conf->timeout ? c->cmd.rule->conf->timeout
-							       : c->group->database->conf->query_timeout;
+	int64_t ms = c->cmd.rule && c->cmd.rule->conf->timeout
+			     ? c->cmd.rule->conf->timeout
+			     : c->group->database->conf->query_timeout;
 
 	c->deadline = ms > 0 ? now_ms(c) + (uint64_t)ms : 0;
 }
@@ -544,10 +545,10 @@ static bool rewrite_calls(struct sp_client *c, const struct view *v, struct buf 
 {
 	uint32_t flags = c->cmd.lex.flags;
 	bool other = c->backend->others_last;
-	const char *name = flags & SP_LEX_CONNECTION_ID			 ? "connection_id"
-			   : other && flags & SP_LEX_READ_ROW_COUNT	 ? "row_count"
-			   : other && flags & SP_LEX_READ_FOUND_ROWS	 ? "found_rows"
-									 : NULL;
+	const char *name = flags & SP_LEX_CONNECTION_ID              ? "connection_id"
+			   : other && flags & SP_LEX_READ_ROW_COUNT  ? "row_count"
+			   : other && flags & SP_LEX_READ_FOUND_ROWS ? "found_rows"
+								     : NULL;
 	struct sp_span sql = { (const char *)body(v) + 1, body_len(v) - 1 };
 	int64_t value = flags & SP_LEX_READ_ROW_COUNT ? c->session.row_count
 						      : (int64_t)c->session.found_rows;
@@ -558,7 +559,8 @@ static bool rewrite_calls(struct sp_client *c, const struct view *v, struct buf 
 	if (flags & SP_LEX_CONNECTION_ID)
 		snprintf(literal, sizeof(literal), "cast(%u as unsigned)", c->id);
 	else /* a difference of such numbers has the very type of the function */
-		snprintf(literal, sizeof(literal), "(%lld-%lld)", (long long)(INT64_MAX - (value < 0)),
+		snprintf(literal, sizeof(literal), "(%lld-%lld)",
+			 (long long)(INT64_MAX - (value < 0)),
 			 (long long)(INT64_MAX - (value < 0) - value));
 	size_t begin = sp_packet_begin(out);
 	sp_write_int(out, SP_COM_QUERY, 1);
@@ -576,9 +578,11 @@ static bool rewrite(struct sp_client *c, struct view *v, struct buf *out)
 		return rewrite_execute(c, v, out);
 	if (!cmd->whole)
 		return false;
-	if (cmd->code == SP_COM_INIT_DB || (cmd->code == SP_COM_QUERY && cmd->lex.verb == SP_VERB_USE))
+	if (cmd->code == SP_COM_INIT_DB ||
+	    (cmd->code == SP_COM_QUERY && cmd->lex.verb == SP_VERB_USE))
 		return rewrite_use(c, v, out);
-	if (cmd->lex.flags & (SP_LEX_CONNECTION_ID | SP_LEX_READ_ROW_COUNT | SP_LEX_READ_FOUND_ROWS))
+	if (cmd->lex.flags &
+	    (SP_LEX_CONNECTION_ID | SP_LEX_READ_ROW_COUNT | SP_LEX_READ_FOUND_ROWS))
 		return rewrite_calls(c, v, out);
 	return false;
 }
@@ -606,7 +610,8 @@ static void keep_copy(struct sp_client *c, const struct view *v)
 	buf_take(sent, buf_len(sent));
 	bool warned = sp_pinned(&c->session, SP_PIN_WARNINGS);
 
-	if (!cmd->whole || !(cmd->lex.flags & asked || verb || warned) || buf_put(sent, v->packet, v->have)) {
+	if (!cmd->whole || !(cmd->lex.flags & asked || verb || warned) ||
+	    buf_put(sent, v->packet, v->have)) {
 		cmd->lex.object.at = cmd->lex.hint_server.at = NULL;
 		return;
 	}
@@ -683,7 +688,8 @@ static void forward(struct sp_client *c, struct view *v)
 	cmd->left = SP_HEADER + (uint64_t)v->payload - v->have;
 	c->state = cmd->left || cmd->open_ended ? SP_CLIENT_SENDING : SP_CLIENT_BUSY;
 	if (!silent) {
-		sp_backend_expect(b, (struct sp_expect){ SP_EXPECT_CLIENT, answer_of(cmd), 0, NULL });
+		sp_backend_expect(b,
+				  (struct sp_expect){ SP_EXPECT_CLIENT, answer_of(cmd), 0, NULL });
 		sp_backend_start(b);
 	}
 	b->others_last = false;
@@ -724,23 +730,22 @@ static bool before_connection(struct sp_client *c, const struct view *v)
 {
 	struct sp_cmd *cmd = &c->cmd;
 
-	if (shuts_down(c) && cmd->code != SP_COM_QUIT) {
-		sp_client_fail(c, 1053, "08S01", "Server shutdown in progress");
-		return true;
-	}
 	if (cmd->code == SP_COM_CHANGE_USER) {
 		change_user(c, v);
 		return true;
 	}
-	if (unknown_statement(c, v) || answer_here(c, v) || refuse(c) || sp_kill(c, body(v), body_len(v))) {
+	if (unknown_statement(c, v) || answer_here(c, v) || refuse(c) ||
+	    sp_kill(c, body(v), body_len(v))) {
 		if (c->state == SP_CLIENT_READY)
 			finish(c);
 		return true;
 	}
-	if (cmd->code == SP_COM_INIT_DB || (cmd->lex.verb == SP_VERB_USE && cmd->code == SP_COM_QUERY)) {
-		struct sp_span name = cmd->code == SP_COM_QUERY
-					      ? cmd->lex.object
-					      : (struct sp_span){ (const char *)body(v) + 1, body_len(v) - 1 };
+	if (cmd->code == SP_COM_INIT_DB ||
+	    (cmd->lex.verb == SP_VERB_USE && cmd->code == SP_COM_QUERY)) {
+		struct sp_span name =
+			cmd->code == SP_COM_QUERY
+				? cmd->lex.object
+				: (struct sp_span){ (const char *)body(v) + 1, body_len(v) - 1 };
 		if (name.at)
 			change_group(c, name.at, name.len);
 	}
@@ -840,7 +845,8 @@ static size_t pass_file(struct sp_client *c, const uint8_t *data, size_t len)
 		if (len < SP_HEADER)
 			return 0;
 		cmd->left = SP_HEADER + (uint64_t)sp_payload_len(data);
-		last = cmd->left == SP_HEADER && !cmd->open_ended; /* behind a full chunk it is its end */
+		last = cmd->left == SP_HEADER &&
+		       !cmd->open_ended; /* behind a full chunk it is its end */
 		cmd->open_ended = sp_payload_len(data) == SP_PAYLOAD_MAX;
 		c->seq = data[3];
 	}

@@ -41,7 +41,8 @@ uint32_t sp_digest_find(struct sp_worker *w, const struct sp_client *c, const ch
 
 	if (!d)
 		return 0;
-	size_t n = sp_lex_digest(sql, len, sp_session_lex_mode(&c->session), shape, sizeof(shape) - 1);
+	size_t n =
+		sp_lex_digest(sql, len, sp_session_lex_mode(&c->session), shape, sizeof(shape) - 1);
 	uint64_t key = hash(0xcbf29ce484222325ull, c->user, strlen(c->user) + 1);
 	key = hash(hash(key, c->database, strlen(c->database) + 1), shape, n) | 1;
 	uint32_t at = (uint32_t)(key >> 32) & (d->size - 1);
@@ -62,10 +63,12 @@ uint32_t sp_digest_find(struct sp_worker *w, const struct sp_client *c, const ch
 
 static void log_slow(const struct sp_client *c, const struct sp_digest *slot, uint64_t us)
 {
-	log_info("slow statement ms=%llu user=%s database=%s server=%s rows=%llu error=%u digest=%s",
-		 (unsigned long long)us / 1000, c->user, c->database,
-		 c->backend ? c->backend->pool->server->name : "",
-		 (unsigned long long)(c->backend ? c->backend->scan.rows : 0), c->cmd.error, slot->text);
+	log_info(
+		"slow statement ms=%llu user=%s database=%s server=%s rows=%llu error=%u digest=%s",
+		(unsigned long long)us / 1000, c->user, c->database,
+		c->backend ? c->backend->pool->server->name : "",
+		(unsigned long long)(c->backend ? c->backend->scan.rows : 0), c->cmd.error,
+		slot->text);
 }
 
 void sp_digest_add(struct sp_worker *w, uint32_t slot, const struct sp_client *c, uint64_t us)

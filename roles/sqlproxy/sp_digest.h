@@ -25,7 +25,8 @@ struct sp_digests {
 };
 
 /* The slot of the client's statement, made when there is none; 0: digests are off. */
-uint32_t sp_digest_find(struct sp_worker *w, const struct sp_client *c, const char *sql, size_t len);
+uint32_t sp_digest_find(struct sp_worker *w, const struct sp_client *c, const char *sql,
+			size_t len);
 
 /* The statement in that slot is answered. Logs it when it was slow. */
 void sp_digest_add(struct sp_worker *w, uint32_t slot, const struct sp_client *c, uint64_t us);

@@ -21,7 +21,9 @@ static const struct conf_word role_words[] = { { "auto", SP_ROLE_AUTO },
 					       { "primary", SP_ROLE_PRIMARY },
 					       { "replica", SP_ROLE_REPLICA },
 					       { NULL, 0 } };
-static const struct conf_word proxy_words[] = { { "off", 0 }, { "v1", 1 }, { "v2", 2 }, { NULL, 0 } };
+static const struct conf_word proxy_words[] = {
+	{ "off", 0 }, { "v1", 1 }, { "v2", 2 }, { NULL, 0 }
+};
 static const struct conf_word mode_words[] = { { "transaction", SP_MODE_TRANSACTION },
 					       { "session", SP_MODE_SESSION },
 					       { "statement", SP_MODE_STATEMENT },
@@ -36,23 +38,25 @@ static const struct conf_word route_words[] = { { "any", SP_TARGET_ANY },
 						{ NULL, 0 } };
 
 static const struct conf_key main_keys[] = {
-	CONF_KEY_LIST(struct sp_main_conf, listen, .dflt = "127.0.0.1:3366",
-		      .help = "Where clients connect: addresses and unix:PATH, comma separated; port 0 "
-			      "takes a free one and logs it."),
+	CONF_KEY_LIST(
+		struct sp_main_conf, listen, .dflt = "127.0.0.1:3366",
+		.help = "Where clients connect: addresses and unix:PATH, comma separated; port 0 "
+			"takes a free one and logs it."),
 	CONF_KEY_INT(struct sp_main_conf, workers, .dflt = "0", .min = "0", .max = "256",
 		     .help = "Threads that carry traffic. 0: one per core, and one in all on a "
 			     "machine of up to two."),
 	CONF_KEY_STR(struct sp_main_conf, server_version, .dflt = "auto", .flags = CONF_RELOAD,
 		     .help = "Version that clients are told; auto: the primary's."),
-	CONF_KEY_ENUM(struct sp_main_conf, auth, auth_words, .dflt = "users", .flags = CONF_RELOAD,
-		      .help = "Where passwords come from: users: the [user] sections; query: also the "
-			      "primary's own accounts, read with [monitor]; passthrough: the client's "
-			      "password is tried on the primary."),
+	CONF_KEY_ENUM(
+		struct sp_main_conf, auth, auth_words, .dflt = "users", .flags = CONF_RELOAD,
+		.help = "Where passwords come from: users: the [user] sections; query: also the "
+			"primary's own accounts, read with [monitor]; passthrough: the client's "
+			"password is tried on the primary."),
 	CONF_KEY_ENUM(struct sp_main_conf, default_auth, plugin_words,
 		      .dflt = "mysql_native_password", .flags = CONF_RELOAD,
 		      .help = "Authentication plugin of the greeting."),
-	CONF_KEY_ENUM(struct sp_main_conf, tls, tls_words, .dflt = "preferred", .flags = CONF_RELOAD,
-		      .help = "TLS with clients; it needs tls_cert."),
+	CONF_KEY_ENUM(struct sp_main_conf, tls, tls_words, .dflt = "preferred",
+		      .flags = CONF_RELOAD, .help = "TLS with clients; it needs tls_cert."),
 	CONF_KEY_STR(struct sp_main_conf, tls_cert, .flags = CONF_RELOAD,
 		     .help = "Certificate chain, PEM. Loaded again on reload."),
 	CONF_KEY_STR(struct sp_main_conf, tls_key, .flags = CONF_RELOAD,
@@ -63,8 +67,9 @@ static const struct conf_key main_keys[] = {
 		      .help = "Offers zlib compression to clients."),
 	CONF_KEY_LIST(struct sp_main_conf, proxy_protocol_from, .flags = CONF_RELOAD,
 		      .help = "Networks whose connections begin with a PROXY protocol header."),
-	CONF_KEY_INT(struct sp_main_conf, max_clients, .dflt = "10000", .min = "1", .max = "1000000",
-		     .flags = CONF_RELOAD, .help = "Clients at once; the next one gets error 1040."),
+	CONF_KEY_INT(struct sp_main_conf, max_clients, .dflt = "10000", .min = "1",
+		     .max = "1000000", .flags = CONF_RELOAD,
+		     .help = "Clients at once; the next one gets error 1040."),
 	CONF_KEY_INT(struct sp_main_conf, max_clients_per_ip, .dflt = "0", .min = "0",
 		     .max = "1000000", .flags = CONF_RELOAD,
 		     .help = "Clients at once from one address. 0: no limit."),
@@ -74,16 +79,19 @@ static const struct conf_key main_keys[] = {
 	CONF_KEY_DURATION(struct sp_main_conf, login_timeout, .dflt = "10s", .min = "100ms",
 			  .max = "10m", .flags = CONF_RELOAD,
 			  .help = "A client must have logged in by then."),
-	CONF_KEY_SIZE(struct sp_main_conf, statement_max, .dflt = "256KiB", .min = "4KiB",
-		      .max = "16MiB", .flags = CONF_RELOAD,
-		      .help = "So much of a statement is read to route it; a longer one goes to the "
-			      "primary as it comes. Also the most that is kept of what a client sends "
-			      "ahead."),
+	CONF_KEY_SIZE(
+		struct sp_main_conf, statement_max, .dflt = "256KiB", .min = "4KiB", .max = "16MiB",
+		.flags = CONF_RELOAD,
+		.help = "So much of a statement is read to route it; a longer one goes to the "
+			"primary as it comes. Also the most that is kept of what a client sends "
+			"ahead."),
 	CONF_KEY_DURATION(struct sp_main_conf, log_slow, .dflt = "0", .min = "0", .max = "1d",
-			  .flags = CONF_RELOAD, .help = "Logs statements that took longer. 0: none."),
-	CONF_KEY_INT(struct sp_main_conf, digests, .dflt = "1000", .min = "0", .max = "100000",
-		     .flags = CONF_RELOAD,
-		     .help = "Statement shapes that figures are kept for, in each worker. 0: none."),
+			  .flags = CONF_RELOAD,
+			  .help = "Logs statements that took longer. 0: none."),
+	CONF_KEY_INT(
+		struct sp_main_conf, digests, .dflt = "1000", .min = "0", .max = "100000",
+		.flags = CONF_RELOAD,
+		.help = "Statement shapes that figures are kept for, in each worker. 0: none."),
 	CONF_KEY_INT(struct sp_main_conf, backlog, .dflt = "4096", .min = "1", .max = "65535",
 		     .help = "Connections that the kernel queues before they are accepted."),
 	CONF_KEY_STR(struct sp_main_conf, admin,
@@ -111,9 +119,10 @@ static const struct conf_key user_keys[] = {
 		      .help = "Databases that the user may name. Empty: all."),
 	CONF_KEY_INT(struct sp_user_conf, max_clients, .dflt = "0", .min = "0", .max = "1000000",
 		     .flags = CONF_RELOAD, .help = "Clients of this user at once. 0: no limit."),
-	CONF_KEY_INT(struct sp_user_conf, max_connections, .dflt = "0", .min = "0", .max = "100000",
-		     .flags = CONF_RELOAD,
-		     .help = "Server connections of this user at once, over all pools. 0: no limit."),
+	CONF_KEY_INT(
+		struct sp_user_conf, max_connections, .dflt = "0", .min = "0", .max = "100000",
+		.flags = CONF_RELOAD,
+		.help = "Server connections of this user at once, over all pools. 0: no limit."),
 	CONF_KEY_BOOL(struct sp_user_conf, local_infile, .dflt = "yes", .flags = CONF_RELOAD,
 		      .help = "LOAD DATA LOCAL is allowed."),
 	CONF_END,
@@ -134,7 +143,8 @@ static const struct conf_key server_keys[] = {
 			  .flags = CONF_RELOAD,
 			  .help = "A replica that is further behind gets no reads. 0: no limit."),
 	CONF_KEY_DURATION(struct sp_server_conf, connect_timeout, .dflt = "5s", .min = "10ms",
-			  .max = "10m", .flags = CONF_RELOAD, .help = "For a new connection and login."),
+			  .max = "10m", .flags = CONF_RELOAD,
+			  .help = "For a new connection and login."),
 	CONF_KEY_ENUM(struct sp_server_conf, tls, tls_words, .dflt = "off", .flags = CONF_RELOAD,
 		      .help = "TLS with the server."),
 	CONF_KEY_STR(struct sp_server_conf, tls_ca, .flags = CONF_RELOAD,
@@ -167,7 +177,8 @@ static const struct conf_key database_keys[] = {
 	CONF_KEY_INT(struct sp_database_conf, min, .dflt = "0", .min = "0", .max = "10000",
 		     .flags = CONF_RELOAD, .help = "Connections that idle_timeout leaves open."),
 	CONF_KEY_INT(struct sp_database_conf, max, .dflt = "20", .min = "1", .max = "10000",
-		     .flags = CONF_RELOAD, .help = "Connections of a pool: one user on one server."),
+		     .flags = CONF_RELOAD,
+		     .help = "Connections of a pool: one user on one server."),
 	CONF_KEY_INT(struct sp_database_conf, reserve, .dflt = "0", .min = "0", .max = "10000",
 		     .flags = CONF_RELOAD,
 		     .help = "So many more when a client has waited for reserve_after."),
@@ -182,18 +193,21 @@ static const struct conf_key database_keys[] = {
 			  .max = "365d", .flags = CONF_RELOAD,
 			  .help = "A connection is replaced at this age, give or take a tenth. 0: "
 				  "never."),
-	CONF_KEY_INT(struct sp_database_conf, max_uses, .dflt = "0", .min = "0", .max = "1000000000",
-		     .flags = CONF_RELOAD, .help = "Times a connection is handed out. 0: no limit."),
-	CONF_KEY_DURATION(struct sp_database_conf, queue_timeout, .dflt = "5s", .min = "1ms",
-			  .max = "1h", .flags = CONF_RELOAD,
-			  .help = "A client that has waited so long for a connection gets error 1040."),
-	CONF_KEY_INT(struct sp_database_conf, queue_max, .dflt = "1000", .min = "0", .max = "1000000",
-		     .flags = CONF_RELOAD, .help = "Clients that may wait; the next fails at once."),
+	CONF_KEY_INT(struct sp_database_conf, max_uses, .dflt = "0", .min = "0",
+		     .max = "1000000000", .flags = CONF_RELOAD,
+		     .help = "Times a connection is handed out. 0: no limit."),
+	CONF_KEY_DURATION(
+		struct sp_database_conf, queue_timeout, .dflt = "5s", .min = "1ms", .max = "1h",
+		.flags = CONF_RELOAD,
+		.help = "A client that has waited so long for a connection gets error 1040."),
+	CONF_KEY_INT(struct sp_database_conf, queue_max, .dflt = "1000", .min = "0",
+		     .max = "1000000", .flags = CONF_RELOAD,
+		     .help = "Clients that may wait; the next fails at once."),
 	CONF_KEY_DURATION(struct sp_database_conf, query_timeout, .dflt = "0", .min = "0",
 			  .max = "30d", .flags = CONF_RELOAD,
 			  .help = "A statement that runs longer is killed. 0: no limit."),
-	CONF_KEY_DURATION(struct sp_database_conf, idle_transaction_timeout, .dflt = "0", .min = "0",
-			  .max = "30d", .flags = CONF_RELOAD,
+	CONF_KEY_DURATION(struct sp_database_conf, idle_transaction_timeout, .dflt = "0",
+			  .min = "0", .max = "30d", .flags = CONF_RELOAD,
 			  .help = "A client that idles in a transaction for so long is closed. 0: "
 				  "never."),
 	CONF_KEY_ENUM(struct sp_database_conf, reset, reset_words, .dflt = "dirty",
@@ -207,9 +221,10 @@ static const struct conf_key database_keys[] = {
 };
 
 static const struct conf_key rule_keys[] = {
-	CONF_KEY_STR(struct sp_rule_conf, match, .flags = CONF_REQUIRED | CONF_RELOAD,
-		     .help = "Extended regular expression, case ignored; the first rule that matches "
-			     "a statement decides."),
+	CONF_KEY_STR(
+		struct sp_rule_conf, match, .flags = CONF_REQUIRED | CONF_RELOAD,
+		.help = "Extended regular expression, case ignored; the first rule that matches "
+			"a statement decides."),
 	CONF_KEY_STR(struct sp_rule_conf, user, .flags = CONF_RELOAD, .help = "Only this user."),
 	CONF_KEY_STR(struct sp_rule_conf, database, .flags = CONF_RELOAD,
 		     .help = "Only in this database."),
@@ -224,13 +239,15 @@ static const struct conf_key rule_keys[] = {
 };
 
 static const struct conf_key monitor_keys[] = {
-	CONF_KEY_STR(struct sp_monitor_conf, user, .flags = CONF_RELOAD,
-		     .help = "Account that watches the servers (REPLICATION CLIENT or SLAVE MONITOR, "
-			     "and SELECT on mysql.* for auth = query). Empty: nobody watches."),
+	CONF_KEY_STR(
+		struct sp_monitor_conf, user, .flags = CONF_RELOAD,
+		.help = "Account that watches the servers (REPLICATION CLIENT or SLAVE MONITOR, "
+			"and SELECT on mysql.* for auth = query). Empty: nobody watches."),
 	CONF_KEY_STR(struct sp_monitor_conf, password, .flags = CONF_RELOAD | CONF_SECRET,
 		     .help = "Its password."),
-	CONF_KEY_DURATION(struct sp_monitor_conf, interval, .dflt = "1s", .min = "10ms", .max = "1h",
-			  .flags = CONF_RELOAD, .help = "Between two looks at a server."),
+	CONF_KEY_DURATION(struct sp_monitor_conf, interval, .dflt = "1s", .min = "10ms",
+			  .max = "1h", .flags = CONF_RELOAD,
+			  .help = "Between two looks at a server."),
 	CONF_KEY_DURATION(struct sp_monitor_conf, timeout, .dflt = "1s", .min = "10ms", .max = "1m",
 			  .flags = CONF_RELOAD, .help = "For each look, rounded up to seconds."),
 	CONF_KEY_INT(struct sp_monitor_conf, fall, .dflt = "3", .min = "1", .max = "100",
@@ -241,18 +258,37 @@ static const struct conf_key monitor_keys[] = {
 };
 
 const struct conf_section sp_sections[] = {
-	{ .name = "sqlproxy", .keys = main_keys, .size = sizeof(struct sp_main_conf),
+	{ .name = "sqlproxy",
+	  .keys = main_keys,
+	  .size = sizeof(struct sp_main_conf),
 	  .help = "A pool of MySQL connections behind MySQL's own protocol." },
-	{ .name = "user", .keys = user_keys, .size = sizeof(struct sp_user_conf), .named = true,
-	  .reload = true, .help = "Somebody who may log in." },
-	{ .name = "server", .keys = server_keys, .size = sizeof(struct sp_server_conf), .named = true,
-	  .reload = true, .help = "A MySQL or MariaDB server." },
-	{ .name = "database", .keys = database_keys, .size = sizeof(struct sp_database_conf),
-	  .named = true, .reload = true,
+	{ .name = "user",
+	  .keys = user_keys,
+	  .size = sizeof(struct sp_user_conf),
+	  .named = true,
+	  .reload = true,
+	  .help = "Somebody who may log in." },
+	{ .name = "server",
+	  .keys = server_keys,
+	  .size = sizeof(struct sp_server_conf),
+	  .named = true,
+	  .reload = true,
+	  .help = "A MySQL or MariaDB server." },
+	{ .name = "database",
+	  .keys = database_keys,
+	  .size = sizeof(struct sp_database_conf),
+	  .named = true,
+	  .reload = true,
 	  .help = "A database as clients name it, and its pools; [database *] is for all others." },
-	{ .name = "rule", .keys = rule_keys, .size = sizeof(struct sp_rule_conf), .named = true,
-	  .reload = true, .help = "What happens to statements that match." },
-	{ .name = "monitor", .keys = monitor_keys, .size = sizeof(struct sp_monitor_conf),
+	{ .name = "rule",
+	  .keys = rule_keys,
+	  .size = sizeof(struct sp_rule_conf),
+	  .named = true,
+	  .reload = true,
+	  .help = "What happens to statements that match." },
+	{ .name = "monitor",
+	  .keys = monitor_keys,
+	  .size = sizeof(struct sp_monitor_conf),
 	  .help = "How the servers' health and roles are found out." },
 	{ .name = NULL },
 };
@@ -304,10 +340,12 @@ static void check_servers(const struct conf *conf, struct conf_errors *errors)
 	for (it = NULL; count > 1 && !monitor->user && (it = conf_next(conf, "server", it));)
 		if (((const struct sp_server_conf *)it->values)->role == SP_ROLE_AUTO)
 			conf_error(errors, it, "role",
-				   "auto needs a [monitor] user to find out; or say primary or replica");
+				   "auto needs a [monitor] user to find out; or say primary or "
+				   "replica");
 	if (count == 0)
-		conf_error(errors, NULL, NULL, "[server NAME]: sqlproxy needs at least one, with its "
-					       "address");
+		conf_error(errors, NULL, NULL,
+			   "[server NAME]: sqlproxy needs at least one, with its "
+			   "address");
 }
 
 static void check_front(const struct conf *conf, struct conf_errors *errors)
@@ -330,8 +368,10 @@ static void check_front(const struct conf *conf, struct conf_errors *errors)
 	if (m->tls == SP_TLS_REQUIRED && !m->tls_cert)
 		conf_error(errors, at, "tls", "required needs tls_cert");
 	if (m->auth != SP_AUTH_USERS && m->auth != SP_AUTH_PASSTHROUGH && !monitor->user)
-		conf_error(errors, at, "auth", "query needs a [monitor] user to read accounts with");
-	if (m->auth == SP_AUTH_USERS && !conf_next(conf, "user", NULL) && conf_next(conf, "server", NULL))
+		conf_error(errors, at, "auth",
+			   "query needs a [monitor] user to read accounts with");
+	if (m->auth == SP_AUTH_USERS && !conf_next(conf, "user", NULL) &&
+	    conf_next(conf, "server", NULL))
 		conf_error(errors, at, "auth", "users needs at least one [user NAME]");
 }
 

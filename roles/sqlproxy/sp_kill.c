@@ -31,7 +31,8 @@ static void kill_client(struct sp_client *c, bool query)
 
 	c->worker->figures.kills++;
 	if (b && b->state == SP_BACKEND_BUSY && b->expects_count > 0) {
-		snprintf(sql, sizeof(sql), "KILL %s %u", query ? "QUERY" : "CONNECTION", b->thread_id);
+		snprintf(sql, sizeof(sql), "KILL %s %u", query ? "QUERY" : "CONNECTION",
+			 b->thread_id);
 		sp_pool_errand(b->pool, sql);
 	} else if (query && c->state == SP_CLIENT_WAITING) {
 		sp_pool_leave(c);

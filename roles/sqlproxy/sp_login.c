@@ -220,8 +220,9 @@ static void welcome(struct sp_client *c)
 	bool compress = c->caps & SP_CAP_COMPRESS && !c->login->change_user;
 
 	if (c->zip)
-		sp_client_put(c, (uint8_t[]){ 7, 0, 0, ++c->seq, 0, 0, 0, SP_STATUS_AUTOCOMMIT, 0, 0, 0 },
-			      11);
+		sp_client_put(
+			c, (uint8_t[]){ 7, 0, 0, ++c->seq, 0, 0, 0, SP_STATUS_AUTOCOMMIT, 0, 0, 0 },
+			11);
 	else
 		put(c, ok, sizeof(ok));
 	now_ready(c);
@@ -269,8 +270,8 @@ static void choose_group(struct sp_client *c)
 	char text[240];
 
 	if (u && !sp_user_may_use(u, c->database, strlen(c->database))) {
-		snprintf(text, sizeof(text), "Access denied for user '%s' to database '%s'", c->user,
-			 c->database);
+		snprintf(text, sizeof(text), "Access denied for user '%s' to database '%s'",
+			 c->user, c->database);
 		fail(c, 1044, "42000", text);
 		return;
 	}
@@ -538,7 +539,8 @@ static bool take_facts(struct sp_client *c, const struct sp_login *l)
 		return false;
 	}
 	snprintf(c->user, sizeof(c->user), "%.*s", (int)l->user.len, l->user.at);
-	snprintf(c->database, sizeof(c->database), "%.*s", (int)l->db.len, l->db.at ? l->db.at : "");
+	snprintf(c->database, sizeof(c->database), "%.*s", (int)l->db.len,
+		 l->db.at ? l->db.at : "");
 	c->login->plugin = plugin_of(l->plugin, l->caps);
 	take_reply(c, l->reply.at, l->reply.len);
 	return true;
@@ -561,8 +563,10 @@ static void take_response(struct sp_client *c, const uint8_t *payload, size_t le
 		c->login->step = SP_LOGIN_SECURING;
 		return;
 	}
-	if (c->setup->main->tls == SP_TLS_REQUIRED && !c->stream.tls && c->peer.ss_family != AF_UNIX) {
-		fail(c, 3159, "HY000", "Connections using insecure transport are prohibited: use TLS");
+	if (c->setup->main->tls == SP_TLS_REQUIRED && !c->stream.tls &&
+	    c->peer.ss_family != AF_UNIX) {
+		fail(c, 3159, "HY000",
+		     "Connections using insecure transport are prohibited: use TLS");
 		return;
 	}
 	c->caps = l.caps & c->login->announced;
@@ -595,7 +599,8 @@ static void take_full(struct sp_client *c, const uint8_t *payload, size_t len)
 		put(c, out, 1 + pem_len);
 		return;
 	}
-	int n = key ? sp_auth_rsa_open(key, payload, len, c->login->scramble, password, sizeof(password))
+	int n = key ? sp_auth_rsa_open(key, payload, len, c->login->scramble, password,
+				       sizeof(password))
 		    : -1;
 	if (n < 0)
 		denied(c);
@@ -625,7 +630,8 @@ static void take_packet(struct sp_client *c, const uint8_t *payload, size_t len)
 
 static void go_secure(struct sp_client *c)
 {
-	if (buf_len(&c->in) > 0) { /* plain bytes behind the wish for TLS: somebody put them there */
+	if (buf_len(&c->in) >
+	    0) { /* plain bytes behind the wish for TLS: somebody put them there */
 		sp_client_close(c, "plain bytes after the request for TLS");
 		return;
 	}
@@ -658,7 +664,8 @@ void sp_login_input(struct sp_client *c)
 		c->seq = p[3];
 		buf_take(&c->in, SP_HEADER + len);
 		take_packet(c, packet, len);
-		if (c->login && c->state == SP_CLIENT_LOGIN && c->login->step == SP_LOGIN_SECURING) {
+		if (c->login && c->state == SP_CLIENT_LOGIN &&
+		    c->login->step == SP_LOGIN_SECURING) {
 			go_secure(c);
 			return;
 		}

@@ -48,8 +48,8 @@ static void note(const struct sp_server *s, const struct sp_look *look)
 
 	__atomic_store_n(&h->lag, look->lag, __ATOMIC_RELAXED);
 	if (before != writable && s->conf->role == SP_ROLE_AUTO)
-		log_info("server is %s server=%s", writable == SP_WRITABLE_YES ? "a primary" : "a replica",
-			 s->name);
+		log_info("server is %s server=%s",
+			 writable == SP_WRITABLE_YES ? "a primary" : "a replica", s->name);
 }
 
 static void look_at(const struct sp_setup *setup, const struct sp_server *s)
@@ -98,10 +98,12 @@ static void look_up(const struct sp_setup *setup, struct lookup *l)
 		const struct sp_server *s = &setup->servers[i];
 		struct sp_look look;
 		if (!sp_route_is_primary(s) || !monitor.probes[i] ||
-		    !sp_probe_look(monitor.probes[i], s, setup->monitor, &look, reason, sizeof(reason)))
+		    !sp_probe_look(monitor.probes[i], s, setup->monitor, &look, reason,
+				   sizeof(reason)))
 			continue;
 		*reason = '\0';
-		l->found = sp_probe_account(monitor.probes[i], l->user, &l->secret, reason, sizeof(reason));
+		l->found = sp_probe_account(monitor.probes[i], l->user, &l->secret, reason,
+					    sizeof(reason));
 		break;
 	}
 	if (!l->found && *reason)

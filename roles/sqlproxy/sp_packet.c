@@ -192,7 +192,8 @@ int sp_greeting_read(struct sp_greeting *g, const uint8_t *payload, size_t len)
 	memcpy(g->scramble + 8, rest.at, rest.len - 1);
 	g->scramble_len = (uint8_t)(scramble - 1);
 	if (g->caps & SP_CAP_PLUGIN_AUTH) {
-		struct sp_span name = { (const char *)r.at, strnlen((const char *)r.at, sp_reader_left(&r)) };
+		struct sp_span name = { (const char *)r.at,
+					strnlen((const char *)r.at, sp_reader_left(&r)) };
 		copy_text(g->plugin, sizeof(g->plugin), name);
 	}
 	return 0;

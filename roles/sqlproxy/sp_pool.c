@@ -9,6 +9,7 @@
 #include "roles/sqlproxy/sp_backend.h"
 #include "roles/sqlproxy/sp_client.h"
 #include "roles/sqlproxy/sp_health.h"
+#include "roles/sqlproxy/sp_route.h"
 #include "roles/sqlproxy/sp_worker.h"
 
 enum { RETRY_MS = 200, LOOK_MOST = 16 };
@@ -273,7 +274,8 @@ static struct sp_backend *best_idle(struct sp_pool *p, struct sp_client *c)
 	struct sp_backend *best = NULL;
 	int best_liking = -1, looked = 0;
 
-	for (struct list *it = p->idle.prev; it != &p->idle && (looked < LOOK_MOST || c->session.last_id_away); it = it->prev) {
+	for (struct list *it = p->idle.prev;
+	     it != &p->idle && (looked < LOOK_MOST || c->session.last_id_away); it = it->prev) {
 		struct sp_backend *b = container_of(it, struct sp_backend, link);
 		looked++;
 		if (dead(b) || !fits(b, c))
@@ -354,9 +356,8 @@ static void refuse_full(struct sp_pool *p, struct sp_client *c)
 
 	p->timeouts++;
 	p->worker->figures.queue_timeouts++;
-	const struct sp_client *first = list_empty(&p->waiting)
-						? c
-						: container_of(p->waiting.next, struct sp_client, wait);
+	const struct sp_client *first =
+		list_empty(&p->waiting) ? c : container_of(p->waiting.next, struct sp_client, wait);
 	snprintf(text, sizeof(text),
 		 "troupe: pool %s full (%u/%d busy, %u waiting, oldest %.1f s)%s%.150s",
 		 sp_pool_name(p, name), p->busy_count, (int)p->group->database->conf->max,
@@ -372,7 +373,10 @@ static void refuse_down(struct sp_pool *p, struct sp_client *c)
 	char name[320], text[480];
 
 	snprintf(text, sizeof(text), "troupe: pool %s: the server is down: %.120s",
-		 sp_pool_name(p, name), *p->reason ? p->reason : reason ? reason : "by order");
+		 sp_pool_name(p, name),
+		 *p->reason ? p->reason
+		 : reason   ? reason
+			    : "by order");
 	sp_pool_leave(c);
 	sp_client_refused(c, 2003, "HY000", text);
 }
@@ -436,7 +440,8 @@ static bool too_old(const struct sp_pool *p, const struct sp_backend *b)
 {
 	const struct sp_database_conf *c = p->group->database->conf;
 	uint64_t spread = (uint64_t)c->max_lifetime / 10;
-	uint64_t life = (uint64_t)c->max_lifetime - spread / 2 + (spread ? b->thread_id * 7919u % spread : 0);
+	uint64_t life = (uint64_t)c->max_lifetime - spread / 2 +
+			(spread ? b->thread_id * 7919u % spread : 0);
 
 	return (c->max_lifetime && p->worker->now - b->born > life) ||
 	       (c->max_uses && b->uses >= (uint64_t)c->max_uses) ||
@@ -482,6 +487,7 @@ void sp_pool_opened(struct sp_backend *b)
 			sp_login_trial_done(p->worker, trial, NULL);
 		return;
 	}
+	__atomic_store_n(&p->server->health->failed_at, 0, __ATOMIC_RELAXED);
 	if (p->group->setup->monitor->user == NULL)
 		sp_health_report(p->server->health, NULL, 1, 1);
 	serve_queue(p);
@@ -491,6 +497,22 @@ void sp_pool_opened(struct sp_backend *b)
 static bool is_servers_fault(const char *why)
 {
 	return !(why[0] >= '0' && why[0] <= '9');
+}
+
+/* Nothing of a waiting statement was sent: where another server can run it, it goes there. */
+static void send_elsewhere(struct sp_pool *p)
+{
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &p->waiting) {
+		struct sp_client *c = container_of(it, struct sp_client, wait);
+		if (sp_route(c) == p)
+			continue;
+		sp_pool_leave(c);
+		c->state = SP_CLIENT_READY;
+		c->deadline = 0;
+		sp_command_work(c);
+	}
 }
 
 void sp_pool_failed(struct sp_backend *b, const char *why)
@@ -511,8 +533,10 @@ void sp_pool_failed(struct sp_backend *b, const char *why)
 	log_warn("no connection to the server: %s server=%s address=%s user=%s", why,
 		 p->server->name, p->server->conf->address, p->group->backend_user);
 	if (is_servers_fault(why)) {
+		__atomic_store_n(&p->server->health->failed_at, p->worker->now, __ATOMIC_RELAXED);
 		sp_health_report(p->server->health, why, (int)p->group->setup->monitor->fall,
 				 (int)p->group->setup->monitor->rise);
+		send_elsewhere(p);
 		return;
 	}
 	list_each (it, tmp, &p->waiting) { /* a login that is refused now is refused for all */
@@ -588,6 +612,8 @@ static void expire(struct sp_pool *p)
 	uint64_t now = p->worker->now;
 	struct list *it, *tmp;
 
+	if (!sp_health_good(p->server->health))
+		send_elsewhere(p);
 	list_each (it, tmp, &p->opening) {
 		struct sp_backend *b = container_of(it, struct sp_backend, link);
 		if (now >= b->deadline && b->state != SP_BACKEND_DIALING)
@@ -607,7 +633,8 @@ static void keep_minimum(struct sp_pool *p)
 {
 	const struct sp_database_conf *c = p->group->database->conf;
 	int64_t want = p->opened == 0 && c->initial > c->min ? c->initial : c->min;
-	const struct sp_client model = { .caps = p->group->model_caps, .charset = p->group->model_charset };
+	const struct sp_client model = { .caps = p->group->model_caps,
+					 .charset = p->group->model_charset };
 
 	if (!model.charset || p->group->retired || p->worker->now < p->retry_at ||
 	    !sp_health_up(p->server->health))
@@ -620,7 +647,8 @@ bool sp_pool_may_loosen(const struct sp_client *c)
 {
 	const struct sp_session *s = &c->session;
 
-	return s->pins && !(s->pins & ~(uint32_t)SP_PINS_SOFT) && !list_empty(&c->backend->pool->waiting) &&
+	return s->pins && !(s->pins & ~(uint32_t)SP_PINS_SOFT) &&
+	       !list_empty(&c->backend->pool->waiting) &&
 	       c->worker->now >= s->pinned_since + SP_SOFT_MS;
 }
 

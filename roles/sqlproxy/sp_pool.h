@@ -29,15 +29,15 @@ struct sp_pool {
 	struct list link; /* in the worker's */
 	struct sp_worker *worker;
 	struct sp_group *group;
-	const struct sp_server *server;        /* of the group's setup */
+	const struct sp_server *server; /* of the group's setup */
 	struct sp_permit *permit, *user_permit;
 	struct list idle, busy, opening, waiting;
 	uint32_t idle_count, busy_count, opening_count, waiting_count;
-	bool wanting;                          /* we count in permit->wanted */
-	uint64_t retry_at;                     /* ms: no connect before, after a failure */
-	char reason[200];                      /* of the last failure */
+	bool wanting;      /* we count in permit->wanted */
+	uint64_t retry_at; /* ms: no connect before, after a failure */
+	char reason[200];  /* of the last failure */
 	uint64_t queries, opened, closed, failures, timeouts;
-	struct hist wait;                      /* in the queue, us */
+	struct hist wait; /* in the queue, us */
 };
 
 struct sp_group {
@@ -45,16 +45,16 @@ struct sp_group {
 	struct sp_worker *worker;
 	struct sp_setup *setup; /* held */
 	const struct sp_database *database;
-	char user[128];               /* as clients say it */
+	char user[128]; /* as clients say it */
 	char backend_user[128];
-	const struct sp_user *known;  /* NULL: not in the ini */
-	struct sp_secret secret;      /* towards the servers */
-	uint32_t clients;             /* that hold it */
-	uint64_t model_caps;          /* of a client that the minimum is opened for */
+	const struct sp_user *known; /* NULL: not in the ini */
+	struct sp_secret secret;     /* towards the servers */
+	uint32_t clients;            /* that hold it */
+	uint64_t model_caps;         /* of a client that the minimum is opened for */
 	uint16_t model_charset;
-	bool retired;                 /* of an old setup */
-	struct sp_pool **pools;       /* by server, in the section's order */
-	struct list names;            /* schemas that are known to exist */
+	bool retired;           /* of an old setup */
+	struct sp_pool **pools; /* by server, in the section's order */
+	struct list names;      /* schemas that are known to exist */
 };
 
 /* The group of a user and a section, made when there is none; held by the caller. */

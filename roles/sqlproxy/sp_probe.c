@@ -42,8 +42,8 @@ static bool fail(struct sp_probe *p, char *reason, size_t size)
 	return false;
 }
 
-static bool connect_to(struct sp_probe *p, const struct sp_server *s, const struct sp_monitor_conf *m,
-		       char *reason, size_t size)
+static bool connect_to(struct sp_probe *p, const struct sp_server *s,
+		       const struct sp_monitor_conf *m, char *reason, size_t size)
 {
 	unsigned seconds = (unsigned)((m->timeout + 999) / 1000);
 	my_bool verify = s->conf->tls_verify, enforce = s->conf->tls == SP_TLS_REQUIRED;
@@ -57,7 +57,8 @@ static bool connect_to(struct sp_probe *p, const struct sp_server *s, const stru
 	mysql_options(&p->mysql, MYSQL_OPT_READ_TIMEOUT, &seconds);
 	mysql_options(&p->mysql, MYSQL_OPT_WRITE_TIMEOUT, &seconds);
 	if (s->conf->tls != SP_TLS_OFF) {
-		mysql_ssl_set(&p->mysql, s->conf->tls_key, s->conf->tls_cert, s->conf->tls_ca, NULL, NULL);
+		mysql_ssl_set(&p->mysql, s->conf->tls_key, s->conf->tls_cert, s->conf->tls_ca, NULL,
+			      NULL);
 		mysql_options(&p->mysql, MYSQL_OPT_SSL_ENFORCE, &enforce);
 		mysql_options(&p->mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
 	}
@@ -79,7 +80,8 @@ static void note_greeting(struct sp_probe *p, const struct sp_server *s)
 	mariadb_get_infov(&p->mysql, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, &extended);
 	g.caps = (caps & 0xffffffff) | (uint64_t)extended << 32;
 	if (strstr(mysql_get_server_info(&p->mysql), "MariaDB"))
-		snprintf(g.version, sizeof(g.version), "5.5.5-%s", mysql_get_server_info(&p->mysql));
+		snprintf(g.version, sizeof(g.version), "5.5.5-%s",
+			 mysql_get_server_info(&p->mysql));
 	else
 		snprintf(g.version, sizeof(g.version), "%s", mysql_get_server_info(&p->mysql));
 	g.charset = p->mysql.server_language;
@@ -110,7 +112,8 @@ static void look_at_replication(struct sp_probe *p, struct sp_look *look)
 	if (!res && (res = ask(p, "SHOW REPLICA STATUS")))
 		row = mysql_fetch_row(res);
 	if (row) {
-		const char *lag = column(res, row, "Seconds_Behind_Master", "Seconds_Behind_Source");
+		const char *lag =
+			column(res, row, "Seconds_Behind_Master", "Seconds_Behind_Source");
 		const char *sql = column(res, row, "Slave_SQL_Running", "Replica_SQL_Running");
 		look->is_replica = true;
 		look->lag = lag && *lag ? atoll(lag) * 1000 : SP_LAG_BROKEN;
@@ -168,7 +171,8 @@ bool sp_probe_account(struct sp_probe *p, const char *user, struct sp_secret *ou
 	mysql_real_escape_string(&p->mysql, name, user, strlen(user));
 	snprintf(sql, sizeof(sql),
 		 "SELECT plugin, authentication_string FROM mysql.user WHERE user = '%s' ORDER BY "
-		 "host = '%%' DESC LIMIT 1", name);
+		 "host = '%%' DESC LIMIT 1",
+		 name);
 	MYSQL_RES *res = ask(p, sql);
 	if (!res) { /* 5.6 keeps it in another column */
 		snprintf(sql, sizeof(sql),
@@ -212,7 +216,8 @@ bool sp_probe_report(const struct sp_server *s, const struct sp_monitor_conf *m,
 	bool there = good || (!m->user && strstr(reason, "Access denied"));
 	if (good)
 		fprintf(out, "server %s %s: ok, %s, %s\n", s->name, s->conf->address,
-			mysql_get_server_info(&p->mysql), look.read_only ? "read only" : "writable");
+			mysql_get_server_info(&p->mysql),
+			look.read_only ? "read only" : "writable");
 	else
 		fprintf(out, "server %s %s: %s%s\n", s->name, s->conf->address,
 			there ? "reachable; " : "", reason);

@@ -1,4 +1,5 @@
-/* sp_proxy - the role as a whole: its workers, its monitor, its console. Lives on the main thread. */
+/* sp_proxy - the role as a whole: its workers, its monitor, its console. Lives on the main thread.
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -28,7 +28,7 @@ static bool may_read(const struct sp_server *s)
 {
 	int64_t lag = __atomic_load_n(&s->health->lag, __ATOMIC_RELAXED);
 
-	if (!sp_health_up(s->health) || sp_route_is_primary(s) || lag == SP_LAG_BROKEN)
+	if (!sp_health_good(s->health) || sp_route_is_primary(s) || lag == SP_LAG_BROKEN)
 		return false;
 	return s->conf->max_lag == 0 || lag <= s->conf->max_lag;
 }
@@ -73,12 +73,12 @@ struct sp_pool *sp_route_primary(struct sp_group *g)
 		const struct sp_server *s = g->database->servers[i];
 		if (!sp_route_is_primary(s))
 			continue;
-		bool up = sp_health_up(s->health), known = writable(s) == SP_WRITABLE_YES;
+		bool up = sp_health_good(s->health), known = writable(s) == SP_WRITABLE_YES;
 		if (up && (known || s->conf->role == SP_ROLE_PRIMARY)) {
-			if (!best || !sp_health_up(best->server->health) ||
+			if (!best || !sp_health_good(best->server->health) ||
 			    load(g->pools[i]) < load(best))
 				best = g->pools[i];
-		} else if (!best || (up && !sp_health_up(best->server->health))) {
+		} else if (!best || (up && !sp_health_good(best->server->health))) {
 			best = g->pools[i];
 		}
 	}

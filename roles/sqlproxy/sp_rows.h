@@ -26,9 +26,9 @@ struct sp_rows {
 	struct sp_column columns[SP_COLUMNS_MAX];
 	int width;
 	char *owned[SP_COLUMNS_MAX]; /* names of columns that a statement made up */
-	char **cells;                                /* row by row; NULL: SQL's NULL */
-	size_t count, size;                          /* rows; room in cells */
-	int filled;                                  /* cells of the row under way */
+	char **cells;                /* row by row; NULL: SQL's NULL */
+	size_t count, size;          /* rows; room in cells */
+	int filled;                  /* cells of the row under way */
 };
 
 /* columns: a table that ends with name NULL. Names are kept by pointer. */

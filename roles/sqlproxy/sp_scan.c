@@ -83,7 +83,8 @@ static enum verdict at_eof(struct sp_scan *s, const uint8_t *p, uint32_t len, si
 		s->status = status;
 		s->at = SP_AT_ROWS;
 		/* MySQL 5.6 tells only here that something follows a row of OUT parameters */
-		s->out_more = status & SP_STATUS_PS_OUT_PARAMS ? status & SP_STATUS_MORE_RESULTS : 0;
+		s->out_more =
+			status & SP_STATUS_PS_OUT_PARAMS ? status & SP_STATUS_MORE_RESULTS : 0;
 	} else {
 		result_ended(s, status | s->out_more);
 		s->out_more = 0;

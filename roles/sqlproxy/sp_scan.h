@@ -1,7 +1,8 @@
 /*
  * sp_scan - follows a server's answer by its packet headers and says where it ends.
  *
- *	first -> columns -> (EOF) -> rows -> end     OK, ERR and EOF with "more results": first again
+ *	first -> columns -> (EOF) -> rows -> end     OK, ERR and EOF with "more results": first
+ *again
  *	      -> params  -> (EOF) -> columns -> (EOF)                            of a PREPARE
  *
  * Rows are never read: a header says how far to go, about 3 ns a packet. The few packets that
@@ -17,37 +18,44 @@
 #include <stdint.h>
 
 enum sp_answer {
-	SP_ANSWER_QUERY,    /* OK, ERR, a file's name, or result sets, until no more results */
-	SP_ANSWER_EXECUTE,  /* the same, and a cursor may open */
-	SP_ANSWER_FETCH,    /* rows alone */
+	SP_ANSWER_QUERY,   /* OK, ERR, a file's name, or result sets, until no more results */
+	SP_ANSWER_EXECUTE, /* the same, and a cursor may open */
+	SP_ANSWER_FETCH,   /* rows alone */
 	SP_ANSWER_PREPARE,
-	SP_ANSWER_FIELDS,   /* column definitions until EOF */
-	SP_ANSWER_PACKET,   /* one packet of any kind */
-	SP_ANSWER_STREAM,   /* without an end: a binary log */
+	SP_ANSWER_FIELDS, /* column definitions until EOF */
+	SP_ANSWER_PACKET, /* one packet of any kind */
+	SP_ANSWER_STREAM, /* without an end: a binary log */
 };
 
 /* What the packet that was handed out is. */
 enum sp_mark { SP_MARK_OK, SP_MARK_EOF, SP_MARK_ERR, SP_MARK_PREPARED, SP_MARK_FILE, SP_MARK_TEXT };
 
 enum sp_scan_stop {
-	SP_SCAN_MORE,   /* all that could be was taken; keep what is left for the next bytes */
-	SP_SCAN_MARK,   /* a packet that means something begins here: see mark and mark_len */
-	SP_SCAN_BAD,    /* nobody speaks MySQL like this */
+	SP_SCAN_MORE, /* all that could be was taken; keep what is left for the next bytes */
+	SP_SCAN_MARK, /* a packet that means something begins here: see mark and mark_len */
+	SP_SCAN_BAD,  /* nobody speaks MySQL like this */
 };
 
 enum { SP_MARK_MAX = 1 << 20 }; /* a marked packet over 1 MiB is nonsense */
 
 struct sp_scan {
 	enum sp_answer answer;
-	enum { SP_AT_FIRST, SP_AT_PARAMS, SP_AT_PARAMS_END, SP_AT_COLUMNS, SP_AT_COLUMNS_END,
-	       SP_AT_ROWS, SP_AT_END } at;
+	enum {
+		SP_AT_FIRST,
+		SP_AT_PARAMS,
+		SP_AT_PARAMS_END,
+		SP_AT_COLUMNS,
+		SP_AT_COLUMNS_END,
+		SP_AT_ROWS,
+		SP_AT_END
+	} at;
 	bool deprecate_eof, progress, cache_metadata;
-	bool continued;    /* the packet before was a full one: this one goes on with it */
-	bool end;          /* the answer is complete */
-	uint32_t skip;     /* bytes of the packet under way still to come */
-	uint64_t left;     /* definitions still to come */
-	uint64_t columns;  /* of a PREPARE, while its parameters pass */
-	uint64_t rows;     /* of the current or last result set */
+	bool continued;   /* the packet before was a full one: this one goes on with it */
+	bool end;         /* the answer is complete */
+	uint32_t skip;    /* bytes of the packet under way still to come */
+	uint64_t left;    /* definitions still to come */
+	uint64_t columns; /* of a PREPARE, while its parameters pass */
+	uint64_t rows;    /* of the current or last result set */
 	enum sp_mark mark;
 	uint32_t mark_len; /* with its header */
 	uint16_t out_more; /* of a row of OUT parameters: its definitions promised more results */

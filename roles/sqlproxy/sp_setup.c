@@ -30,13 +30,15 @@ int sp_secret_parse(struct sp_secret *s, const char *text, struct err *err)
 	if (strncmp(text, "{native}", 8) == 0) {
 		s->has_stage2 = sp_auth_native_parse(text + 8, strlen(text + 8), s->stage2);
 		return s->has_stage2 ? 0
-				     : err_set(err, ERR_CONF, "{native} is followed by * and 40 "
-							      "hexadecimal digits");
+				     : err_set(err, ERR_CONF,
+					       "{native} is followed by * and 40 "
+					       "hexadecimal digits");
 	}
 	if (strncmp(text, "{sha2}", 6) == 0) {
 		if (!sp_auth_sha2_is_hash(text + 6, strlen(text + 6)))
-			return err_set(err, ERR_CONF, "{sha2} is followed by $A$, 3 digits, $ and "
-						      "63 characters, as MySQL stores it");
+			return err_set(err, ERR_CONF,
+				       "{sha2} is followed by $A$, 3 digits, $ and "
+				       "63 characters, as MySQL stores it");
 		s->sha2 = mem_str(text + 6);
 		s->sha2_len = strlen(s->sha2);
 		return 0;
@@ -97,8 +99,8 @@ static int build_user(struct sp_user *u, const struct conf_item *item, struct er
 	u->mapped = c->backend_user || c->backend_password;
 	u->backend_user = c->backend_user ? c->backend_user : item->name;
 	if (!rc && u->mapped)
-		rc = sp_secret_parse(&u->backend_secret, c->backend_password ? c->backend_password : "",
-				     err);
+		rc = sp_secret_parse(&u->backend_secret,
+				     c->backend_password ? c->backend_password : "", err);
 	return rc ? err_wrap(err, rc, "[user %s]", item->name) : 0;
 }
 
@@ -160,7 +162,8 @@ static int build_lists(struct sp_setup *s, struct err *err)
 		s->servers[s->servers_count].index = s->servers_count;
 		rc = build_server(&s->servers[s->servers_count], it, err);
 	}
-	s->databases = mem_new(sizeof(*s->databases) * (size_t)(count_items(s->conf, "database") + 2));
+	s->databases =
+		mem_new(sizeof(*s->databases) * (size_t)(count_items(s->conf, "database") + 2));
 	for (it = NULL; !rc && (it = conf_next(s->conf, "database", it));)
 		build_database(s, &s->databases[s->databases_count++], it->name, it->values);
 	s->rules = mem_new(sizeof(*s->rules) * (size_t)(count_items(s->conf, "rule") + 1));

@@ -16,9 +16,6 @@
 #include "core/net/addr.h"
 #include "roles/sqlproxy/sp_auth.h"
 
-
-
-
 struct err;
 struct sp_health;
 struct tls_ctx;
@@ -63,7 +60,8 @@ struct sp_database_conf {
 	char *name, *init;
 	int mode, reset;
 	bool split;
-	int64_t initial, min, max, reserve, reserve_after, max_idle, idle_timeout, max_lifetime, max_uses;
+	int64_t initial, min, max, reserve, reserve_after, max_idle, idle_timeout, max_lifetime,
+		max_uses;
 	int64_t queue_timeout, queue_max, query_timeout, idle_transaction_timeout, prepared;
 };
 
@@ -92,7 +90,7 @@ struct sp_secret {
 struct sp_user {
 	const char *name;
 	const struct sp_user_conf *conf;
-	struct sp_secret secret;         /* of clients */
+	struct sp_secret secret; /* of clients */
 	const char *backend_user;
 	struct sp_secret backend_secret; /* ours towards servers; empty: the client's own */
 	bool mapped;                     /* backend_user was given */

@@ -36,7 +36,8 @@ void sp_text_drop(struct sp_text *t)
 
 static bool same_text(const struct sp_text *a, const struct sp_text *b)
 {
-	return a == b || (a->key == b->key && a->len == b->len && memcmp(a->sql, b->sql, a->len) == 0);
+	return a == b ||
+	       (a->key == b->key && a->len == b->len && memcmp(a->sql, b->sql, a->len) == 0);
 }
 
 /* ---- a client's ---------------------------------------------------------- */

@@ -22,7 +22,7 @@ struct sp_text {
 	uint64_t key;
 	uint32_t held;
 	uint32_t len;
-	uint32_t digest; /* slot in the worker's table, 0: not looked up */
+	uint32_t digest;   /* slot in the worker's table, 0: not looked up */
 	struct sp_lex lex; /* its spans point into `sql` */
 	char sql[];
 };
@@ -35,10 +35,10 @@ struct sp_stmt {
 	uint32_t id; /* the client's */
 	struct sp_text *text;
 	uint16_t params, columns;
-	bool cursor;           /* open on the connection that the session is pinned to */
+	bool cursor; /* open on the connection that the session is pinned to */
 	bool long_data;
-	uint8_t *types;        /* 2 bytes for each parameter; NULL: never sent */
-	uint32_t types_on;     /* backend that has them, by its number */
+	uint8_t *types;    /* 2 bytes for each parameter; NULL: never sent */
+	uint32_t types_on; /* backend that has them, by its number */
 };
 
 struct sp_stmts {

@@ -15,7 +15,7 @@
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_proxy.h"
 
-enum { ACCEPT_MOST = 64, PAUSE_TICKS = 4, SWEEP_TICKS = 20 };
+enum { ACCEPT_MOST = 64, PAUSE_TICKS = 4, SWEEP_TICKS = 20, SILENT_MS = 250 };
 
 struct sp_call {
 	struct sp_call *next;
@@ -109,7 +109,8 @@ static void on_incoming(uv_poll_t *p, int status, int events)
 	for (int i = 0; status == 0 && i < ACCEPT_MOST; i++) {
 		struct sockaddr_storage peer = { 0 };
 		socklen_t len = sizeof(peer);
-		int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(l->fd, (struct sockaddr *)&peer, &len,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			sp_client_accept(w, fd, &peer);
 			continue;
@@ -202,6 +203,9 @@ static void kill_slow(struct sp_client *c)
 
 static void check_client(struct sp_worker *w, struct sp_client *c)
 {
+	if (c->state == SP_CLIENT_CLOSING)
+		return;
+
 	const struct sp_main_conf *m = c->setup->main;
 	const struct sp_database_conf *d = c->group->database->conf;
 	uint64_t idle = w->now - c->last_read;
@@ -210,7 +214,8 @@ static void check_client(struct sp_worker *w, struct sp_client *c)
 	if (c->state == SP_CLIENT_BUSY && c->deadline && w->now >= c->deadline)
 		kill_slow(c);
 	else if (c->state == SP_CLIENT_WAITING && !c->pool && w->now >= c->deadline)
-		sp_client_refused(c, 1040, "08004", "troupe: LAST_INSERT_ID() could not be fetched");
+		sp_client_refused(c, 1040, "08004",
+				  "troupe: LAST_INSERT_ID() could not be fetched");
 	else if (ready && sp_pinned(&c->session, SP_PIN_TRX) && d->idle_transaction_timeout &&
 		 idle > (uint64_t)d->idle_transaction_timeout)
 		sp_client_close(c, "idle in a transaction for too long");
@@ -222,8 +227,10 @@ static void tick_clients(struct sp_worker *w)
 {
 	struct list *it, *tmp;
 
-	list_each (it, tmp, &w->clients)
+	list_each (it, tmp, &w->clients) {
+		sp_worker_leave(container_of(it, struct sp_client, link));
 		check_client(w, container_of(it, struct sp_client, link));
+	}
 }
 
 static void on_tick(uv_timer_t *t)
@@ -290,11 +297,14 @@ static void close_all(struct sp_worker *w)
 		struct sp_pool *p = container_of(it, struct sp_pool, link);
 		struct list *one, *next;
 		list_each (one, next, &p->idle)
-			sp_backend_close(container_of(one, struct sp_backend, link), "the proxy stops");
+			sp_backend_close(container_of(one, struct sp_backend, link),
+					 "the proxy stops");
 		list_each (one, next, &p->busy)
-			sp_backend_close(container_of(one, struct sp_backend, link), "the proxy stops");
+			sp_backend_close(container_of(one, struct sp_backend, link),
+					 "the proxy stops");
 		list_each (one, next, &p->opening)
-			sp_backend_close(container_of(one, struct sp_backend, link), "the proxy stops");
+			sp_backend_close(container_of(one, struct sp_backend, link),
+					 "the proxy stops");
 	}
 }
 
@@ -323,12 +333,13 @@ static void drain_here(struct sp_worker *w, void *arg)
 	sp_worker_settle(w);
 }
 
+/* Silent for a while and outside a transaction: no statement of its can be on the way. */
 void sp_worker_leave(struct sp_client *c)
 {
 	bool idle = c->state == SP_CLIENT_READY && buf_len(&c->in) == 0 &&
-		    !(c->session.pins & ~(1u << SP_PIN_MODE));
+		    !(c->session.pins & ~(1u << SP_PIN_MODE | SP_PINS_SOFT));
 
-	if (c->worker->draining && idle)
+	if (c->worker->draining && idle && c->worker->now >= c->last_read + SILENT_MS)
 		sp_client_close(c, "the proxy drains");
 }
 

@@ -27,7 +27,8 @@ enum {
 
 /* Added up over the workers when somebody asks. */
 struct sp_figures {
-	uint64_t clients_accepted, clients_refused, logins_failed, queries, reads, bytes_in, bytes_out;
+	uint64_t clients_accepted, clients_refused, logins_failed, queries, reads, bytes_in,
+		bytes_out;
 	uint64_t pins, resets, prefixes, retries, errors, lost, queue_timeouts, prepares, slow;
 	uint64_t to_replica, to_primary, accept_failures, kills;
 };
@@ -48,7 +49,7 @@ struct sp_worker {
 	uv_loop_t loop;
 	uv_async_t async;
 	uv_timer_t tick;
-	uv_mutex_t lock;       /* of `calls` */
+	uv_mutex_t lock; /* of `calls` */
 	struct sp_call *calls, *calls_last;
 	struct sp_listener listeners[SP_LISTENERS_MAX];
 	int listeners_count, listeners_open;

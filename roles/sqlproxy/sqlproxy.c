@@ -91,7 +91,8 @@ static int open_fds(struct sp_proxy *p, int worker, struct err *err)
 		}
 		if (!rc && worker > 0 && a.port == 0) {
 			a.port = p->ports[n];
-			((struct sockaddr_in *)(void *)&a.socket)->sin_port = htons((uint16_t)a.port);
+			((struct sockaddr_in *)(void *)&a.socket)->sin_port =
+				htons((uint16_t)a.port);
 		}
 		p->fds[n] = rc ? rc : listen_open(&a, (int)m->backlog, p->count > 1, err);
 		if (p->fds[n] < 0)
