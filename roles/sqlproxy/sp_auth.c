@@ -417,7 +417,7 @@ static EVP_PKEY_CTX *oaep(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *))
 	return NULL;
 }
 
-int sp_auth_rsa_open(const struct sp_auth_rsa *rsa, const uint8_t *data, size_t len,
+int sp_auth_rsa_open(const struct sp_auth_rsa *rsa, struct sp_auth_bytes sealed,
 		     const uint8_t scramble[SP_SCRAMBLE], char *out, size_t size)
 {
 	size_t plain_len = (size_t)EVP_PKEY_get_size(rsa->key);
@@ -425,7 +425,7 @@ int sp_auth_rsa_open(const struct sp_auth_rsa *rsa, const uint8_t *data, size_t 
 	EVP_PKEY_CTX *ctx = oaep(rsa->key, EVP_PKEY_decrypt_init);
 	int result = -1;
 
-	if (ctx && EVP_PKEY_decrypt(ctx, plain, &plain_len, data, len) == 1) {
+	if (ctx && EVP_PKEY_decrypt(ctx, plain, &plain_len, sealed.at, sealed.len) == 1) {
 		scramble_mix(plain, plain_len, scramble);
 		if (plain_len > 0 && plain_len <= size && plain[plain_len - 1] == '\0') {
 			memcpy(out, plain, plain_len);
@@ -450,19 +450,19 @@ static EVP_PKEY *key_of(const char *pem, size_t len)
 	return NULL;
 }
 
-int sp_auth_rsa_seal(const char *pem, size_t pem_len, const char *password, size_t len,
+int sp_auth_rsa_seal(struct sp_auth_bytes pem, struct sp_auth_bytes password,
 		     const uint8_t scramble[SP_SCRAMBLE], uint8_t *out, size_t size)
 {
 	uint8_t plain[PASSWORD_MAX + 1] = { 0 };
 	int result = -1;
 
-	if (len > PASSWORD_MAX)
+	if (password.len > PASSWORD_MAX)
 		return -1;
-	memcpy(plain, password, len);
-	scramble_mix(plain, len + 1, scramble);
-	EVP_PKEY *key = key_of(pem, pem_len);
+	memcpy(plain, password.at, password.len);
+	scramble_mix(plain, password.len + 1, scramble);
+	EVP_PKEY *key = key_of(pem.at, pem.len);
 	EVP_PKEY_CTX *ctx = key ? oaep(key, EVP_PKEY_encrypt_init) : NULL;
-	if (ctx && EVP_PKEY_encrypt(ctx, out, &size, plain, len + 1) == 1)
+	if (ctx && EVP_PKEY_encrypt(ctx, out, &size, plain, password.len + 1) == 1)
 		result = (int)size;
 	EVP_PKEY_CTX_free(ctx);
 	EVP_PKEY_free(key);

@@ -26,6 +26,17 @@ enum {
 	SP_SHA2_HASH_MAX = 70, /* $A$005$ + 20 + 43 */
 };
 
+/* Somebody's bytes. */
+struct sp_auth_bytes {
+	const void *at;
+	size_t len;
+};
+
+static inline struct sp_auth_bytes sp_auth_bytes(const void *at, size_t len)
+{
+	return (struct sp_auth_bytes){ at, len };
+}
+
 /* Random bytes without 0 and '$', all below 128, so that every client takes them for text. */
 void sp_auth_scramble(uint8_t out[SP_SCRAMBLE]);
 
@@ -72,13 +83,13 @@ const char *sp_auth_rsa_pem(const struct sp_auth_rsa *rsa, size_t *len);
  * Decrypts a client's password and takes the scramble off. Returns its length without the final 0,
  * or -1, also when it does not fit. out: `size` bytes, 0-terminated on success.
  */
-int sp_auth_rsa_open(const struct sp_auth_rsa *rsa, const uint8_t *data, size_t len,
+int sp_auth_rsa_open(const struct sp_auth_rsa *rsa, struct sp_auth_bytes sealed,
 		     const uint8_t scramble[SP_SCRAMBLE], char *out, size_t size);
 /*
  * The client's half: encrypts with a server's PEM. Returns the length (the key's size), or -1: no
  * key, a password too long for it (over 213 bytes for 2048 bits), or out too small.
  */
-int sp_auth_rsa_seal(const char *pem, size_t pem_len, const char *password, size_t len,
+int sp_auth_rsa_seal(struct sp_auth_bytes pem, struct sp_auth_bytes password,
 		     const uint8_t scramble[SP_SCRAMBLE], uint8_t *out, size_t size);
 
 /* ---- client_ed25519: the signature a client answers with. */

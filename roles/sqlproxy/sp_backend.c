@@ -317,8 +317,9 @@ static void more_auth(struct sp_backend *b, const uint8_t *payload, size_t len)
 	} else if (payload[1] == 4) {
 		send_packet(b, "\x02", 1);
 	} else {
-		int n = sp_auth_rsa_seal((const char *)payload + 1, len - 1, s->password,
-					 s->password_len, b->scramble, sealed, sizeof(sealed));
+		int n = sp_auth_rsa_seal(sp_auth_bytes(payload + 1, len - 1),
+					 sp_auth_bytes(s->password, s->password_len), b->scramble,
+					 sealed, sizeof(sealed));
 		if (n < 0)
 			sp_backend_close(b, "the server's public key can't be used");
 		else

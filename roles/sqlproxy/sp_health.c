@@ -37,6 +37,11 @@ static const char *intern(const char *text)
 	return r->text;
 }
 
+static int64_t now_ms(void)
+{
+	return (int64_t)(uv_hrtime() / 1000000);
+}
+
 struct sp_health *sp_health_find(const char *name, const char *address)
 {
 	struct sp_health *h;
@@ -52,7 +57,7 @@ struct sp_health *sp_health_find(const char *name, const char *address)
 		h->up = 1;
 		h->writable = SP_WRITABLE_UNKNOWN;
 		h->lag = SP_LAG_UNKNOWN;
-		h->since = (int64_t)(uv_hrtime() / 1000000);
+		h->since = now_ms();
 		h->next = records;
 		records = h;
 	}
@@ -75,10 +80,23 @@ void sp_health_greeted(struct sp_health *h, const struct sp_greeting *g)
 	__atomic_store_n(&h->greeting, copy, __ATOMIC_RELEASE);
 }
 
+bool sp_health_good(const struct sp_health *h)
+{
+	enum { ASIDE_MS = 1000 };
+	int64_t failed = __atomic_load_n(&h->failed_at, __ATOMIC_RELAXED);
+
+	return sp_health_up(h) && (!failed || now_ms() > failed + ASIDE_MS);
+}
+
+void sp_health_connect(struct sp_health *h, bool failed)
+{
+	__atomic_store_n(&h->failed_at, failed ? now_ms() : 0, __ATOMIC_RELAXED);
+}
+
 static void turn(struct sp_health *h, int up)
 {
 	__atomic_store_n(&h->up, up, __ATOMIC_RELAXED);
-	__atomic_store_n(&h->since, (int64_t)(uv_hrtime() / 1000000), __ATOMIC_RELAXED);
+	__atomic_store_n(&h->since, now_ms(), __ATOMIC_RELAXED);
 	if (up)
 		log_info("server is up server=%s address=%s", h->name, h->address);
 	else

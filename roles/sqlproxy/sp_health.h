@@ -20,16 +20,17 @@ struct sp_health {
 	struct sp_health *next;
 
 	/* __atomic_* only */
-	int up;         /* 0: taken out */
-	int writable;   /* enum sp_writable */
-	int drained;    /* by hand: no new work */
-	int paused;     /* by hand: work waits */
-	int open;       /* connections to it, over all pools and workers */
-	int failures;   /* looks in a row that failed */
-	int successes;  /* ... that did not */
-	int64_t lag;    /* ms behind the primary, SP_LAG_* */
-	int64_t since;  /* ms of the monotonic clock: the last change of `up` */
-	uint64_t epoch; /* grows when its connections must all be replaced (RECONNECT) */
+	int up;            /* 0: taken out */
+	int writable;      /* enum sp_writable */
+	int drained;       /* by hand: no new work */
+	int paused;        /* by hand: work waits */
+	int open;          /* connections to it, over all pools and workers */
+	int failures;      /* looks in a row that failed */
+	int successes;     /* ... that did not */
+	int64_t failed_at; /* ms: a connect failed then and none has succeeded since; 0: all well */
+	int64_t lag;       /* ms behind the primary, SP_LAG_* */
+	int64_t since;     /* ms of the monotonic clock: the last change of `up` */
+	uint64_t epoch;    /* grows when its connections must all be replaced (RECONNECT) */
 	const struct sp_greeting *greeting; /* the last one seen; NULL: never. Old ones are kept. */
 	const char *reason;                 /* why it is down; interned, never freed */
 };
@@ -49,11 +50,11 @@ static inline bool sp_health_up(const struct sp_health *h)
 	       !__atomic_load_n(&h->drained, __ATOMIC_RELAXED);
 }
 
-/* Up, and not known to refuse connections just now. */
-static inline bool sp_health_good(const struct sp_health *h)
-{
-	return sp_health_up(h) && !__atomic_load_n(&h->failed_at, __ATOMIC_RELAXED);
-}
+/* Up, and did not refuse a connection within the last second. */
+bool sp_health_good(const struct sp_health *h);
+
+/* A connect failed, or one succeeded. */
+void sp_health_connect(struct sp_health *h, bool failed);
 
 /*
  * sp_permit - how many connections a pool has, over all workers. One per server, database section

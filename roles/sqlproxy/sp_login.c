@@ -599,8 +599,8 @@ static void take_full(struct sp_client *c, const uint8_t *payload, size_t len)
 		put(c, out, 1 + pem_len);
 		return;
 	}
-	int n = key ? sp_auth_rsa_open(key, payload, len, c->login->scramble, password,
-				       sizeof(password))
+	int n = key ? sp_auth_rsa_open(key, sp_auth_bytes(payload, len), c->login->scramble,
+				       password, sizeof(password))
 		    : -1;
 	if (n < 0)
 		denied(c);

@@ -57,18 +57,18 @@ static void look_at(const struct sp_setup *setup, const struct sp_server *s)
 	const struct sp_monitor_conf *m = setup->monitor;
 	struct sp_probe **probe = &monitor.probes[s->index];
 	struct sp_look look = { 0 };
-	char reason[200];
+	struct sp_reason reason;
 
 	if (!*probe)
 		*probe = sp_probe_new();
-	bool good = sp_probe_look(*probe, s, m, &look, reason, sizeof(reason));
+	bool good = sp_probe_look(*probe, s, m, &look, &reason);
 	if (good && look.galera && !look.galera_ready) {
-		snprintf(reason, sizeof(reason), "Galera is not ready");
+		snprintf(reason.text, sizeof(reason.text), "Galera is not ready");
 		good = false;
 	}
 	if (good)
 		note(s, &look);
-	sp_health_report(s->health, good ? NULL : reason, (int)m->fall, (int)m->rise);
+	sp_health_report(s->health, good ? NULL : reason.text, (int)m->fall, (int)m->rise);
 }
 
 static void drop_probes(void)
@@ -92,22 +92,20 @@ static void deliver(struct sp_worker *w, void *arg)
 
 static void look_up(const struct sp_setup *setup, struct lookup *l)
 {
-	char reason[200] = "no server is up";
+	struct sp_reason reason = { "no server is up" };
 
 	for (int i = 0; i < setup->servers_count && !l->found; i++) {
 		const struct sp_server *s = &setup->servers[i];
 		struct sp_look look;
 		if (!sp_route_is_primary(s) || !monitor.probes[i] ||
-		    !sp_probe_look(monitor.probes[i], s, setup->monitor, &look, reason,
-				   sizeof(reason)))
+		    !sp_probe_look(monitor.probes[i], s, setup->monitor, &look, &reason))
 			continue;
-		*reason = '\0';
-		l->found = sp_probe_account(monitor.probes[i], l->user, &l->secret, reason,
-					    sizeof(reason));
+		reason.text[0] = '\0';
+		l->found = sp_probe_account(monitor.probes[i], l->user, &l->secret, &reason);
 		break;
 	}
-	if (!l->found && *reason)
-		log_warn("can't read an account: %s user=%s", reason, l->user);
+	if (!l->found && *reason.text)
+		log_warn("can't read an account: %s user=%s", reason.text, l->user);
 	sp_worker_post(l->worker, deliver, l);
 }
 

@@ -487,7 +487,7 @@ void sp_pool_opened(struct sp_backend *b)
 			sp_login_trial_done(p->worker, trial, NULL);
 		return;
 	}
-	__atomic_store_n(&p->server->health->failed_at, 0, __ATOMIC_RELAXED);
+	sp_health_connect(p->server->health, false);
 	if (p->group->setup->monitor->user == NULL)
 		sp_health_report(p->server->health, NULL, 1, 1);
 	serve_queue(p);
@@ -533,7 +533,7 @@ void sp_pool_failed(struct sp_backend *b, const char *why)
 	log_warn("no connection to the server: %s server=%s address=%s user=%s", why,
 		 p->server->name, p->server->conf->address, p->group->backend_user);
 	if (is_servers_fault(why)) {
-		__atomic_store_n(&p->server->health->failed_at, p->worker->now, __ATOMIC_RELAXED);
+		sp_health_connect(p->server->health, true);
 		sp_health_report(p->server->health, why, (int)p->group->setup->monitor->fall,
 				 (int)p->group->setup->monitor->rise);
 		send_elsewhere(p);

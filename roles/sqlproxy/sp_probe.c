@@ -35,15 +35,15 @@ void sp_probe_free(struct sp_probe *p)
 	free(p);
 }
 
-static bool fail(struct sp_probe *p, char *reason, size_t size)
+static bool fail(struct sp_probe *p, struct sp_reason *reason)
 {
-	snprintf(reason, size, "%s", mysql_error(&p->mysql));
+	snprintf(reason->text, sizeof(reason->text), "%s", mysql_error(&p->mysql));
 	hang_up(p);
 	return false;
 }
 
 static bool connect_to(struct sp_probe *p, const struct sp_server *s,
-		       const struct sp_monitor_conf *m, char *reason, size_t size)
+		       const struct sp_monitor_conf *m, struct sp_reason *reason)
 {
 	unsigned seconds = (unsigned)((m->timeout + 999) / 1000);
 	my_bool verify = s->conf->tls_verify, enforce = s->conf->tls == SP_TLS_REQUIRED;
@@ -65,7 +65,7 @@ static bool connect_to(struct sp_probe *p, const struct sp_server *s,
 	if (mysql_real_connect(&p->mysql, host, m->user, m->password, NULL, (unsigned)s->addr.port,
 			       s->addr.is_unix ? s->addr.host : NULL, 0))
 		return true;
-	return fail(p, reason, size);
+	return fail(p, reason);
 }
 
 /* The greeting, as the library saw it. */
@@ -143,17 +143,17 @@ static void look_at_galera(struct sp_probe *p, struct sp_look *look)
 }
 
 bool sp_probe_look(struct sp_probe *p, const struct sp_server *s, const struct sp_monitor_conf *m,
-		   struct sp_look *look, char *reason, size_t size)
+		   struct sp_look *look, struct sp_reason *reason)
 {
 	*look = (struct sp_look){ .lag = SP_LAG_NONE };
-	if (!connect_to(p, s, m, reason, size))
+	if (!connect_to(p, s, m, reason))
 		return false;
 	note_greeting(p, s);
 	MYSQL_RES *res = ask(p, "SELECT @@global.read_only");
 	MYSQL_ROW row = res ? mysql_fetch_row(res) : NULL;
 	if (!row) {
 		mysql_free_result(res);
-		return fail(p, reason, size);
+		return fail(p, reason);
 	}
 	look->read_only = row[0] && row[0][0] == '1';
 	mysql_free_result(res);
@@ -162,8 +162,8 @@ bool sp_probe_look(struct sp_probe *p, const struct sp_server *s, const struct s
 	return true;
 }
 
-bool sp_probe_account(struct sp_probe *p, const char *user, struct sp_secret *out, char *reason,
-		      size_t size)
+bool sp_probe_account(struct sp_probe *p, const char *user, struct sp_secret *out,
+		      struct sp_reason *reason)
 {
 	char name[2 * 65 + 1], sql[512];
 	bool found = false;
@@ -180,7 +180,7 @@ bool sp_probe_account(struct sp_probe *p, const char *user, struct sp_secret *ou
 		res = ask(p, sql);
 	}
 	if (!res)
-		return fail(p, reason, size);
+		return fail(p, reason);
 	MYSQL_ROW row = mysql_fetch_row(res);
 	unsigned long *lens = mysql_fetch_lengths(res);
 	memset(out, 0, sizeof(*out));
@@ -192,8 +192,8 @@ bool sp_probe_account(struct sp_probe *p, const char *user, struct sp_secret *ou
 		out->sha2_len = lens[1];
 		found = true;
 	} else if (row) {
-		snprintf(reason, size, "plugin %s is not one that a hash can be used of",
-			 row[0] ? row[0] : "");
+		snprintf(reason->text, sizeof(reason->text),
+			 "plugin %s is not one that a hash can be used of", row[0] ? row[0] : "");
 	}
 	mysql_free_result(res);
 	return found;
@@ -206,21 +206,21 @@ bool sp_probe_report(const struct sp_server *s, const struct sp_monitor_conf *m,
 	struct sp_monitor_conf nobody = *m;
 	struct sp_probe *p = sp_probe_new();
 	struct sp_look look;
-	char reason[200];
+	struct sp_reason reason;
 
 	if (!nobody.user) { /* a refused login proves that a server is there */
 		nobody.user = name;
 		nobody.password = none;
 	}
-	bool good = sp_probe_look(p, s, &nobody, &look, reason, sizeof(reason));
-	bool there = good || (!m->user && strstr(reason, "Access denied"));
+	bool good = sp_probe_look(p, s, &nobody, &look, &reason);
+	bool there = good || (!m->user && strstr(reason.text, "Access denied"));
 	if (good)
 		fprintf(out, "server %s %s: ok, %s, %s\n", s->name, s->conf->address,
 			mysql_get_server_info(&p->mysql),
 			look.read_only ? "read only" : "writable");
 	else
 		fprintf(out, "server %s %s: %s%s\n", s->name, s->conf->address,
-			there ? "reachable; " : "", reason);
+			there ? "reachable; " : "", reason.text);
 	sp_probe_free(p);
 	return there;
 }

@@ -10,6 +10,11 @@ struct sp_monitor_conf;
 struct sp_secret;
 struct sp_server;
 
+/* Why something failed, for a person. */
+struct sp_reason {
+	char text[200];
+};
+
 struct sp_probe; /* a connection that stays open between looks */
 
 struct sp_look {
@@ -24,11 +29,11 @@ void sp_probe_free(struct sp_probe *p);
 
 /* True, or false with a reason. Connects when it has to. */
 bool sp_probe_look(struct sp_probe *p, const struct sp_server *s, const struct sp_monitor_conf *m,
-		   struct sp_look *look, char *reason, size_t size);
+		   struct sp_look *look, struct sp_reason *reason);
 
 /* Reads what the server keeps of a user's password. False: no such user, or a reason. */
-bool sp_probe_account(struct sp_probe *p, const char *user, struct sp_secret *out, char *reason,
-		      size_t size);
+bool sp_probe_account(struct sp_probe *p, const char *user, struct sp_secret *out,
+		      struct sp_reason *reason);
 
 /* A line about the server for `troupe check`; true when it is there. */
 bool sp_probe_report(const struct sp_server *s, const struct sp_monitor_conf *m, FILE *out);

@@ -39,9 +39,10 @@ static void check_rsa(const uint8_t *data, size_t len)
 
 	if (!rsa)
 		rsa = sp_auth_rsa_new(1024); /* a small one is quick */
-	int n = sp_auth_rsa_open(rsa, data, len, scramble, out, sizeof out);
+	int n = sp_auth_rsa_open(rsa, sp_auth_bytes(data, len), scramble, out, sizeof out);
 	assert(n < (int)sizeof out);
-	n = sp_auth_rsa_seal((const char *)data, len, "pw", 2, scramble, sealed, sizeof sealed);
+	n = sp_auth_rsa_seal(sp_auth_bytes((const char *)data, len), sp_auth_bytes("pw", 2),
+			     scramble, sealed, sizeof sealed);
 	assert(n <= (int)sizeof sealed);
 }
 

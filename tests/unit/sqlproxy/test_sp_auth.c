@@ -130,23 +130,38 @@ Test(sp_auth, rsa_both_ways)
 
 	cr_assert(ne(ptr, rsa, NULL));
 	const char *pem = sp_auth_rsa_pem(rsa, &pem_len);
-	int n = sp_auth_rsa_seal(pem, pem_len, password, LEN, scramble, sealed, sizeof sealed);
+	int n = sp_auth_rsa_seal(sp_auth_bytes(pem, pem_len), sp_auth_bytes(password, LEN),
+				 scramble, sealed, sizeof sealed);
 	check_int(n, 256);
-	check_int(sp_auth_rsa_open(rsa, sealed, 256, scramble, out, sizeof out), LEN);
+	check_int(sp_auth_rsa_open(rsa, sp_auth_bytes(sealed, 256), scramble, out, sizeof out),
+		  LEN);
 	check_str(out, password);
-	check_int(sp_auth_rsa_open(rsa, sealed, 256, scramble, out, LEN), -1);
-	check_int(sp_auth_rsa_open(rsa, sealed, 255, scramble, out, sizeof out), -1);
+	check_int(sp_auth_rsa_open(rsa, sp_auth_bytes(sealed, 256), scramble, out, LEN), -1);
+	check_int(sp_auth_rsa_open(rsa, sp_auth_bytes(sealed, 255), scramble, out, sizeof out), -1);
 	sealed[100] ^= 1;
-	check_int(sp_auth_rsa_open(rsa, sealed, 256, scramble, out, sizeof out), -1);
+	check_int(sp_auth_rsa_open(rsa, sp_auth_bytes(sealed, 256), scramble, out, sizeof out), -1);
 
-	check_int(sp_auth_rsa_seal(pem, pem_len, longest, 213, scramble, sealed, 256), 256);
-	check_int(sp_auth_rsa_open(rsa, sealed, 256, scramble, out, sizeof out), 213);
-	check_int(sp_auth_rsa_seal(pem, pem_len, "", 0, scramble, sealed, 256), 256);
-	check_int(sp_auth_rsa_open(rsa, sealed, 256, scramble, out, sizeof out), 0);
-	check_int(sp_auth_rsa_seal(pem, pem_len, longest, 214, scramble, sealed, 256), -1);
-	check_int(sp_auth_rsa_seal(pem, pem_len, "x", 1, scramble, sealed, 255), -1);
-	check_int(sp_auth_rsa_seal(pem, pem_len / 2, "x", 1, scramble, sealed, 256), -1);
-	check_int(sp_auth_rsa_seal("", 0, "x", 1, scramble, sealed, 256), -1);
+	check_int(sp_auth_rsa_seal(sp_auth_bytes(pem, pem_len), sp_auth_bytes(longest, 213),
+				   scramble, sealed, 256),
+		  256);
+	check_int(sp_auth_rsa_open(rsa, sp_auth_bytes(sealed, 256), scramble, out, sizeof out),
+		  213);
+	check_int(sp_auth_rsa_seal(sp_auth_bytes(pem, pem_len), sp_auth_bytes("", 0), scramble,
+				   sealed, 256),
+		  256);
+	check_int(sp_auth_rsa_open(rsa, sp_auth_bytes(sealed, 256), scramble, out, sizeof out), 0);
+	check_int(sp_auth_rsa_seal(sp_auth_bytes(pem, pem_len), sp_auth_bytes(longest, 214),
+				   scramble, sealed, 256),
+		  -1);
+	check_int(sp_auth_rsa_seal(sp_auth_bytes(pem, pem_len), sp_auth_bytes("x", 1), scramble,
+				   sealed, 255),
+		  -1);
+	check_int(sp_auth_rsa_seal(sp_auth_bytes(pem, pem_len / 2), sp_auth_bytes("x", 1), scramble,
+				   sealed, 256),
+		  -1);
+	check_int(sp_auth_rsa_seal(sp_auth_bytes("", 0), sp_auth_bytes("x", 1), scramble, sealed,
+				   256),
+		  -1);
 	sp_auth_rsa_free(rsa);
 	sp_auth_rsa_free(NULL);
 }
