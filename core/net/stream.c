@@ -226,6 +226,8 @@ static void handshake(struct stream *s)
 	if (rc < 0)
 		fail(s, rc);
 	s->secure = rc == 1;
+	s->more = s->secure && tls_more(s->tls); /* what came in the same segment as its end */
+	arm(s);
 	s->on_event(s, s->secure ? STREAM_SECURE : STREAM_READABLE);
 }
 
@@ -296,13 +298,12 @@ void stream_close(struct stream *s, stream_on_closed on_closed)
 /* Reads and forgets, until the peer says that it has read all of ours. */
 static void linger_on(struct stream *s)
 {
-	char waste[4096];
+	char waste[16 * 1024];
 	ssize_t n = s->error;
 
 	if (!n && buf_len(&s->out) == 0) {
 		shutdown(s->fd, SHUT_WR);
-		while ((n = read_socket(s, waste, sizeof(waste))) > 0)
-			;
+		n = read_socket(s, waste, sizeof(waste)); /* once: who floods us gets no thread */
 	}
 	if (n < 0)
 		stream_close(s, s->on_closed);

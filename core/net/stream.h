@@ -66,7 +66,7 @@ static inline bool stream_more(const struct stream *s)
 
 /*
  * Writes all of the buffers, in order; what the socket does not take is copied, up to 64 MiB.
- * * Returns 0 or a code; after a code the stream only waits to be closed.
+ * Returns 0 or a code; after a code the stream only waits to be closed.
  */
 int stream_write(struct stream *s, const uv_buf_t *bufs, unsigned n);
 

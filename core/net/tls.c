@@ -145,6 +145,7 @@ static int broken(struct tls *t)
 
 int tls_handshake(struct tls *t)
 {
+	ERR_clear_error(); /* SSL_get_error would take somebody else's for ours */
 	int rc = SSL_do_handshake(t->ssl);
 
 	if (rc == 1)
@@ -154,6 +155,7 @@ int tls_handshake(struct tls *t)
 
 long tls_read(struct tls *t, void *into, size_t size)
 {
+	ERR_clear_error();
 	int n = SSL_read(t->ssl, into, size > INT32_MAX ? INT32_MAX : (int)size);
 
 	if (n > 0)

@@ -187,16 +187,14 @@ static enum sp_reply_kind explain(const struct sp_order *o, struct sp_words *w, 
 
 	if (!sp_words_accept(w, "ROUTE"))
 		return describe(w, r);
-	q.sql = sp_words_take(w);
-	for (;;) {
+	bool whole = (q.sql = sp_words_take(w));
+	while (whole && !sp_words_ended(w)) {
 		if (sp_words_accept(w, "USER"))
-			q.user = sp_words_take(w);
-		else if (sp_words_accept(w, "DATABASE"))
-			q.database = sp_words_take(w);
+			whole = (q.user = sp_words_take(w));
 		else
-			break;
+			whole = sp_words_accept(w, "DATABASE") && (q.database = sp_words_take(w));
 	}
-	if (!q.sql || !sp_words_ended(w))
+	if (!whole)
 		return sp_reply_error(r, 1064, "42000",
 				      "EXPLAIN ROUTE '<sql>' [USER 'u'] [DATABASE 'd']");
 	if (!sp_explain(o->proxy, &q, &r->rows, &error))
