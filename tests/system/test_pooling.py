@@ -198,7 +198,8 @@ def test_pinned_and_let_go(pair, proxy, what, start, end, reason):
         for sql in start:
             assert not client.query(sql).error, sql
         assert re.search(reason, pins(front), re.I), pins(front)
-        assert other.query("select 1").error, f"{what}: the connection was given away"
+        if reason not in ("warn", "found"):  # these two yield to others after a while
+            assert other.query("select 1").error, f"{what}: the connection was given away"
         for sql in end:
             assert not client.query(sql).error, sql
         assert other.value("select 2") == "2", f"{what}: not given back; {pins(front)}"
