@@ -21,6 +21,8 @@
 #include "roles/sqlproxy/sp_rewrite.h"
 #include "roles/sqlproxy/sp_worker.h"
 
+enum { RETRY_US = 500 * 1000 };
+
 /* ---- trackers towards the client ------------------------------------------ */
 
 /* What a server tells by default: MariaDB's and MySQL's session_track_system_variables. */
@@ -716,7 +718,8 @@ void sp_client_lost(struct sp_client *c, const char *why)
 	struct sp_backend *b = c->backend;
 	bool pins = c->session.pins & ~(1u << SP_PIN_MODE);
 	bool retry = c->cmd.lex.flags & SP_LEX_READ && c->cmd.whole && !c->cmd.retried && !pins &&
-		     !b->answered && c->state == SP_CLIENT_BUSY && c->cmd.sql.at;
+		     !b->answered && c->state == SP_CLIENT_BUSY && c->cmd.sql.at &&
+		     uv_hrtime() / 1000 - c->cmd.started < RETRY_US; /* else it was killed */
 
 	c->backend = NULL;
 	c->worker->figures.lost++;

@@ -356,13 +356,12 @@ static void refuse_full(struct sp_pool *p, struct sp_client *c)
 
 	p->timeouts++;
 	p->worker->figures.queue_timeouts++;
-	const struct sp_client *first =
-		list_empty(&p->waiting) ? c : container_of(p->waiting.next, struct sp_client, wait);
+	const struct sp_client *first = container_of(p->waiting.next, struct sp_client, wait);
+	double oldest = (double)(p->worker->now - first->since) / 1000;
 	snprintf(text, sizeof(text),
 		 "troupe: pool %s full (%u/%d busy, %u waiting, oldest %.1f s)%s%.150s",
 		 sp_pool_name(p, name), p->busy_count, (int)p->group->database->conf->max,
-		 p->waiting_count, (double)(p->worker->now - first->since) / 1000,
-		 *p->reason ? "; last failure: " : "", p->reason);
+		 p->waiting_count - 1, oldest, *p->reason ? "; last failure: " : "", p->reason);
 	sp_pool_leave(c);
 	sp_client_refused(c, 1040, "08004", text);
 }
@@ -397,12 +396,14 @@ struct sp_backend *sp_pool_take(struct sp_pool *p, struct sp_client *c)
 	c->state = SP_CLIENT_WAITING;
 	list_append(&p->waiting, &c->wait);
 	p->waiting_count++;
-	if (!sp_health_up(p->server->health))
+	if (!sp_health_up(p->server->health)) {
 		refuse_down(p, c);
-	else if (p->waiting_count > (uint64_t)conf->queue_max + (uint64_t)conf->max)
-		refuse_full(p, c);
-	else if (!paused(p))
+		return NULL;
+	}
+	if (!paused(p))
 		sp_pool_fill(p);
+	if (p->waiting_count > (uint64_t)conf->queue_max + p->opening_count)
+		refuse_full(p, c);
 	return NULL;
 }
 
@@ -488,8 +489,6 @@ void sp_pool_opened(struct sp_backend *b)
 		return;
 	}
 	sp_health_connect(p->server->health, false);
-	if (p->group->setup->monitor->user == NULL)
-		sp_health_report(p->server->health, NULL, 1, 1);
 	serve_queue(p);
 }
 
@@ -534,8 +533,10 @@ void sp_pool_failed(struct sp_backend *b, const char *why)
 		 p->server->name, p->server->conf->address, p->group->backend_user);
 	if (is_servers_fault(why)) {
 		sp_health_connect(p->server->health, true);
-		sp_health_report(p->server->health, why, (int)p->group->setup->monitor->fall,
-				 (int)p->group->setup->monitor->rise);
+		if (p->group->setup->monitor->user) /* who also notices when it is back */
+			sp_health_report(p->server->health, why,
+					 (int)p->group->setup->monitor->fall,
+					 (int)p->group->setup->monitor->rise);
 		send_elsewhere(p);
 		return;
 	}
