@@ -1,6 +1,7 @@
 #include "core/net/listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,16 @@ static bool same_address(const struct sockaddr *a, const struct addr *b)
 	       0;
 }
 
+/* A copy that no child inherits; whoever made it may have left it blocking. */
+static int take(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
+
+	if (copy >= 0)
+		fcntl(copy, F_SETFL, fcntl(copy, F_GETFL) | O_NONBLOCK);
+	return copy;
+}
+
 /* systemd's protocol: the descriptors from 3 on are ours when LISTEN_PID says so. */
 static int inherited(const struct addr *a)
 {
@@ -31,7 +42,7 @@ static int inherited(const struct addr *a)
 		socklen_t len = sizeof(at);
 		if (getsockname(fd, (struct sockaddr *)&at, &len) == 0 &&
 		    same_address((struct sockaddr *)&at, a))
-			return dup(fd);
+			return take(fd);
 	}
 	return -1;
 }
