@@ -32,7 +32,7 @@ CAPS = [wire.BASIC, wire.MODERN, wire.BASIC | wire.FOUND_ROWS, wire.BASIC | wire
         wire.BASIC | wire.DEPRECATE_EOF]
 
 PROCEDURES = {
-    "p_mode": "() begin set sql_mode = 'ANSI_QUOTES'; select 1; end",
+    "p_mode": "() begin set sql_mode = 'PIPES_AS_CONCAT'; select 1; end",
     "p_vars": "() begin set @a = 'proc', @p = 5; set session group_concat_max_len = 333; end",
     "p_temp": "() begin create temporary table if not exists tp (a int); insert into tp values (1); end",
     "p_drop": "() begin drop temporary table if exists tp; end",
