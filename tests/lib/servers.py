@@ -351,7 +351,7 @@ class MariaDB(Database):
             "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-doublewrite=0",
             "--innodb-flush-log-at-trx-commit=0", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=2M",
             "--performance-schema=OFF", "--character-set-server=utf8mb4", "--plugin-load-add=auth_ed25519",
-            "--slave-net-timeout=5", "--skip-slave-start=0", "--back-log=512",
+            "--slave-net-timeout=5", "--skip-slave-start=0", "--back-log=512", "--log-bin-trust-function-creators=1",
         ]
         if self.folder.as_root:
             made.append("--user=root")

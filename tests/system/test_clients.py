@@ -202,10 +202,10 @@ class Talk:
 
     def __init__(self, port, caps, user=servers.APP, db="demo", **more):
         self.link = Wire(("127.0.0.1", port), *user, db, caps, **more)
-        self.said = []
+        self.caps, self.said = caps, []
 
     def keep(self, reply, label):
-        self.said.append((label, *comparable(reply, self.link.caps)))
+        self.said.append((label, *comparable(reply, self.caps)))
         return reply
 
     def sql(self, text, **more):

@@ -39,7 +39,8 @@ def test_import_makes_a_valid_ini(tmp_path):
     path = tmp_path / "made.ini"
     path.write_text(text)
     checked = run("check", path)
-    assert "made.ini:" not in checked.stdout + checked.stderr, checked.stdout + checked.stderr
+    said = checked.stdout + checked.stderr  # that the servers do not answer is all that may be wrong
+    assert not re.search(r"made\.ini:\d+", said), said
 
 
 def test_arithmetic_is_parsed_not_run(tmp_path):
