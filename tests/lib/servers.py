@@ -125,7 +125,6 @@ class Folder:
         self.as_root = bool(self.user and not can_enter(self.user, self.path))
         if self.as_root:  # a checkout below /root: nobody else may go there
             self.user = None
-        self.template = None
         self.sockets = self.mine("sockets")
         if len(str(self.sockets)) > 80:  # a socket's path has at most 107 bytes
             self.sockets = pathlib.Path(tempfile.mkdtemp(prefix="troupe-"))
@@ -307,6 +306,7 @@ class MariaDB(Database):
 
     kind = "mariadb"
     next_id = 1
+    template = None
 
     def __init__(self, folder: Folder, name: str, read_only=False, tls: Certificates = None, options=()):
         super().__init__(folder, name)
@@ -328,18 +328,18 @@ class MariaDB(Database):
         done = subprocess.run(
             [install, "--no-defaults", *who, f"--datadir={made}", "--skip-test-db", "--skip-name-resolve",
              "--auth-root-authentication-method=normal", "--innodb-log-file-size=16M",
-             "--innodb-buffer-pool-size=16M"],
+             "--innodb-buffer-pool-size=16M", "--innodb-use-native-aio=0"],
             capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout}{done.stderr}")
-        self.folder.template = made
+        MariaDB.template = made
 
     def prepare(self):
         if self.data.exists():
             return
-        if not self.folder.template:
+        if not MariaDB.template or not MariaDB.template.exists():
             self.make_template()
-        shutil.copytree(self.folder.template, self.data)
+        shutil.copytree(MariaDB.template, self.data)
         self.folder.give(self.data)
 
     def command(self) -> list:
@@ -349,7 +349,7 @@ class MariaDB(Database):
             "--skip-name-resolve", f"--log-bin={self.data}/binlog", "--binlog-format=MIXED", "--sync-binlog=0",
             "--gtid-strict-mode=1", "--local-infile=1", "--max-connections=600", "--max-allowed-packet=128M",
             "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-doublewrite=0",
-            "--innodb-flush-log-at-trx-commit=0", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=2M",
+            "--innodb-flush-log-at-trx-commit=0", "--innodb-use-native-aio=0", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=2M",
             "--performance-schema=OFF", "--character-set-server=utf8mb4", "--plugin-load-add=auth_ed25519",
             "--slave-net-timeout=5", "--skip-slave-start=0", "--back-log=512", "--log-bin-trust-function-creators=1",
         ]
