@@ -290,7 +290,7 @@ const char *http_call_peer(struct http_call *call)
 	struct sockaddr_storage sa = { 0 };
 	socklen_t n = sizeof(sa);
 
-	getpeername(call->stream.fd, (struct sockaddr *)&sa, &n);
+	getpeername(call->stream.item.fd, (struct sockaddr *)&sa, &n);
 	return addr_text((const struct sockaddr *)&sa, call->peer);
 }
 
@@ -420,7 +420,8 @@ static void welcome(struct http_server *s, int fd)
 	uv_timer_init(s->loop, &call->deadline);
 	call->deadline.data = call;
 	settle_ref(s, &call->deadline);
-	settle_ref(s, &call->stream.poll);
+	if (s->unref)
+		poller_unref(&call->stream.item);
 	list_append(&s->calls, &call->link);
 	s->connections++;
 	s->open += call->open = 2;

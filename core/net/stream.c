@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -15,35 +16,25 @@ enum {
 	IOV_MOST = 16,
 };
 
-static void on_poll(uv_poll_t *p, int status, int events);
+static void on_poll(struct poller_item *i, unsigned events);
 static void linger_on(struct stream *s);
 
 /* Tells epoll only when something changes. */
 static void arm(struct stream *s)
 {
-	int events = (s->paused && !s->lingering ? 0 : UV_READABLE) |
-		     (buf_len(&s->out) > 0 || (s->more && !s->paused) ? UV_WRITABLE : 0);
+	unsigned in = s->paused && !s->lingering ? 0 : EPOLLIN;
+	unsigned out = buf_len(&s->out) > 0 || (s->more && !s->paused) ? EPOLLOUT : 0;
 
-	if (events == s->armed || s->closing)
-		return;
-	s->armed = (uint8_t)events;
-	if (events)
-		uv_poll_start(&s->poll, events, on_poll);
-	else
-		uv_poll_stop(&s->poll);
+	poller_ask(&s->item, in | out);
 }
 
 int stream_open(struct stream *s, uv_loop_t *loop, int fd, stream_on_event on_event, void *owner)
 {
-	*s = (struct stream){ .fd = fd, .on_event = on_event, .owner = owner };
+	*s = (struct stream){ .on_event = on_event, .owner = owner };
 	buf_init(&s->out, CEILING);
-	int rc = uv_poll_init(loop, &s->poll, fd);
-	if (rc)
-		return rc;
-	s->open = true;
-	s->poll.data = s;
-	arm(s);
-	return 0;
+	int rc = poller_open(&s->item, loop, fd, EPOLLIN, on_poll);
+	s->open = rc == 0;
+	return rc;
 }
 
 /* ---- out ----------------------------------------------------------------- */
@@ -62,8 +53,8 @@ static ssize_t send_now(struct stream *s, const struct iovec *iov, unsigned n)
 	ssize_t sent;
 
 	do
-		sent = n == 1 ? send(s->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
-			      : sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+		sent = n == 1 ? send(s->item.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
+			      : sendmsg(s->item.fd, &msg, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
 	if (sent >= 0)
 		return sent;
@@ -157,7 +148,7 @@ static ssize_t read_socket(struct stream *s, void *into, size_t size)
 	ssize_t n;
 
 	do
-		n = recv(s->fd, into, size, 0);
+		n = recv(s->item.fd, into, size, 0);
 	while (n < 0 && errno == EINTR);
 	if (n > 0)
 		return n;
@@ -242,16 +233,13 @@ int stream_secure(struct stream *s, struct tls_ctx *ctx, const char *name)
 
 /* ---- the loop speaks ----------------------------------------------------- */
 
-static void on_poll(uv_poll_t *p, int status, int events)
+static void on_poll(struct poller_item *i, unsigned events)
 {
-	struct stream *s = p->data;
+	struct stream *s = container_of(i, struct stream, item);
 	size_t before = buf_len(&s->out);
+	bool broken = events & (EPOLLERR | EPOLLHUP);
 
-	if (status < 0) { /* libuv stopped the poll: an error waits in the socket */
-		events = UV_READABLE | UV_WRITABLE;
-		s->armed = 0;
-	}
-	if (events & UV_WRITABLE)
+	if (events & EPOLLOUT)
 		flush_out(s);
 	if (s->lingering) {
 		linger_on(s);
@@ -259,12 +247,14 @@ static void on_poll(uv_poll_t *p, int status, int events)
 	}
 	arm(s);
 	bool drained = before >= STREAM_LOW && buf_len(&s->out) < STREAM_LOW;
-	if (s->error || (status < 0 && s->paused))
+	if (s->error || (broken && s->paused)) { /* the owner reads, and learns of it */
 		s->on_event(s, STREAM_READABLE);
-	else if (drained)
+		return;
+	}
+	if (drained)
 		s->on_event(s, STREAM_DRAINED);
-	if (s->closing || s->error || s->lingering || !(events & UV_READABLE || s->more) ||
-	    s->paused)
+	if (s->closing || s->error || s->lingering || s->paused ||
+	    !(events & EPOLLIN || broken || s->more))
 		return;
 	if (s->tls && !s->secure)
 		handshake(s);
@@ -274,12 +264,10 @@ static void on_poll(uv_poll_t *p, int status, int events)
 
 /* ---- the end ------------------------------------------------------------- */
 
-static void on_handle_closed(uv_handle_t *h)
+static void on_item_closed(struct poller_item *i)
 {
-	struct stream *s = h->data;
+	struct stream *s = container_of(i, struct stream, item);
 
-	close(s->fd);
-	s->fd = -1;
 	tls_free(s->tls);
 	buf_fini(&s->out);
 	s->open = false;
@@ -292,7 +280,7 @@ void stream_close(struct stream *s, stream_on_closed on_closed)
 		return;
 	s->closing = true;
 	s->on_closed = on_closed;
-	uv_close((uv_handle_t *)&s->poll, on_handle_closed);
+	poller_close(&s->item, on_item_closed);
 }
 
 /* Reads and forgets, until the peer says that it has read all of ours. */
@@ -302,7 +290,7 @@ static void linger_on(struct stream *s)
 	ssize_t n = s->error;
 
 	if (!n && buf_len(&s->out) == 0) {
-		shutdown(s->fd, SHUT_WR);
+		shutdown(s->item.fd, SHUT_WR);
 		n = read_socket(s, waste, sizeof(waste)); /* once: who floods us gets no thread */
 	}
 	if (n < 0)

@@ -17,6 +17,7 @@
 #include <uv.h>
 
 #include "core/base/buf.h"
+#include "core/net/poller.h"
 
 struct stream;
 struct tls_ctx;
@@ -34,15 +35,13 @@ typedef void (*stream_on_closed)(struct stream *s);
 enum { STREAM_LOW = 64 * 1024, STREAM_HIGH = 256 * 1024 };
 
 struct stream {
-	uv_poll_t poll;
+	struct poller_item item;
 	struct tls *tls;
 	struct buf out; /* unsent */
 	stream_on_event on_event;
 	stream_on_closed on_closed;
 	void *owner;
-	int fd;
 	int error; /* of the last write that failed; stream_read reports it */
-	uint8_t armed;
 	bool paused;
 	bool secure;  /* TLS is established */
 	bool closing; /* stream_close was called */

@@ -20,11 +20,24 @@ enum {
 	ROUNDS_MAX = 1000000,
 };
 
+/* A draw costs OpenSSL a system call, so many scrambles are drawn at once; none is used twice. */
+static const uint8_t *draw(void)
+{
+	static _Thread_local uint8_t drawn[128 * SP_SCRAMBLE];
+	static _Thread_local size_t used = sizeof(drawn);
+
+	if (used == sizeof(drawn)) {
+		int ok = RAND_bytes(drawn, sizeof(drawn));
+		assert(ok == 1);
+		used = 0;
+	}
+	used += SP_SCRAMBLE;
+	return drawn + used - SP_SCRAMBLE;
+}
+
 void sp_auth_scramble(uint8_t out[SP_SCRAMBLE])
 {
-	int ok = RAND_bytes(out, SP_SCRAMBLE);
-
-	assert(ok == 1);
+	memcpy(out, draw(), SP_SCRAMBLE);
 	for (int i = 0; i < SP_SCRAMBLE; i++) {
 		out[i] &= 0x7f;
 		if (out[i] == '\0' || out[i] == '$')

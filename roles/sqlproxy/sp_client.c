@@ -1,7 +1,5 @@
 #include "roles/sqlproxy/sp_client.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -61,10 +59,7 @@ static void drop_id(struct sp_client *c)
 void sp_client_accept(struct sp_worker *w, int fd, const struct sockaddr_storage *peer)
 {
 	struct sp_client *c = mem_new(sizeof(*c));
-	int one = 1;
 
-	if (peer->ss_family != AF_UNIX)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	c->worker = w;
 	c->setup = sp_setup_hold(w->setup);
 	c->peer = *peer;

@@ -483,7 +483,8 @@ static size_t types_at(const struct sp_client *c, const struct view *v)
 }
 
 /* Remembers the types, or writes an EXECUTE that has those remembered. True: `out` has it. */
-static bool add_types(struct sp_client *c, const struct view *v, struct buf *out)
+static bool add_types(struct sp_client *c, const struct view *v, struct sp_prepared *p,
+		      struct buf *out)
 {
 	struct sp_stmt *stmt = c->cmd.stmt;
 	size_t at = types_at(c, v), n = 2u * stmt->params;
@@ -496,10 +497,10 @@ static bool add_types(struct sp_client *c, const struct view *v, struct buf *out
 		if (!stmt->types)
 			stmt->types = mem_new(n);
 		memcpy(stmt->types, body(v) + at + 1, n);
-		stmt->types_on = c->backend->number;
+		p->types_of = stmt->serial;
 		return false;
 	}
-	if (!stmt->types || stmt->types_on == c->backend->number || !c->cmd.whole ||
+	if (!stmt->types || p->types_of == stmt->serial || !c->cmd.whole ||
 	    v->payload + n >= SP_PAYLOAD_MAX)
 		return false;
 	uint8_t header[SP_HEADER];
@@ -509,18 +510,19 @@ static bool add_types(struct sp_client *c, const struct view *v, struct buf *out
 	buf_put(out, "\x01", 1);
 	buf_put(out, stmt->types, n);
 	buf_put(out, body(v) + at + 1, body_len(v) - at - 1);
-	stmt->types_on = c->backend->number;
+	p->types_of = stmt->serial;
 	return true;
 }
 
 static bool rewrite_execute(struct sp_client *c, struct view *v, struct buf *out)
 {
-	const struct sp_prepared *p = sp_table_find(&c->backend->prepared, c->cmd.stmt->text);
+	struct sp_prepared *p = sp_table_find(&c->backend->prepared, c->cmd.stmt->text);
 
-	if (p)
-		sp_put_u32(v->packet + SP_HEADER + 1, p->id);
+	if (!p)
+		return false;
+	sp_put_u32(v->packet + SP_HEADER + 1, p->id);
 	return (c->cmd.code == SP_COM_STMT_EXECUTE || c->cmd.code == SP_COM_STMT_BULK_EXECUTE) &&
-	       add_types(c, v, out);
+	       add_types(c, v, p, out);
 }
 
 /* USE and COM_INIT_DB by the real schema's name. */

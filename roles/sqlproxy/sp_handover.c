@@ -105,7 +105,7 @@ void sp_handover_proxy_header(struct sp_backend *b)
 		return;
 	if (first != &b->pool->waiting)
 		from = container_of(first, struct sp_client, wait)->peer;
-	getpeername(b->stream.fd, (struct sockaddr *)&to, &len);
+	getpeername(b->stream.item.fd, (struct sockaddr *)&to, &len);
 	size_t n = sp_proxyhdr_write(version, (struct sockaddr *)&from, (struct sockaddr *)&to, header);
 	stream_put(&b->stream, header, n);
 }

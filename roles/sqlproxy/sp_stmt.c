@@ -1,5 +1,6 @@
 #include "roles/sqlproxy/sp_stmt.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,8 @@ static bool same_text(const struct sp_text *a, const struct sp_text *b)
 	       (a->key == b->key && a->len == b->len && memcmp(a->sql, b->sql, a->len) == 0);
 }
 
+static atomic_uint_fast64_t serials = 1;
+
 /* ---- a client's ---------------------------------------------------------- */
 
 struct sp_stmt *sp_stmts_add(struct sp_stmts *s, struct sp_text *text)
@@ -57,6 +60,7 @@ struct sp_stmt *sp_stmts_add(struct sp_stmts *s, struct sp_text *text)
 	text->held++;
 	s->list[s->last] = stmt;
 	stmt->id = ++s->last;
+	stmt->serial = atomic_fetch_add(&serials, 1);
 	s->count++;
 	return stmt;
 }
@@ -141,7 +145,7 @@ void sp_table_add(struct sp_table *t, struct sp_text *text, uint32_t id, uint32_
 		at = &t->list[t->count++];
 	}
 	text->held++;
-	*at = (struct sp_prepared){ text, id, ++t->clock };
+	*at = (struct sp_prepared){ text, id, ++t->clock, 0 };
 }
 
 void sp_table_clear(struct sp_table *t)

@@ -37,8 +37,8 @@ struct sp_stmt {
 	uint16_t params, columns;
 	bool cursor; /* open on the connection that the session is pinned to */
 	bool long_data;
-	uint8_t *types;    /* 2 bytes for each parameter; NULL: never sent */
-	uint32_t types_on; /* backend that has them, by its number */
+	uint8_t *types;  /* 2 bytes for each parameter, as sent last; NULL: never */
+	uint64_t serial; /* names it among all of the process */
 };
 
 struct sp_stmts {
@@ -59,6 +59,7 @@ struct sp_prepared {
 	struct sp_text *text;
 	uint32_t id; /* the server's */
 	uint32_t used;
+	uint64_t types_of; /* serial of the statement whose parameter types it heard last */
 };
 
 struct sp_table {

@@ -1,8 +1,11 @@
 #include "roles/sqlproxy/sp_worker.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,7 +18,7 @@
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_proxy.h"
 
-enum { ACCEPT_MOST = 64, PAUSE_TICKS = 4, SWEEP_TICKS = 20, SILENT_MS = 250 };
+enum { PAUSE_TICKS = 4, SWEEP_TICKS = 20, SILENT_MS = 250 };
 
 struct sp_call {
 	struct sp_call *next;
@@ -96,30 +99,24 @@ static void pause_accepting(struct sp_worker *w, int error)
 		  PAUSE_TICKS * SP_TICK_MS, w->clients_count);
 	for (int i = 0; i < w->listeners_count; i++)
 		if (w->listeners[i].open)
-			uv_poll_stop(&w->listeners[i].poll);
+			poller_ask(&w->listeners[i].item, 0);
 }
 
-static void on_incoming(uv_poll_t *p, int status, int events)
+/* One for each turn: who is left is told again, without a call that finds nobody. */
+static void on_incoming(struct poller_item *item, unsigned events)
 {
-	struct sp_listener *l = p->data;
+	struct sp_listener *l = container_of(item, struct sp_listener, item);
 	struct sp_worker *w = l->worker;
+	struct sockaddr_storage peer = { 0 };
+	socklen_t len = sizeof(peer);
 
 	(void)events;
 	w->now = uv_now(&w->loop);
-	for (int i = 0; status == 0 && i < ACCEPT_MOST; i++) {
-		struct sockaddr_storage peer = { 0 };
-		socklen_t len = sizeof(peer);
-		int fd = accept4(l->fd, (struct sockaddr *)&peer, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			sp_client_accept(w, fd, &peer);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			pause_accepting(w, errno);
-		if (errno != EINTR && errno != ECONNABORTED)
-			return;
-	}
+	int fd = accept4(item->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0)
+		sp_client_accept(w, fd, &peer);
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		pause_accepting(w, errno);
 }
 
 static void listen_again(struct sp_worker *w)
@@ -128,30 +125,29 @@ static void listen_again(struct sp_worker *w)
 		return;
 	for (int i = 0; i < w->listeners_count; i++)
 		if (w->listeners[i].open)
-			uv_poll_start(&w->listeners[i].poll, UV_READABLE, on_incoming);
+			poller_ask(&w->listeners[i].item, EPOLLIN);
 }
 
 static void open_listeners(struct sp_worker *w, const int *fds, int count)
 {
+	int one = 1;
+
 	for (int i = 0; i < count && i < SP_LISTENERS_MAX; i++) {
 		struct sp_listener *l = &w->listeners[w->listeners_count++];
 		l->worker = w;
-		l->fd = fds[i];
 		l->open = true;
-		l->poll.data = l;
-		w->listeners_open++;
-		uv_poll_init(&w->loop, &l->poll, l->fd);
-		uv_poll_start(&l->poll, UV_READABLE, on_incoming);
+		w->listeners_open++; /* what is accepted has the option from it */
+		setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		poller_open(&l->item, &w->loop, fds[i], EPOLLIN, on_incoming);
 	}
 }
 
-static void on_listener_closed(uv_handle_t *h)
+static void on_listener_closed(struct poller_item *item)
 {
-	struct sp_listener *l = h->data;
+	struct sp_worker *w = container_of(item, struct sp_listener, item)->worker;
 
-	close(l->fd);
-	l->worker->listeners_open--;
-	sp_worker_settle(l->worker);
+	w->listeners_open--;
+	sp_worker_settle(w);
 }
 
 static void close_listeners(struct sp_worker *w)
@@ -160,7 +156,7 @@ static void close_listeners(struct sp_worker *w)
 		if (!w->listeners[i].open)
 			continue;
 		w->listeners[i].open = false;
-		uv_close((uv_handle_t *)&w->listeners[i].poll, on_listener_closed);
+		poller_close(&w->listeners[i].item, on_listener_closed);
 	}
 }
 
@@ -254,7 +250,7 @@ static void run(void *arg)
 {
 	struct sp_worker *w = arg;
 
-	uv_run(&w->loop, UV_RUN_DEFAULT);
+	poller_run(&w->loop);
 }
 
 int sp_worker_start(struct sp_worker *w, struct sp_proxy *p, struct sp_setup *setup, const int *fds,
@@ -278,6 +274,7 @@ int sp_worker_start(struct sp_worker *w, struct sp_proxy *p, struct sp_setup *se
 	w->async.data = w->tick.data = w;
 	w->now = uv_now(&w->loop);
 	uv_timer_start(&w->tick, on_tick, SP_TICK_MS, SP_TICK_MS);
+	poller_prepare(&w->loop);
 	open_listeners(w, fds, fds_count);
 	w->running = true;
 	return uv_thread_create(&w->thread, run, w);

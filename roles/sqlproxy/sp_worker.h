@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "core/base/list.h"
+#include "core/net/poller.h"
 #include "core/stat/hist.h"
 
 struct sp_proxy;
@@ -34,10 +35,9 @@ struct sp_figures {
 };
 
 struct sp_listener {
-	uv_poll_t poll;
+	struct poller_item item;
 	struct sp_worker *worker;
-	int fd;
-	bool open, armed;
+	bool open;
 };
 
 struct sp_call;

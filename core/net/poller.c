@@ -1,0 +1,217 @@
+#include "core/net/poller.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "core/base/mem.h"
+
+enum { EVENTS_MOST = 256 };
+
+struct poller {
+	uv_loop_t *loop;
+	int ep;
+	unsigned items, refs; /* refs: those that keep the loop alive */
+	bool running;         /* by poller_run */
+	struct list closing;
+	uv_poll_t uv;   /* of ep, while the loop runs by itself */
+	uv_idle_t reap; /* active while something is to be closed */
+	unsigned handles;
+};
+
+static void on_uv_event(uv_poll_t *h, int status, int events);
+
+static struct poller *make(uv_loop_t *loop)
+{
+	struct poller *p = mem_new(sizeof(*p));
+
+	p->loop = loop;
+	p->ep = epoll_create1(EPOLL_CLOEXEC);
+	list_init(&p->closing);
+	loop->data = p;
+	return p;
+}
+
+/* The loop watches our epoll, and stays alive for its items. */
+static void join_loop(struct poller *p)
+{
+	p->handles = 2;
+	p->uv.data = p->reap.data = p;
+	uv_poll_init(p->loop, &p->uv, p->ep);
+	uv_poll_start(&p->uv, UV_READABLE, on_uv_event);
+	uv_idle_init(p->loop, &p->reap);
+}
+
+static void unmake(struct poller *p)
+{
+	p->loop->data = NULL;
+	close(p->ep);
+	free(p);
+}
+
+static void on_handle_closed(uv_handle_t *h)
+{
+	struct poller *p = h->data;
+
+	if (--p->handles == 0)
+		unmake(p);
+}
+
+static void leave_loop(struct poller *p)
+{
+	p->loop->data = NULL; /* a socket that comes now makes another */
+	uv_close((uv_handle_t *)&p->uv, on_handle_closed);
+	uv_close((uv_handle_t *)&p->reap, on_handle_closed);
+}
+
+/* The loop lives while an item wants it to. */
+static void settle_ref(struct poller *p)
+{
+	if (p->running || p->handles == 0)
+		return;
+	if (p->refs > 0)
+		uv_ref((uv_handle_t *)&p->uv);
+	else
+		uv_unref((uv_handle_t *)&p->uv);
+}
+
+void poller_unref(struct poller_item *i)
+{
+	i->poller->refs -= !i->unref;
+	i->unref = true;
+	settle_ref(i->poller);
+}
+
+/* ---- items ------------------------------------------------------------------- */
+
+int poller_open(struct poller_item *i, uv_loop_t *loop, int fd, unsigned events,
+		poller_on_event on_event)
+{
+	struct poller *p = loop->data;
+
+	if (!p) {
+		p = make(loop);
+		join_loop(p);
+	}
+	struct epoll_event e = { .events = events, .data.ptr = i };
+	*i = (struct poller_item){ .poller = p, .on_event = on_event, .fd = fd, .events = events };
+	list_init(&i->closing);
+	if (epoll_ctl(p->ep, EPOLL_CTL_ADD, fd, &e) == 0) {
+		p->items++;
+		p->refs++;
+		settle_ref(p);
+		return 0;
+	}
+	return uv_translate_sys_error(errno);
+}
+
+void poller_ask(struct poller_item *i, unsigned events)
+{
+	struct epoll_event e = { .events = events, .data.ptr = i };
+
+	if (events == i->events || i->closed)
+		return;
+	i->events = events;
+	epoll_ctl(i->poller->ep, EPOLL_CTL_MOD, i->fd, &e);
+}
+
+static void on_reap(uv_idle_t *h);
+
+void poller_close(struct poller_item *i, poller_on_closed on_closed)
+{
+	struct poller *p = i->poller;
+
+	assert(!i->closed);
+	i->closed = true;
+	i->on_closed = on_closed;
+	list_append(&p->closing, &i->closing);
+	if (!p->running)
+		uv_idle_start(&p->reap, on_reap);
+}
+
+static void reap(struct poller *p)
+{
+	while (!list_empty(&p->closing)) {
+		struct poller_item *i = container_of(p->closing.next, struct poller_item, closing);
+		list_remove(&i->closing);
+		close(i->fd); /* epoll forgets it */
+		i->fd = -1;
+		p->items--;
+		p->refs -= !i->unref;
+		i->on_closed(i);
+	}
+}
+
+/* ---- events ------------------------------------------------------------------- */
+
+/* Returns whether the uv loop has something to do: it is the one without an item. */
+static bool deliver(struct epoll_event *events, int n)
+{
+	bool loop = false;
+
+	for (int k = 0; k < n; k++) {
+		struct poller_item *i = events[k].data.ptr;
+		if (!i)
+			loop = true;
+		else if (!i->closed)
+			i->on_event(i, events[k].events);
+	}
+	return loop;
+}
+
+static void on_uv_event(uv_poll_t *h, int status, int uv_events)
+{
+	struct poller *p = h->data;
+	struct epoll_event events[EVENTS_MOST];
+
+	(void)status;
+	(void)uv_events;
+	deliver(events, epoll_wait(p->ep, events, EVENTS_MOST, 0));
+}
+
+static void on_reap(uv_idle_t *h)
+{
+	struct poller *p = h->data;
+
+	uv_idle_stop(h);
+	reap(p);
+	settle_ref(p);
+	if (p->items == 0)
+		leave_loop(p);
+}
+
+/* ---- a thread of our own ------------------------------------------------------- */
+
+static void turn(struct poller *p)
+{
+	struct epoll_event events[EVENTS_MOST];
+	int timeout = list_empty(&p->closing) ? uv_backend_timeout(p->loop) : 0;
+	int n = epoll_wait(p->ep, events, EVENTS_MOST, timeout);
+
+	uv_update_time(p->loop);
+	bool loop = deliver(events, n > 0 ? n : 0);
+	if (loop || uv_backend_timeout(p->loop) == 0)
+		uv_run(p->loop, UV_RUN_NOWAIT);
+	reap(p);
+}
+
+void poller_prepare(uv_loop_t *loop)
+{
+	assert(!loop->data);
+	make(loop)->running = true;
+}
+
+void poller_run(uv_loop_t *loop)
+{
+	struct poller *p = loop->data;
+	struct epoll_event e = { .events = EPOLLIN, .data.ptr = NULL };
+
+	assert(p && p->running);
+	epoll_ctl(p->ep, EPOLL_CTL_ADD, uv_backend_fd(loop), &e);
+	uv_run(loop, UV_RUN_NOWAIT); /* what was started before is told to the kernel here */
+	while (uv_loop_alive(loop) || p->items > 0)
+		turn(p);
+	unmake(p);
+}

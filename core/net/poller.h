@@ -1,0 +1,54 @@
+/*
+ * poller - sockets on an epoll of their own.
+ *
+ * libuv's poll handle costs five system calls over a short connection's life that say nothing new
+ * (it tries the descriptor out, and takes it off epoll twice). A stream costs one: it is added,
+ * and close() takes it off.
+ *
+ *	streams -> epoll of the poller --+--> poller_run turns both, for a thread that has little
+ *else timers, look-ups, ... -> uv loop +--> or the epoll is itself watched by the loop
+ *
+ * A loop's poller is found through loop->data, made with its first socket and freed with its last
+ * (unless poller_run holds it). Sockets are closed between two rounds of events, so that nobody
+ * is freed while an event for him is still in hand.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "core/base/list.h"
+
+struct poller;
+struct poller_item;
+
+/* events: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP. */
+typedef void (*poller_on_event)(struct poller_item *i, unsigned events);
+/* The last callback: fd is closed, the item may be freed. */
+typedef void (*poller_on_closed)(struct poller_item *i);
+
+struct poller_item {
+	struct poller *poller;
+	poller_on_event on_event;
+	poller_on_closed on_closed;
+	struct list closing;
+	int fd;
+	unsigned events; /* asked for */
+	bool closed;     /* poller_close was called */
+	bool unref;
+};
+
+/* Watches fd, which becomes the item's. Returns 0, or a code and then fd is still yours. */
+int poller_open(struct poller_item *i, uv_loop_t *loop, int fd, unsigned events,
+		poller_on_event on_event);
+void poller_ask(struct poller_item *i, unsigned events);
+void poller_close(struct poller_item *i, poller_on_closed on_closed);
+
+/* It does not keep the loop alive, as uv_unref. */
+void poller_unref(struct poller_item *i);
+
+/* Before the first socket of a loop that poller_run will turn. */
+void poller_prepare(uv_loop_t *loop);
+
+/* As uv_run(loop, UV_RUN_DEFAULT), with fewer system calls for sockets. */
+void poller_run(uv_loop_t *loop);
