@@ -467,6 +467,8 @@ static void note_command(struct sp_client *c)
 			c->session.option = c->backend->option = c->cmd.option;
 		break;
 	case SP_COM_RESET_CONNECTION:
+		if (c->cmd.error) /* MySQL 5.6 does not know it */
+			break;
 		sp_client_forget(c);
 		sp_backend_forget(c->backend);
 		c->backend->dirty = true; /* our trackers are off with it: the next owner resets */
@@ -731,8 +733,10 @@ void sp_client_lost(struct sp_client *c, const char *why)
 		return;
 	}
 	unpin_all(c);
-	if (sp_pinned(&c->session, SP_PIN_STREAM) || (b->answered && (b->scan.skip || buf_len(&b->in)))) {
-		sp_client_close(c, why); /* in the middle of a packet: no error can follow */
+	bool room = b->scan.at == SP_AT_FIRST || b->scan.at == SP_AT_ROWS; /* for an error */
+	if (sp_pinned(&c->session, SP_PIN_STREAM) ||
+	    (b->answered && (!room || b->scan.skip || buf_len(&b->in)))) {
+		sp_client_close(c, why);
 		return;
 	}
 	if (retry) {
@@ -740,7 +744,7 @@ void sp_client_lost(struct sp_client *c, const char *why)
 		return;
 	}
 	if (b->answered)
-		c->seq = b->seq;
+		c->seq = b->scan.seq;
 	bool unsent = c->state == SP_CLIENT_SENDING || c->state == SP_CLIENT_FILE;
 	sp_client_error(c, 2013, "HY000", "troupe: Lost connection to server during query: %.200s "
 					  "(server %s%s)", why, b->pool->server->name,

@@ -564,7 +564,6 @@ static bool client_part(struct sp_backend *b, struct window *w)
 	}
 	if (stop == SP_SCAN_MARK) {
 		size_t whole = b->scan.mark_len;
-		b->seq = w->at[3];
 		size_t kept = sp_answer_mark(b->client, w->at, whole);
 		pass(w, kept);
 		w->at += whole - kept;

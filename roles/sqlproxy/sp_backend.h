@@ -88,7 +88,6 @@ struct sp_backend {
 	struct sp_scan scan;
 	bool answered;       /* a byte of the client's answer was passed on */
 	bool failed;         /* a state command failed: nothing may be passed on */
-	uint8_t seq;         /* of the last packet header passed on */
 	struct buf in;       /* the beginning of a packet that is not whole yet */
 	struct buf held;     /* closes that go out with the next command */
 	struct buf sent;     /* the command under way, where it may be needed again */

@@ -90,6 +90,9 @@ static void fail(struct sp_client *c, uint16_t code, const char *state, const ch
 		sp_client_fail(c, code, state, "%s", text);
 		return;
 	}
+	const struct sp_greeting *g = NULL;
+	common_caps(c->setup, &g);
+	c->charset = g->charset; /* as after its reset, the server's own */
 	strcpy(c->user, c->login->old_user);
 	strcpy(c->database, c->login->old_database);
 	now_ready(c);

@@ -270,9 +270,11 @@ enum sp_scan_stop sp_scan_feed(struct sp_scan *s, const uint8_t *data, size_t le
 			enum verdict v = payload ? look(s, p, payload, have) : NONSENSE;
 			if (v == SHORT)
 				return SP_SCAN_MORE;
+			s->seq = p[3];
 			if (v != PASS)
 				return v == MARK ? SP_SCAN_MARK : SP_SCAN_BAD;
 		}
+		s->seq = p[3];
 		s->continued = payload == SP_PAYLOAD_MAX;
 		s->skip = payload + SP_HEADER;
 	}

@@ -50,6 +50,7 @@ struct sp_scan {
 		SP_AT_END
 	} at;
 	bool deprecate_eof, progress, cache_metadata;
+	uint8_t seq;      /* of the last packet that was taken */
 	bool continued;   /* the packet before was a full one: this one goes on with it */
 	bool end;         /* the answer is complete */
 	uint32_t skip;    /* bytes of the packet under way still to come */
