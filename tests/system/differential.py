@@ -368,8 +368,10 @@ def result_values(reply: wire.Reply) -> tuple:
     out = []
     for result in reply.results:
         values = list(result.values(~IGNORED_STATUS))
-        if values[-1] and values[-1][0] in (1243, 1210, 1421):
+        if values[-1] and values[-1][0] in (1243, 1366, 1421):  # texts with a statement's number, or a row's that is left over
             values[-1] = values[-1][:2]
+        # The type of a user variable that is NULL is that of a value it had before, be it another session's.
+        values[1] = tuple(c[:c.index(b"@") + 1] if c.startswith(b"\x03def\0\0\0") and c[8:9] == b"@" else c for c in values[1])
         if values[0] == "text":
             values = ["text"]
         out.append(tuple(values))
