@@ -68,7 +68,7 @@ static const char *lower(const char *word, char out[64])
 {
 	size_t n = 0;
 
-	for (; word[n] && n < 63; n++)
+	for (; n < 63 && word[n]; n++)
 		out[n] = (char)tolower((unsigned char)word[n]);
 	out[n] = '\0';
 	return out;
