@@ -180,7 +180,9 @@ ssize_t stream_read(struct stream *s, void *into, size_t size)
 {
 	if (s->error)
 		return s->error;
-	return s->tls ? read_tls(s, into, size) : read_socket(s, into, size);
+	if (!s->tls)
+		return read_socket(s, into, size);
+	return s->secure ? read_tls(s, into, size) : 0; /* the handshake reads for itself */
 }
 
 void stream_pause(struct stream *s)
@@ -202,6 +204,8 @@ static void handshake(struct stream *s)
 	uint8_t wire[TLS_RECORDS];
 	int rc = tls_handshake(s->tls);
 
+	s->more = false;
+	arm(s);
 	while (rc == 0 && flush_tls(s) == 0) {
 		ssize_t got = read_socket(s, wire, sizeof(wire));
 		if (got == 0)
@@ -229,6 +233,15 @@ int stream_secure(struct stream *s, struct tls_ctx *ctx, const char *name)
 	if (rc < 0)
 		return fail(s, rc);
 	return flush_tls(s);
+}
+
+void stream_feed(struct stream *s, const void *data, size_t n)
+{
+	if (n == 0)
+		return;
+	tls_feed(s->tls, data, n);
+	s->more = true; /* the loop comes round for it */
+	arm(s);
 }
 
 /* ---- the loop speaks ----------------------------------------------------- */

@@ -60,7 +60,7 @@ ssize_t stream_read(struct stream *s, void *into, size_t size);
 /* TLS may hold more: read again, the loop would not say so. */
 static inline bool stream_more(const struct stream *s)
 {
-	return s->more;
+	return s->more && s->secure;
 }
 
 /*
@@ -83,6 +83,10 @@ void stream_resume(struct stream *s);
 
 /* Starts TLS; the owner hears STREAM_SECURE, or stream_read fails. name: see tls_new. */
 int stream_secure(struct stream *s, struct tls_ctx *ctx, const char *name);
+
+/* After stream_secure: bytes that the owner had read before and that are TLS's (a peer need not
+ * wait for our answer to its wish for TLS). They are never taken for plain ones. */
+void stream_feed(struct stream *s, const void *data, size_t n);
 
 /* Closes now. on_closed: the last callback; the struct may be freed in it. */
 void stream_close(struct stream *s, stream_on_closed on_closed);

@@ -466,15 +466,18 @@ static enum plugin plugin_of(struct sp_span name)
 						 : OTHER;
 }
 
+/* What came behind the wish for TLS is TLS's: nobody slips a plain command in. */
 static void secure(struct sp_console *c)
 {
-	bool clean = buf_len(&c->in) == 0; /* nobody put plain bytes behind the wish for TLS */
+	struct tls_ctx *tls = setup_of(c)->tls;
 
 	c->state = SECURING;
-	buf_fini(&c->in);
-	if (!setup_of(c)->tls || c->stream.tls || !clean ||
-	    stream_secure(&c->stream, setup_of(c)->tls, NULL))
+	if (!tls || c->stream.tls || stream_secure(&c->stream, tls, NULL)) {
 		close_console(c);
+		return;
+	}
+	stream_feed(&c->stream, buf_data(&c->in), buf_len(&c->in));
+	buf_fini(&c->in);
 }
 
 static void take_login(struct sp_console *c, const uint8_t *payload, size_t len)

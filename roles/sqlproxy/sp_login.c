@@ -631,16 +631,16 @@ static void take_packet(struct sp_client *c, const uint8_t *payload, size_t len)
 	}
 }
 
+/* A client need not wait for our answer: what came behind its wish is TLS's, and never taken for
+ * plain bytes that somebody may have put there. */
 static void go_secure(struct sp_client *c)
 {
-	if (buf_len(&c->in) >
-	    0) { /* plain bytes behind the wish for TLS: somebody put them there */
-		sp_client_close(c, "plain bytes after the request for TLS");
+	if (stream_secure(&c->stream, c->setup->tls, NULL)) {
+		sp_client_close(c, "TLS can't start");
 		return;
 	}
+	stream_feed(&c->stream, buf_data(&c->in), buf_len(&c->in));
 	buf_fini(&c->in);
-	if (stream_secure(&c->stream, c->setup->tls, NULL))
-		sp_client_close(c, "TLS can't start");
 }
 
 void sp_login_secured(struct sp_client *c)

@@ -1,6 +1,7 @@
 """The console: who may enter, how it speaks MySQL's protocol, and what every command does."""
 import json
 import re
+import ssl
 import struct
 import subprocess
 import threading
@@ -120,6 +121,52 @@ def test_tls(pair, proxy):
         assert c._secure
         cursor.execute("show servers")
         assert len(cursor.fetchall()) == 2
+
+
+@pytest.mark.parametrize("who", ["console", "proxy"])
+@pytest.mark.parametrize("cut", [0, 1, 100, None])
+def test_tls_hello_with_the_wish_for_it(pair, proxy, who, cut):
+    """A client need not wait between the two: they may come in one segment, or with the hello cut."""
+    front = proxy(daemon.pair_conf(pair, top=f"tls_cert = {pair.tls.cert}\ntls_key = {pair.tls.key}"))
+    port, user = (front.admin_port, ("admin", "admin")) if who == "console" else (front.port, servers.APP)
+    c = Wire(("127.0.0.1", port), *user, login=False)
+    into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=pair.tls.ca)
+    tls = context.wrap_bio(into, out, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    hello, caps = out.read(), c.caps | wire.SSL
+    c.send_raw(wire.frame(c.head(caps), 1) + (hello if cut is None else hello[:cut]))
+    if cut is not None:
+        time.sleep(0.05)
+        c.send_raw(hello[cut:])
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            into.write(c.sock.recv(65536))
+    tls.write(wire.frame(c.head(caps) + c.tail(caps), 2))
+    c.send_raw(out.read())
+    answer = b""
+    while not answer:
+        into.write(c.sock.recv(65536))
+        try:
+            answer = tls.read(1000)
+        except ssl.SSLWantReadError:
+            pass
+    assert answer[4] == 0, answer
+    c.close()
+
+
+def test_plain_bytes_behind_the_wish_for_tls_are_never_commands(pair, proxy):
+    front = proxy(daemon.pair_conf(pair, top=f"tls_cert = {pair.tls.cert}\ntls_key = {pair.tls.key}"))
+    c = Wire(("127.0.0.1", front.admin_port), "admin", "admin", login=False)
+    c.send_raw(wire.frame(c.head(c.caps | wire.SSL), 1) + wire.frame(c.head(c.caps) + c.tail(c.caps), 2) + wire.frame(b"\x03drain db2"))
+    with pytest.raises((wire.Closed, ConnectionError)):
+        while c.take(1):
+            pass
+    assert front.admin("select state from servers where server = 'db2'") == [{"state": "up"}]
 
 
 def test_unix_socket(pair, proxy, tmp_path):

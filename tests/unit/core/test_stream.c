@@ -498,6 +498,42 @@ Test(stream, tls_first_words_in_the_same_segment)
 	pem_remove(&pem);
 }
 
+/* The hello was read with what stood before it: all of it, and cut at every byte. */
+Test(stream, tls_hello_that_was_read_already)
+{
+	struct pem pem;
+	uint8_t last[4096];
+	size_t len = 1;
+
+	pem_make(&pem);
+	struct tls_ctx *client = context(&pem, false), *server = context(&pem, true);
+	for (size_t cut = 0; cut <= len; cut += 1 + cut / 8) {
+		struct tls *t = tls_new(client, NULL);
+		struct side b;
+		int fds[2];
+		begin(fds);
+		side_open(&b, fds[1]);
+		tls_handshake(t);
+		const uint8_t *hello = tls_pending(t, &len);
+		check_int(stream_secure(&b.stream, server, NULL), 0);
+		stream_feed(&b.stream, hello, cut);
+		check_int(write(fds[0], hello + cut, len - cut), len - cut);
+		tls_sent(t);
+		size_t n = hand_shaken(t, fds[0], last, sizeof(last));
+		check_int(write(fds[0], last, n), n);
+		spin(4);
+		check_int(b.secure, 1);
+		check_int(buf_len(&b.got), 5);
+		tls_free(t);
+		side_close(&b);
+		close(fds[0]);
+		finish();
+	}
+	tls_ctx_drop(client);
+	tls_ctx_drop(server);
+	pem_remove(&pem);
+}
+
 /* Paused with bytes inside: they come when it goes on, though the socket is dry. */
 Test(stream, tls_bytes_inside_survive_a_pause)
 {
