@@ -348,6 +348,15 @@ static void check_servers(const struct conf *conf, struct conf_errors *errors)
 			   "address");
 }
 
+/* The console's: it takes no full login, so a hash of caching_sha2_password would fit nobody. */
+static void check_console(struct conf_errors *errors, const struct conf_item *at, const char *key,
+			  const char *text)
+{
+	check_secret(errors, at, key, text);
+	if (text && strncmp(text, "{sha2}", 6) == 0)
+		conf_error(errors, at, key, "plain or {native}*HEX");
+}
+
 static void check_front(const struct conf *conf, struct conf_errors *errors)
 {
 	const struct conf_item *at = conf_find(conf, "sqlproxy", "");
@@ -360,6 +369,8 @@ static void check_front(const struct conf *conf, struct conf_errors *errors)
 	for (char **l = m->listen; *l; l++)
 		if (addr_parse(&addr, *l, 3366, &err))
 			conf_error(errors, at, "listen", "%s", err.text);
+	check_console(errors, at, "admin_password", m->admin_password);
+	check_console(errors, at, "stats_password", m->stats_password);
 	if (m->admin && addr_parse(&addr, m->admin, 3367, &err))
 		conf_error(errors, at, "admin", "%s", err.text);
 	for (char **n = m->proxy_protocol_from; *n; n++)
