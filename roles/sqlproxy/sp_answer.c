@@ -206,6 +206,11 @@ size_t sp_answer_mark(struct sp_client *c, uint8_t *packet, size_t len)
 		on_prepared(c, packet);
 		return len;
 	case SP_MARK_FILE:
+		if (!(c->cmd.lex.flags & SP_LEX_LOAD_LOCAL)) {
+			sp_backend_close(c->backend, "the server asked for a file that nobody "
+						     "offered");
+			return len;
+		}
 		c->cmd.file = true;
 		return len;
 	default:

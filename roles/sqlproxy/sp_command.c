@@ -75,21 +75,26 @@ void sp_command_done(struct sp_client *c)
 
 /* ---- what is it? --------------------------------------------------------- */
 
+/* Rules see a text as written and as its shape, in which blanks and comments hide nothing. */
 const struct sp_rule *sp_command_rule(const struct sp_client *c, struct sp_span sql)
 {
 	const struct sp_setup *s = c->group->setup;
-	char text[4096];
+	char text[4096], shape[4096];
 
 	if (s->rules_count == 0)
 		return NULL;
 	snprintf(text, sizeof(text), "%.*s", (int)(sql.len < 4095 ? sql.len : 4095), sql.at);
+	size_t n = sp_lex_digest(sql.at, sql.len, sp_session_lex_mode(&c->session), shape,
+				 sizeof(shape) - 1);
+	shape[n] = '\0';
 	for (int i = 0; i < s->rules_count; i++) {
 		const struct sp_rule *r = &s->rules[i];
 		if (r->conf->user && strcmp(r->conf->user, c->user) != 0)
 			continue;
 		if (r->conf->database && strcmp(r->conf->database, c->database) != 0)
 			continue;
-		if (regexec(&r->match, text, 0, NULL, 0) == 0)
+		if (regexec(&r->match, text, 0, NULL, 0) == 0 ||
+		    regexec(&r->match, shape, 0, NULL, 0) == 0)
 			return r;
 	}
 	return NULL;
@@ -270,11 +275,22 @@ static bool kept_warnings(struct sp_client *c, const struct view *v)
 	return true;
 }
 
-static bool refuse(struct sp_client *c)
+/* The database that a USE or COM_INIT_DB names. */
+static struct sp_span database_named(const struct sp_client *c, const struct view *v)
+{
+	if (c->cmd.code == SP_COM_INIT_DB)
+		return (struct sp_span){ (const char *)body(v) + 1, body_len(v) - 1 };
+	if (c->cmd.code == SP_COM_QUERY && c->cmd.lex.verb == SP_VERB_USE)
+		return c->cmd.lex.object;
+	return (struct sp_span){ NULL, 0 };
+}
+
+static bool refuse(struct sp_client *c, const struct view *v)
 {
 	const struct sp_cmd *cmd = &c->cmd;
 	int mode = c->group->database->conf->mode;
 
+	struct sp_span db = database_named(c, v);
 	if (c->lost) {
 		sp_client_error(c, 2013, "HY000", "troupe: %s", c->lost);
 		free(c->lost);
@@ -282,6 +298,9 @@ static bool refuse(struct sp_client *c)
 	} else if (cmd->rule && cmd->rule->conf->error) {
 		sp_client_error(c, 1148, "42000", "troupe: rule %s: %s", cmd->rule->name,
 				cmd->rule->conf->error);
+	} else if (db.at && c->group->known && !sp_user_may_use(c->group->known, db.at, db.len)) {
+		sp_client_error(c, 1044, "42000", "Access denied for user '%s' to database '%.*s'",
+				c->user, (int)db.len, db.at);
 	} else if (cmd->lex.flags & SP_LEX_LOAD_LOCAL && c->group->known &&
 		   !c->group->known->conf->local_infile) {
 		sp_client_error(c, 4166, "HY000",
@@ -529,8 +548,7 @@ static bool rewrite_execute(struct sp_client *c, struct view *v, struct buf *out
 static bool rewrite_use(struct sp_client *c, const struct view *v, struct buf *out)
 {
 	bool text = c->cmd.code == SP_COM_QUERY;
-	struct sp_span name = text ? c->cmd.lex.object
-				   : (struct sp_span){ (const char *)body(v) + 1, body_len(v) - 1 };
+	struct sp_span name = database_named(c, v);
 	const struct sp_database *d = sp_setup_database(c->group->setup, name.at, name.len);
 
 	if (!name.at || (text && c->cmd.lex.flags & SP_LEX_MULTI))
@@ -736,21 +754,15 @@ static bool before_connection(struct sp_client *c, const struct view *v)
 		change_user(c, v);
 		return true;
 	}
-	if (unknown_statement(c, v) || answer_here(c, v) || refuse(c) ||
+	if (unknown_statement(c, v) || answer_here(c, v) || refuse(c, v) ||
 	    sp_kill(c, body(v), body_len(v))) {
 		if (c->state == SP_CLIENT_READY)
 			finish(c);
 		return true;
 	}
-	if (cmd->code == SP_COM_INIT_DB ||
-	    (cmd->lex.verb == SP_VERB_USE && cmd->code == SP_COM_QUERY)) {
-		struct sp_span name =
-			cmd->code == SP_COM_QUERY
-				? cmd->lex.object
-				: (struct sp_span){ (const char *)body(v) + 1, body_len(v) - 1 };
-		if (name.at)
-			change_group(c, name.at, name.len);
-	}
+	struct sp_span name = database_named(c, v);
+	if (name.at)
+		change_group(c, name.at, name.len);
 	return false;
 }
 

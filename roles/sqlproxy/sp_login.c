@@ -46,6 +46,7 @@ static const char *const plugin_names[] = { "mysql_native_password", "caching_sh
 					    "mysql_clear_password" };
 
 static void verify(struct sp_client *c);
+static void take_password(struct sp_client *c, const char *password, size_t len);
 static uint64_t common_caps(const struct sp_setup *s, const struct sp_greeting **first);
 
 /* ---- out ----------------------------------------------------------------- */
@@ -427,8 +428,8 @@ static void pass_through(struct sp_client *c)
 	}
 	if (l->plugin != PLUGIN_SHA2 && !l->switched)
 		switch_to(c, PLUGIN_SHA2);
-	else if (l->reply_len == 0)
-		denied(c);
+	else if (l->reply_len == 0) /* it says that it has none: the server knows */
+		take_password(c, "", 0);
 	else
 		ask_in_full(c);
 }

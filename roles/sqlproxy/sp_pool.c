@@ -121,6 +121,7 @@ static void group_settle(struct sp_group *g)
 
 void sp_group_retire(struct sp_group *g)
 {
+	g->clients -= g->prepared && !g->retired;
 	g->retired = true;
 	g->clients++; /* keeps it while its pools are emptied */
 	for (int i = 0; i < g->database->servers_count; i++)
@@ -149,6 +150,37 @@ struct sp_group *sp_group_take(struct sp_worker *w, const char *user, size_t len
 	}
 	g->clients++;
 	return g;
+}
+
+/* Enough is known of the user to log in without him. */
+static bool can_log_in(const struct sp_user *u)
+{
+	const struct sp_secret *s = u->mapped ? &u->backend_secret : &u->secret;
+
+	return s->password || s->has_stage1;
+}
+
+void sp_group_prepare(struct sp_worker *w)
+{
+	/* What clients of our day agree on; the first login of another kind corrects it */
+	const uint64_t caps = SP_CAP_LONG_FLAG | SP_CAP_MULTI_RESULTS | SP_CAP_PS_MULTI_RESULTS |
+			      SP_CAP_MULTI_STATEMENTS | SP_CAP_LOCAL_FILES;
+
+	for (int i = 0; i < w->setup->databases_count; i++) {
+		const struct sp_database *d = &w->setup->databases[i];
+		for (int k = 0; k < w->setup->users_count; k++) {
+			const struct sp_user *u = &w->setup->users[k];
+			if ((!d->conf->initial && !d->conf->min) || !can_log_in(u) ||
+			    !sp_user_may_use(u, d->name, strlen(d->name)))
+				continue;
+			struct sp_group *g =
+				sp_group_take(w, u->name, strlen(u->name), d,
+					      u->mapped ? &u->backend_secret : &u->secret);
+			g->model_caps = caps;
+			g->model_charset = 45;
+			g->prepared = true;
+		}
+	}
 }
 
 void sp_group_give(struct sp_group *g)
@@ -199,6 +231,22 @@ static int most(const struct sp_pool *p)
 	return (int)n;
 }
 
+/* The server's limit is reached: an idle connection of another pool of this worker gives way. */
+static void evict_neighbour(struct sp_pool *p)
+{
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &p->worker->pools) {
+		struct sp_pool *other = container_of(it, struct sp_pool, link);
+		if (other == p || other->server->health != p->server->health ||
+		    list_empty(&other->idle))
+			continue;
+		sp_backend_close(container_of(other->idle.next, struct sp_backend, link),
+				 "the server's max_connections: another pool needs it more");
+		return;
+	}
+}
+
 static bool take_permit(struct sp_pool *p)
 {
 	const struct sp_user *u = p->group->known;
@@ -208,6 +256,7 @@ static bool take_permit(struct sp_pool *p)
 		return false;
 	if (!take_one(&p->server->health->open, (int)p->server->conf->max_connections)) {
 		give_one(&p->permit->open);
+		evict_neighbour(p);
 		return false;
 	}
 	if (!take_one(&p->user_permit->open, user_most)) {
@@ -358,10 +407,15 @@ static void refuse_full(struct sp_pool *p, struct sp_client *c)
 	p->worker->figures.queue_timeouts++;
 	const struct sp_client *first = container_of(p->waiting.next, struct sp_client, wait);
 	double oldest = (double)(p->worker->now - first->since) / 1000;
+	int open = __atomic_load_n(&p->server->health->open, __ATOMIC_RELAXED);
+	bool server_full = open >= p->server->conf->max_connections;
+	bool queued = p->worker->now > c->since; /* else it was turned away at the door */
 	snprintf(text, sizeof(text),
-		 "troupe: pool %s full (%u/%d busy, %u waiting, oldest %.1f s)%s%.150s",
+		 "troupe: pool %s full (%u/%d busy, %u waiting, oldest %.1f s)%s%s%.150s",
 		 sp_pool_name(p, name), p->busy_count, (int)p->group->database->conf->max,
-		 p->waiting_count - 1, oldest, *p->reason ? "; last failure: " : "", p->reason);
+		 p->waiting_count - !queued, oldest,
+		 server_full ? "; max_connections of the server is reached" : "",
+		 *p->reason ? "; last failure: " : "", p->reason);
 	sp_pool_leave(c);
 	sp_client_refused(c, 1040, "08004", text);
 }

@@ -52,6 +52,7 @@ struct sp_group {
 	uint32_t clients;            /* that hold it */
 	uint64_t model_caps;         /* of a client that the minimum is opened for */
 	uint16_t model_charset;
+	bool prepared;          /* held by the worker itself, for initial and min */
 	bool retired;           /* of an old setup */
 	struct sp_pool **pools; /* by server, in the section's order */
 	struct list names;      /* schemas that are known to exist */
@@ -61,6 +62,9 @@ struct sp_group {
 struct sp_group *sp_group_take(struct sp_worker *w, const char *user, size_t len,
 			       const struct sp_database *d, const struct sp_secret *secret);
 void sp_group_give(struct sp_group *g);
+
+/* The groups whose pools have connections before their first client. */
+void sp_group_prepare(struct sp_worker *w);
 
 /* A new setup is in force: its connections close, its last client ends it. */
 void sp_group_retire(struct sp_group *g);

@@ -274,6 +274,7 @@ int sp_worker_start(struct sp_worker *w, struct sp_proxy *p, struct sp_setup *se
 	w->async.data = w->tick.data = w;
 	w->now = uv_now(&w->loop);
 	uv_timer_start(&w->tick, on_tick, SP_TICK_MS, SP_TICK_MS);
+	sp_group_prepare(w);
 	poller_prepare(&w->loop);
 	open_listeners(w, fds, fds_count);
 	w->running = true;
@@ -395,6 +396,7 @@ static void change_here(struct sp_worker *w, void *arg)
 
 	w->setup = arg; /* the poster's hold is ours now */
 	retire_groups(w);
+	sp_group_prepare(w);
 	sp_setup_drop(old);
 }
 

@@ -122,7 +122,8 @@ def sqlproxy_conf(servers, top="", users=(APP,), database="", pool=4, split=True
         lines += [f"[server {name}]", f"address = {address}", f"role = {role}", *more]
     lines += ["[database *]", "servers = " + ", ".join(s[0] for s in servers), f"max = {pool}",
               f"split = {'on' if split else 'off'}", database]
-    lines += ["[monitor]", f"user = {MONITOR[0]}", f"password = {MONITOR[1]}", monitor or "interval = 200ms", extra]
+    lines += ["[monitor]", f"user = {MONITOR[0]}", f"password = {MONITOR[1]}", monitor or "interval = 200ms",
+              "[troupe]", "drain_timeout = 5s", extra]
     return "\n".join(line for line in lines if line) + "\n"
 
 
