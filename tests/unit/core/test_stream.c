@@ -41,7 +41,7 @@ static void on_event(struct stream *s, enum stream_event event)
 		if (n > 0)
 			buf_put(&side->got, data, (size_t)n);
 	} while (n > 0 && stream_more(s));
-	if (n < 0) {
+	if (n < 0 && !side->end) { /* told again as long as it is not closed */
 		side->end = n;
 		stream_pause(s);
 	}
