@@ -135,6 +135,10 @@ int run_command(void *owner, int argc, char **argv, FILE *out)
 	for (const struct command *c = commands; argc && c->name; c++)
 		if (strcmp(c->name, argv[0]) == 0 && (argc == 1 || *argv[1] == '-' || c->words))
 			return c->act(&call);
+	if (argc && run->stopped) { /* the role is gone; a handle of its is still closing */
+		fputs("the process is about to end\n", out);
+		return 1;
+	}
 	if (argc && run->role->ctl && run->self)
 		status = run->role->ctl(run->self, argc, argv, out, json);
 	if (status == 2)

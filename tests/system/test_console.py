@@ -1,6 +1,7 @@
 """The console: who may enter, how it speaks MySQL's protocol, and what every command does."""
 import json
 import re
+import socket
 import ssl
 import struct
 import subprocess
@@ -562,6 +563,23 @@ def test_a_stop_with_consoles_open(pair, tmp_path):
     assert front.stop() == 0
     for one in held:
         one.close()
+
+
+def test_ctl_while_it_ends(pair, tmp_path):
+    """A CHECK holds the loop after the role has stopped: commands are refused then, and nothing is touched."""
+    silent = socket.create_server(("127.0.0.1", 0))  # accepts in the kernel, never greets
+    address = f"127.0.0.1:{silent.getsockname()[1]}"
+    front = daemon.Proxy(daemon.sqlproxy_conf([("db1", pair.writer.address, "primary"), ("db2", address, "replica")], monitor="timeout = 3s"), tmp_path).ready()
+    c = console(front)
+    c.ask(wire.COM_QUERY, b"check")
+    time.sleep(0.2)
+    front.process.terminate()
+    while front.process.poll() is None:
+        done = ctl(front, "show", "pools")
+        assert done.returncode in (0, 1, 3), done
+    assert front.process.wait(15) == 0
+    c.close()
+    silent.close()
 
 
 # ---- elsewhere ------------------------------------------------------------------------------------------
