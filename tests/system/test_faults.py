@@ -617,6 +617,22 @@ def test_client_that_never_reads(pair, proxy):
     still_serves(front)
 
 
+def test_connection_is_not_left_paused(pair, proxy):
+    """A large answer ends while its client does not read: the connection is free, and answers the next one."""
+    front = proxy(one_server(pair.writer, pool=1))
+    free = lambda: any(row["state"] == "idle" for row in front.admin("SHOW BACKENDS"))
+    ended = 0
+    for size in range(300000, 1000000, 16000):
+        slow = link(front, receive_buffer=4096)
+        slow.ask(wire.COM_QUERY, b"select repeat('z', %d)" % size)
+        if any(free() for _ in range(15)):
+            ended += 1
+            with link(front, timeout=5) as other:
+                assert other.value("select 7") == "7", size
+        slow.close()
+    assert ended > 3
+
+
 def test_client_that_never_stops_sending(pair, proxy):
     """LOAD DATA LOCAL into a server that does not read: the proxy stops reading too."""
     with peers.Relay(("127.0.0.1", pair.writer.port)) as relay:
