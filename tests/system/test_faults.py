@@ -622,7 +622,7 @@ def test_connection_is_not_left_paused(pair, proxy):
     front = proxy(one_server(pair.writer, pool=1))
     free = lambda: any(row["state"] == "idle" for row in front.admin("SHOW BACKENDS"))
     ended = 0
-    for size in range(300000, 1000000, 16000):
+    for size in range(2000000, 5000000, 60000):  # around what the kernel takes
         slow = link(front, receive_buffer=4096)
         slow.ask(wire.COM_QUERY, b"select repeat('z', %d)" % size)
         if any(free() for _ in range(15)):
