@@ -55,8 +55,8 @@ enum sp_cap_bit {
 	(SP_CAP_FOUND_ROWS | SP_CAP_LONG_FLAG | SP_CAP_NO_SCHEMA | SP_CAP_ODBC |                   \
 	 SP_CAP_LOCAL_FILES | SP_CAP_IGNORE_SPACE | SP_CAP_INTERACTIVE | SP_CAP_MULTI_STATEMENTS | \
 	 SP_CAP_MULTI_RESULTS | SP_CAP_PS_MULTI_RESULTS | SP_CAP_EXPIRED_PASSWORDS |               \
-	 SP_CAP_DEPRECATE_EOF | SP_CAP_OPTIONAL_METADATA | SP_CAP_QUERY_ATTRIBUTES |               \
-	 SP_CAP_PROGRESS | SP_CAP_STMT_BULK | SP_CAP_EXTENDED_METADATA)
+	 SP_CAP_DEPRECATE_EOF | SP_CAP_QUERY_ATTRIBUTES | SP_CAP_PROGRESS | SP_CAP_STMT_BULK |     \
+	 SP_CAP_EXTENDED_METADATA)
 
 enum sp_command {
 	SP_COM_SLEEP = 0x00,
@@ -115,7 +115,9 @@ struct sp_reader {
 
 static inline struct sp_reader sp_reader(const void *data, size_t len)
 {
-	return (struct sp_reader){ data, (const uint8_t *)data + len, false };
+	const uint8_t *at = data;
+
+	return (struct sp_reader){ at, len ? at + len : at, false };
 }
 uint64_t sp_read_int(struct sp_reader *r, unsigned bytes); /* little-endian; 0 when bad */
 uint64_t sp_read_lenenc(struct sp_reader *r);
