@@ -313,7 +313,7 @@ static int liking(const struct sp_backend *b, const struct sp_client *c)
 		return 100; /* all is as the client left it */
 	n += b->vars.hash == s->vars.hash ? 8 : 0;
 	n += !b->dirty ? 4 : 0;
-	n += !b->last_id_of && !b->warnings_of ? 2 : 0;
+	n += !b->leftovers_of && !b->warnings_of ? 2 : 0;
 	n += s->db && b->db && strcmp(s->db, b->db) == 0 ? 1 : 0;
 	return n;
 }
