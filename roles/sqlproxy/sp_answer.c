@@ -117,7 +117,7 @@ static size_t on_ok(struct sp_client *c, uint8_t *packet, size_t len)
 	if (c->cmd.lex.verb != SP_VERB_OTHER || !(c->cmd.lex.flags & SP_LEX_READ_WARNINGS))
 		c->session.row_count = packet[4] == 0xfe ? -1 : (int64_t)ok.affected;
 	if (ok.track.len > 0) {
-		sp_session_track(&c->session, b, ok.track, c->cmd.lex.flags, &told);
+		sp_session_track(&c->session, b, ok.track, &c->cmd.lex, &told);
 		c->cmd.told_state |= told.state;
 		c->cmd.told_unsafe |= told.unsafe_var;
 		c->cmd.told_track |= told.track_var;
@@ -290,7 +290,7 @@ static void note_user_vars(struct sp_client *c, uint32_t flags)
 	if (flags & SP_LEX_UVAR_EXPR || (flags & SP_LEX_UVAR_LITERAL && !sql_of(c).at)) {
 		pin(c, SP_PIN_USER_VAR, true);
 		b->dirty = true;
-	} else if (flags & SP_LEX_UVAR_LITERAL) {
+	} else if (flags & SP_LEX_UVAR_LITERAL && !c->cmd.error) {
 		sp_lex_uvars(sql_of(c).at, sql_of(c).len, sp_session_lex_mode(&c->session),
 			     each_user_var, c);
 		if (b->user_hash == before)
@@ -542,6 +542,7 @@ static void note_id(struct sp_client *c)
 	b->leftovers_of = c->id;
 	b->last_id_unknown = true;
 	s->last_id_away = true;
+	s->last_id = c->cmd.insert_id ? c->cmd.insert_id : s->last_id; /* most likely */
 	s->last_id_on = b->number;
 }
 
@@ -585,8 +586,7 @@ static void note_leftovers(struct sp_client *c)
 /* Not all changes of these two are reported: the status bit and the statement tell. */
 static void note_untold(struct sp_client *c, bool charset)
 {
-	static const struct sp_span autocommit = { "autocommit", 10 },
-				    collation = { "collation_connection", 20 };
+	static const struct sp_span autocommit = { "autocommit", 10 };
 	struct sp_session *s = &c->session;
 	struct sp_backend *b = c->backend;
 	bool on = s->status & SP_STATUS_AUTOCOMMIT;
@@ -600,12 +600,8 @@ static void note_untold(struct sp_client *c, bool charset)
 	if (!charset)
 		return;
 	value = sp_rewrite_collate(sql_of(c));
-	sp_vars_remove(&s->vars, collation);
-	sp_vars_remove(&b->vars, collation);
-	if (value.at) {
-		sp_vars_set(&s->vars, collation, value);
-		sp_vars_set(&b->vars, collation, value);
-	}
+	sp_session_set_names(&s->vars, value);
+	sp_session_set_names(&b->vars, value);
 }
 
 /* ---- the end of an answer ------------------------------------------------------ */

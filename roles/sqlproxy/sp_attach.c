@@ -35,7 +35,7 @@ static void expect_ok(struct sp_backend *b, struct buf *prefix, uint8_t command,
 static bool set_by_login(const char *name)
 {
 	return strncmp(name, "character_set", 13) == 0 || strncmp(name, "collation", 9) == 0 ||
-	       strcmp(name, "wait_timeout") == 0 || strcmp(name, "sql_auto_is_null") == 0;
+	       strcmp(name, "names") == 0 || strcmp(name, "wait_timeout") == 0 || strcmp(name, "sql_auto_is_null") == 0;
 }
 
 /* It has variables set that `vars` has not, and that DEFAULT would not put right. */

@@ -123,6 +123,13 @@ void sp_handover_dropped(struct sp_backend *b)
 		resume(c, b);
 }
 
+bool sp_handover_holds(const struct sp_backend *b)
+{
+	const struct sp_client *c = sp_worker_client(b->pool->worker, b->leftovers_of);
+
+	return c && is_away(&c->session, b);
+}
+
 static struct sp_backend *idle_holder(const struct sp_client *c, uint32_t number)
 {
 	struct list *pool, *it, *tmp, *tmp2;

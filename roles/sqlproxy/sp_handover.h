@@ -27,6 +27,9 @@ void sp_handover_collected(struct sp_backend *b, enum sp_expect_kind kind, uint3
 /* The connection goes, and its leftovers with it. */
 void sp_handover_dropped(struct sp_backend *b);
 
+/* It holds what a client may ask for. */
+bool sp_handover_holds(const struct sp_backend *b);
+
 /*
  * The client's command asks for what only another connection than `b` (NULL: any) knows: it waits,
  * and goes on by itself when that is fetched.

@@ -157,8 +157,10 @@ static void track_var(struct sp_session *s, struct sp_backend *b, struct sp_read
 }
 
 void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span track,
-		      uint32_t lex_flags, struct sp_told *told)
+		      const struct sp_lex *lex, struct sp_told *told)
 {
+	bool own_schema = lex->verb != SP_VERB_CALL &&
+			  (lex->flags & SP_LEX_MULTI || !(s->status & SP_STATUS_MORE_RESULTS));
 	enum sp_track type;
 	struct sp_span data;
 
@@ -168,9 +170,11 @@ void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span
 		switch (type) {
 		case SP_TRACK_SYSVAR:
 			while (sp_reader_left(&r) && !r.bad)
-				track_var(s, b, &r, told, lex_flags & SP_LEX_SET_STATEMENT);
+				track_var(s, b, &r, told, lex->flags & SP_LEX_SET_STATEMENT);
 			break;
 		case SP_TRACK_SCHEMA:
+			if (!own_schema) /* a procedure's, while it runs */
+				break;
 			text = sp_read_lenenc_bytes(&r);
 			sp_session_set_db(s, text.at, text.len);
 			sp_backend_set_db(b, text.at, text.len);
@@ -255,35 +259,67 @@ static bool same_var(const struct sp_vars *v, const struct sp_var *var)
 	return other && other->hash == var->hash;
 }
 
-/* A collation goes behind its character set, which would change it. */
-static bool comes_last(const struct sp_var *var)
+/* SET NAMES charset COLLATE collation: no variable says what it does to the results' collation. */
+static const char names[] = "names";
+
+void sp_session_set_names(struct sp_vars *vars, struct sp_span collation)
 {
-	return strcmp(var->name, "collation_connection") == 0;
+	const struct sp_var *charset = sp_vars_find(vars, span("character_set_connection"));
+	char text[128];
+
+	sp_vars_remove(vars, span(names));
+	sp_vars_remove(vars, span("collation_connection"));
+	if (!collation.at || !charset)
+		return;
+	snprintf(text, sizeof(text), "%.40s COLLATE %.*s", charset->value,
+		 (int)(collation.len < 70 ? collation.len : 70), collation.at);
+	sp_vars_set(vars, span(names), span(text));
+	sp_vars_remove(vars, span("character_set_client"));
+	sp_vars_remove(vars, span("character_set_results"));
+	sp_vars_remove(vars, span("character_set_connection"));
 }
 
-/* Setting a connection's character set sets its collation, too. */
-static bool moves_collation(const struct sp_var *var)
+/* NAMES sets three more, a connection's character set its collation: their order. */
+static int turn(const struct sp_var *var)
 {
-	return strcmp(var->name, "character_set_connection") == 0;
+	return strcmp(var->name, names) == 0 ? 0 : strcmp(var->name, "collation_connection") == 0 ? 2 : 1;
+}
+
+static bool is_charset(const char *name)
+{
+	return strncmp(name, "character_set_", 14) == 0 || strncmp(name, "collation_", 10) == 0;
+}
+
+static void put_names(struct buf *out, const struct sp_var *var, bool *any)
+{
+	separate(out, any);
+	put(out, "NAMES ");
+	put(out, var->value);
 }
 
 static void put_vars(const struct sp_vars *vars, struct sp_backend *b, struct buf *out, bool *any)
 {
-	bool moved = false;
+	bool moved = false; /* a character set was, and others with it */
 
-	for (int last = 0; last < 2; last++)
+	for (int now = 0; now < 3; now++)
 		for (uint32_t i = 0; i < vars->count; i++) {
 			const struct sp_var *var = &vars->list[i];
-			if (comes_last(var) != last || (same_var(&b->vars, var) && !(last && moved)))
+			bool put_again = moved && is_charset(var->name);
+			if (turn(var) != now || (same_var(&b->vars, var) && !put_again))
 				continue;
-			put_var(out, var, any);
-			moved |= moves_collation(var);
+			if (now == 0)
+				put_names(out, var, any);
+			else
+				put_var(out, var, any);
+			moved |= now == 0 || strcmp(var->name, "character_set_connection") == 0;
 		}
+	bool named = sp_vars_find(vars, span(names));
 	for (uint32_t i = 0; i < b->vars.count; i++) {
-		if (sp_vars_find(vars, span(b->vars.list[i].name)))
+		const char *name = b->vars.list[i].name;
+		if (sp_vars_find(vars, span(name)) || strcmp(name, names) == 0 || (named && is_charset(name)))
 			continue;
 		separate(out, any);
-		put(out, b->vars.list[i].name);
+		put(out, name);
 		put(out, "=DEFAULT");
 	}
 	sp_vars_copy(&b->vars, vars);

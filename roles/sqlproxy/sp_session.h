@@ -87,6 +87,12 @@ void sp_session_reset(struct sp_session *s);
 void sp_session_fini(struct sp_session *s);
 void sp_session_set_db(struct sp_session *s, const char *db, size_t len);
 
+/*
+ * After SET NAMES charset COLLATE value (at NULL: without one), of which the server tells the
+ * charset only.
+ */
+void sp_session_set_names(struct sp_vars *vars, struct sp_span collation);
+
 /* How the session's sql_mode changes quoting, for sp_lex. */
 unsigned sp_session_lex_mode(const struct sp_session *s);
 
@@ -105,7 +111,7 @@ struct sp_told {
  */
 struct sp_backend;
 void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span track,
-		      uint32_t lex_flags, struct sp_told *told);
+		      const struct sp_lex *lex, struct sp_told *told);
 
 /*
  * Writes `SET a=1, b='x', @c=2` for what differs: variables, and where they are not NULL all of
