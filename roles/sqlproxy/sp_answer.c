@@ -114,9 +114,10 @@ static size_t on_ok(struct sp_client *c, uint8_t *packet, size_t len)
 	c->cmd.affected = ok.affected;
 	if (ok.insert_id)
 		c->cmd.insert_id = ok.insert_id;
-	c->session.row_count = packet[4] == 0xfe ? -1 : (int64_t)ok.affected;
+	if (c->cmd.lex.verb != SP_VERB_OTHER || !(c->cmd.lex.flags & SP_LEX_READ_WARNINGS))
+		c->session.row_count = packet[4] == 0xfe ? -1 : (int64_t)ok.affected;
 	if (ok.track.len > 0) {
-		sp_session_track(&c->session, b, ok.track, c->cmd.lex.flags, &told);
+		sp_session_track(&c->session, b, ok.track, &c->cmd.lex, &told);
 		c->cmd.told_state |= told.state;
 		c->cmd.told_unsafe |= told.unsafe_var;
 		c->cmd.told_track |= told.track_var;
@@ -289,7 +290,7 @@ static void note_user_vars(struct sp_client *c, uint32_t flags)
 	if (flags & SP_LEX_UVAR_EXPR || (flags & SP_LEX_UVAR_LITERAL && !sql_of(c).at)) {
 		pin(c, SP_PIN_USER_VAR, true);
 		b->dirty = true;
-	} else if (flags & SP_LEX_UVAR_LITERAL) {
+	} else if (flags & SP_LEX_UVAR_LITERAL && !c->cmd.error) {
 		sp_lex_uvars(sql_of(c).at, sql_of(c).len, sp_session_lex_mode(&c->session),
 			     each_user_var, c);
 		if (b->user_hash == before)
@@ -525,61 +526,67 @@ static void note_warnings(struct sp_client *c)
 	pin(c, SP_PIN_WARNINGS, now);
 }
 
-/* What stays on the connection for SHOW WARNINGS and LAST_INSERT_ID(). */
+static void note_id(struct sp_client *c)
+{
+	struct sp_session *s = &c->session;
+	struct sp_backend *b = c->backend;
+	const struct sp_lex *lex = &c->cmd.lex;
+	bool failed = c->cmd.error && (lex->verb == SP_VERB_INSERT || lex->verb == SP_VERB_LOAD);
+	bool unsure = lex->flags & (SP_LEX_SET_LAST_ID | SP_LEX_MULTI | SP_LEX_PIN | SP_LEX_UNKNOWN_FUNC) ||
+		      lex->verb == SP_VERB_CALL || lex->verb == SP_VERB_EXECUTE;
+
+	if (c->cmd.code == SP_COM_STMT_PREPARE)
+		return;
+	if (!c->cmd.insert_id && !c->cmd.told_last_id && !failed && !unsure)
+		return;
+	b->leftovers_of = c->id;
+	b->last_id_unknown = true;
+	s->last_id_away = true;
+	s->last_id = c->cmd.insert_id ? c->cmd.insert_id : s->last_id; /* most likely */
+	s->last_id_on = b->number;
+}
+
+static void note_found(struct sp_client *c)
+{
+	struct sp_session *s = &c->session;
+	struct sp_backend *b = c->backend;
+	enum sp_found found = c->cmd.found;
+
+	if (c->cmd.code == SP_COM_STMT_PREPARE || found == SP_FOUND_SAME)
+		return;
+	if (found == SP_FOUND_ROWS && c->cmd.error && b->scan.rows == 0) /* it did not begin */
+		return;
+	s->found_on = b->number;
+	s->found_away = found != SP_FOUND_ROWS || c->cmd.error || s->row_count != -1;
+	s->found_rows = b->scan.rows;
+	if (s->found_away)
+		b->leftovers_of = c->id;
+}
+
+/* What stays on the connection for SHOW WARNINGS, LAST_INSERT_ID(), FOUND_ROWS(), ROW_COUNT(). */
 static void note_leftovers(struct sp_client *c)
 {
-	struct sp_backend *b = c->backend;
-	uint32_t flags = c->cmd.lex.flags;
-	bool statement = c->cmd.code == SP_COM_QUERY || c->cmd.code == SP_COM_STMT_EXECUTE ||
-			 c->cmd.code == SP_COM_STMT_PREPARE;
+	struct sp_session *s = &c->session;
+	bool prepare = c->cmd.code == SP_COM_STMT_PREPARE;
+	bool says = c->cmd.lex.verb == SP_VERB_OTHER && c->cmd.lex.flags & SP_LEX_READ_WARNINGS;
 
-	if (!statement)
+	if (c->cmd.code != SP_COM_STATISTICS && !(prepare && !c->cmd.error) && !says)
+		s->rows_on = c->backend->number;
+	if (c->cmd.code != SP_COM_QUERY && c->cmd.code != SP_COM_STMT_EXECUTE &&
+	    c->cmd.code != SP_COM_STMT_BULK_EXECUTE && !prepare)
 		return;
-	bool told = c->cmd.insert_id || c->cmd.told_last_id ||
-		    (c->cmd.error && c->cmd.lex.verb == SP_VERB_INSERT);
-	if (told || flags & SP_LEX_SET_LAST_ID || c->cmd.lex.verb == SP_VERB_CALL ||
-	    (flags & SP_LEX_UNKNOWN_FUNC && !(flags & SP_LEX_READ) && !c->cmd.replica)) {
-		b->last_id_of = c->id;
-		c->session.last_id_away = true;
-		c->session.last_id_on = b->number;
-		if (c->cmd.insert_id)
-			c->session.last_id = c->cmd.insert_id;
-	}
-	if (c->cmd.code == SP_COM_STMT_PREPARE &&
-	    flags & (SP_LEX_READ_ROW_COUNT | SP_LEX_READ_FOUND_ROWS))
-		c->session.reads_rows = true;
-	pin(c, SP_PIN_ROWS, c->session.reads_rows);
+	note_id(c);
+	note_found(c);
+	if (prepare && c->cmd.lex.flags & SP_LEX_READ_ROW_COUNT)
+		s->reads_rows = true;
+	pin(c, SP_PIN_ROWS, s->reads_rows);
 	note_warnings(c);
-}
-
-static bool begins_with(struct sp_span sql, const char *words)
-{
-	size_t n = strlen(words);
-
-	return sql.at && sql.len >= n && strncasecmp(sql.at, words, n) == 0;
-}
-
-/* What FOUND_ROWS() would say: rows of a SELECT, or of a SHOW that is one inside. */
-static void note_rows(struct sp_client *c)
-{
-	struct sp_span sql = sql_of(c);
-	bool ran = c->cmd.code == SP_COM_QUERY || c->cmd.code == SP_COM_STMT_EXECUTE;
-	bool counts = c->cmd.lex.verb != SP_VERB_SHOW ||
-		      (begins_with(sql, "show") && !begins_with(sql, "show create") &&
-		       !begins_with(sql, "show warnings") && !begins_with(sql, "show errors") &&
-		       !begins_with(sql, "show grants") && !begins_with(sql, "show count"));
-
-	if (!ran || !counts || c->session.row_count != -1 || c->cmd.error)
-		return;
-	c->session.found_rows = c->backend->scan.rows;
-	pin(c, SP_PIN_FOUND, c->cmd.lex.flags & SP_LEX_CALC_FOUND_ROWS);
 }
 
 /* Not all changes of these two are reported: the status bit and the statement tell. */
 static void note_untold(struct sp_client *c, bool charset)
 {
-	static const struct sp_span autocommit = { "autocommit", 10 },
-				    collation = { "collation_connection", 20 };
+	static const struct sp_span autocommit = { "autocommit", 10 };
 	struct sp_session *s = &c->session;
 	struct sp_backend *b = c->backend;
 	bool on = s->status & SP_STATUS_AUTOCOMMIT;
@@ -593,12 +600,8 @@ static void note_untold(struct sp_client *c, bool charset)
 	if (!charset)
 		return;
 	value = sp_rewrite_collate(sql_of(c));
-	sp_vars_remove(&s->vars, collation);
-	sp_vars_remove(&b->vars, collation);
-	if (value.at) {
-		sp_vars_set(&s->vars, collation, value);
-		sp_vars_set(&b->vars, collation, value);
-	}
+	sp_session_set_names(&s->vars, value);
+	sp_session_set_names(&b->vars, value);
 }
 
 /* ---- the end of an answer ------------------------------------------------------ */
@@ -679,7 +682,6 @@ void sp_answer_done(struct sp_client *c)
 	note_statement(c);
 	note_command(c);
 	note_leftovers(c);
-	note_rows(c);
 	account(c);
 	if (pinned(c)) {
 		c->worker->figures.pins++;

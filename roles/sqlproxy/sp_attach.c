@@ -1,12 +1,13 @@
 /*
  * A session's state onto a connection: what differs, as commands that go ahead of the client's.
  *
- *	[questions for the last owner] [RESET, trackers] [database] [SET ...] [PREPARE] [the command]
+ *	[questions for the last owner] [RESET, trackers] [PREPARE] [database] [SET ...] [the command]
  *
  * All in one write, unless the command may change data and the database must change first (were
  * it refused, the statement would run in the wrong one), or a PREPARE must tell its id first: then
  * the state goes alone and the command follows its answers.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/buf.h"
@@ -34,35 +35,42 @@ static void expect_ok(struct sp_backend *b, struct buf *prefix, uint8_t command,
 static bool set_by_login(const char *name)
 {
 	return strncmp(name, "character_set", 13) == 0 || strncmp(name, "collation", 9) == 0 ||
-	       strcmp(name, "wait_timeout") == 0 || strcmp(name, "sql_auto_is_null") == 0;
+	       strcmp(name, "names") == 0 || strcmp(name, "wait_timeout") == 0 || strcmp(name, "sql_auto_is_null") == 0;
 }
 
-static bool must_reset(const struct sp_client *c, const struct sp_backend *b)
+/* It has variables set that `vars` has not, and that DEFAULT would not put right. */
+static bool login_values_lost(const struct sp_backend *b, const struct sp_vars *vars)
 {
-	int rule = c->group->database->conf->reset;
-
-	if (b->owner == c->owner || !b->owner || rule == SP_RESET_NEVER || !b->has_reset)
-		return false;
-	if (rule == SP_RESET_ALWAYS || b->dirty)
-		return true;
-	if (b->vars.hash == c->session.vars.hash)
+	if (b->vars.hash == vars->hash)
 		return false;
 	for (uint32_t i = 0; i < b->vars.count; i++) {
 		const char *name = b->vars.list[i].name;
-		if (set_by_login(name) &&
-		    !sp_vars_find(&c->session.vars, (struct sp_span){ name, strlen(name) }))
+		if (set_by_login(name) && !sp_vars_find(vars, (struct sp_span){ name, strlen(name) }))
 			return true;
 	}
 	return false;
 }
 
+static bool must_reset(const struct sp_client *c, struct sp_backend *b)
+{
+	int rule = c->group->database->conf->reset;
+	const struct sp_stmt *stmt = c->cmd.stmt;
+
+	if (b->owner == c->owner || !b->owner || rule == SP_RESET_NEVER || !b->has_reset)
+		return false;
+	if (rule == SP_RESET_ALWAYS || b->dirty || login_values_lost(b, &c->session.vars))
+		return true;
+	return stmt && !sp_table_find(&b->prepared, stmt->text) &&
+	       login_values_lost(b, &stmt->text->vars);
+}
+
 static void reset(struct sp_backend *b, struct buf *prefix)
 {
-	uint32_t id = b->last_id_of;
+	uint32_t id = b->leftovers_of;
 
 	expect_ok(b, prefix, SP_COM_RESET_CONNECTION, NULL, 0);
 	sp_backend_forget(b);
-	b->last_id_of = id; /* still being asked for */
+	b->leftovers_of = id; /* still being asked for */
 	if (b->has_track)
 		expect_ok(b, prefix, SP_COM_QUERY, track, sizeof(track) - 1);
 	b->pool->worker->figures.resets++;
@@ -121,29 +129,69 @@ static void set_option(struct sp_client *c, struct sp_backend *b, struct buf *pr
 	b->option = s->option;
 }
 
+bool sp_attach_needs_id(const struct sp_client *c)
+{
+	const struct sp_lex *lex = &c->cmd.lex;
+
+	if (c->cmd.code != SP_COM_QUERY && c->cmd.code != SP_COM_STMT_EXECUTE &&
+	    c->cmd.code != SP_COM_STMT_BULK_EXECUTE)
+		return false;
+	if (lex->flags & (SP_LEX_READ_LAST_ID | SP_LEX_SET_LAST_ID | SP_LEX_UNKNOWN_FUNC |
+			  SP_LEX_PIN | SP_LEX_MULTI))
+		return true;
+	return lex->verb == SP_VERB_INSERT || lex->verb == SP_VERB_CALL ||
+	       lex->verb == SP_VERB_EXECUTE || lex->verb == SP_VERB_LOAD;
+}
+
+static bool set_id(struct sp_client *c, struct sp_backend *b)
+{
+	struct sp_session *s = &c->session;
+
+	if (!sp_attach_needs_id(c) || s->last_id_on == b->number)
+		return false;
+	s->last_id_on = b->number;
+	if (!b->last_id_unknown && b->last_id == s->last_id)
+		return false;
+	b->last_id_unknown = false;
+	b->last_id = s->last_id;
+	return true;
+}
+
 static void set_vars(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
 {
+	const struct sp_session *s = &c->session;
 	uint32_t flags = c->cmd.lex.flags;
-	bool other = b->owner != c->owner;
 	bool sees = !(flags & SP_LEX_READ) || flags & SP_LEX_UVAR; /* triggers and procedures too */
-	bool newer = sp_pinned(&c->session, SP_PIN_USER_VAR) || sp_pinned(&c->session, SP_PIN_STATE);
-	bool user = sees && !newer && c->session.user.hash != b->user_hash;
-	bool id_read = flags & (SP_LEX_READ_LAST_ID | SP_LEX_UNKNOWN_FUNC) ||
-		       c->cmd.lex.verb == SP_VERB_CALL;
+	bool newer = sp_pinned(s, SP_PIN_USER_VAR) || sp_pinned(s, SP_PIN_STATE);
+	bool user = sees && !newer && s->user.hash != b->user_hash;
 	struct buf set;
 
 	buf_init(&set, 1024 * 1024);
-	bool id_stale = other || c->session.last_id_on != b->number;
-	if (sp_session_write_set(&c->session, b, user,
-				 id_stale && id_read ? &c->session.last_id : NULL, &set))
+	const uint64_t *id = set_id(c, b) ? &s->last_id : NULL;
+	if (sp_session_write_set(&s->vars, user ? &s->user : NULL, b, id, &set))
 		expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set), buf_len(&set));
 	buf_fini(&set);
-	if (id_read)
-		c->session.last_id_on = b->number;
-	if (other && flags & SP_LEX_READ_WARNINGS) /* not those of somebody else */
+	if (b->owner != c->owner && flags & SP_LEX_READ_WARNINGS) /* not those of somebody else */
 		expect_ok(b, prefix, SP_COM_QUERY, "DO 0", 4);
 }
 
+/* The schema and the variables that a text means. */
+static void move_to(struct sp_backend *b, const char *db, const struct sp_vars *vars,
+		    struct buf *prefix)
+{
+	struct buf set;
+
+	if (db && (!b->db || strcmp(b->db, db) != 0)) {
+		expect_ok(b, prefix, SP_COM_INIT_DB, db, strlen(db));
+		sp_backend_set_db(b, db, strlen(db));
+	}
+	buf_init(&set, 1024 * 1024);
+	if (!login_values_lost(b, vars) && sp_session_write_set(vars, NULL, b, NULL, &set))
+		expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set), buf_len(&set));
+	buf_fini(&set);
+}
+
+/* Prepares the statement where, and as, it was prepared first. */
 static bool prepare(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
 {
 	struct sp_stmt *stmt = c->cmd.stmt;
@@ -152,51 +200,111 @@ static bool prepare(struct sp_client *c, struct sp_backend *b, struct buf *prefi
 	if (!stmt || sp_table_find(&b->prepared, stmt->text))
 		return false;
 	e.text = stmt->text;
+	move_to(b, e.text->db, &e.text->vars, prefix);
 	sp_backend_expect(b, e);
-	sp_write_command(prefix, SP_COM_STMT_PREPARE, stmt->text->sql, stmt->text->len);
+	sp_write_command(prefix, SP_COM_STMT_PREPARE, e.text->sql, e.text->len);
 	b->pool->worker->figures.prepares++;
 	return true;
 }
 
+static void put(struct buf *out, const char *text)
+{
+	buf_put(out, text, strlen(text));
+}
+
+/* Writes a SELECT after which FOUND_ROWS() is n: its digits as joins of ten rows each. */
+static void put_found(struct buf *sql, uint64_t n)
+{
+	static const char *const ten = "(SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 "
+				       "UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL "
+				       "SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1)";
+	const char *between = "SELECT SQL_CALC_FOUND_ROWS 1";
+	char name[16];
+
+	for (int place = 0; n > 0 && place < 7; place++, n /= 10)
+		for (uint64_t digit = n % 10; digit > 0; digit--) {
+			put(sql, between);
+			for (int i = 0; i < place; i++) {
+				put(sql, i ? "," : " FROM ");
+				put(sql, ten);
+				snprintf(name, sizeof(name), " t%d", i);
+				put(sql, name);
+			}
+			between = " UNION ALL SELECT 1";
+		}
+	if (*between == 'S')
+		put(sql, between);
+	put(sql, " LIMIT 0");
+}
+
+bool sp_attach_needs_found(const struct sp_client *c)
+{
+	bool runs = c->cmd.code == SP_COM_QUERY || c->cmd.code == SP_COM_STMT_EXECUTE;
+
+	return runs && (c->cmd.lex.flags & SP_LEX_READ_FOUND_ROWS || c->cmd.found == SP_FOUND_MAYBE);
+}
+
 /*
- * A prepared statement reads ROW_COUNT() or FOUND_ROWS() and can't be rewritten: something goes
- * ahead that leaves these values, as far as a statement without tables can.
+ * ROW_COUNT() and FOUND_ROWS() onto the connection, as far as a statement without tables can: for
+ * a prepared statement or several in one text, which can't be rewritten (sp_rewrite), and ahead of
+ * what may leave FOUND_ROWS() as it was.
  */
 static void leave_rows(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
 {
-	enum { ROWS_MOST = 100 };
-	uint64_t rows = c->session.found_rows < ROWS_MOST ? c->session.found_rows : ROWS_MOST;
+	struct sp_session *s = &c->session;
+	struct sp_cmd *cmd = &c->cmd;
+	bool fixed = cmd->code == SP_COM_STMT_EXECUTE || cmd->lex.flags & SP_LEX_MULTI;
+	bool found = sp_attach_needs_found(c) && (fixed || cmd->found == SP_FOUND_MAYBE);
+	bool count = fixed && cmd->lex.flags & SP_LEX_READ_ROW_COUNT && s->rows_on != b->number;
+	struct sp_expect e = { .kind = SP_EXPECT_IGNORED, .answer = SP_ANSWER_QUERY };
 	struct buf sql;
 
-	if (!c->cmd.stmt || c->cmd.code != SP_COM_STMT_EXECUTE || !b->others_last ||
-	    !(c->cmd.lex.flags & (SP_LEX_READ_ROW_COUNT | SP_LEX_READ_FOUND_ROWS)))
-		return;
-	buf_init(&sql, 4096);
-	buf_put(&sql, "SELECT 1", 8);
-	for (uint64_t i = 1; i < rows; i++)
-		buf_put(&sql, " UNION ALL SELECT 1", 19);
-	if (rows == 0)
-		buf_put(&sql, " LIMIT 0", 8);
-	expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&sql), buf_len(&sql));
-	if (c->session.row_count >= 0)
+	if (found && s->found_on != b->number) {
+		buf_init(&sql, 64 * 1024);
+		put_found(&sql, s->found_rows);
+		sp_backend_expect(b, e);
+		sp_write_command(prefix, SP_COM_QUERY, buf_data(&sql), buf_len(&sql));
+		buf_fini(&sql);
+		s->found_on = b->number;
+		s->rows_on = 0;
+		count = fixed && cmd->lex.flags & SP_LEX_READ_ROW_COUNT;
+	}
+	if (count && s->row_count >= 0) {
 		expect_ok(b, prefix, SP_COM_QUERY, "DO 0", 4);
-	buf_fini(&sql);
+	} else if (count) {
+		sp_backend_expect(b, e);
+		sp_write_command(prefix, SP_COM_QUERY, "SHOW ERRORS LIMIT 0", 19);
+	}
+}
+
+/* What the connection had of this session is another's now, or gone. */
+static void forget_places(struct sp_session *s, const struct sp_backend *b)
+{
+	s->last_id_on = s->last_id_on == b->number ? 0 : s->last_id_on;
+	s->found_on = s->found_on == b->number ? 0 : s->found_on;
+	s->rows_on = s->rows_on == b->number ? 0 : s->rows_on;
 }
 
 enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
 {
+	struct sp_session *s = &c->session;
 	bool wait = false;
 
+	if (b->owner != c->owner)
+		forget_places(s, b);
 	if (b->owner != c->owner && b->owner)
 		sp_handover_ask(b, prefix);
 	if (must_reset(c, b))
 		reset(b, prefix);
+	wait |= prepare(c, b, prefix);
 	wait |= change_db(c, b, prefix);
 	set_option(c, b, prefix);
 	set_vars(c, b, prefix);
-	wait |= prepare(c, b, prefix);
-	b->others_last = b->owner != c->owner || c->last_backend != b->number || buf_len(prefix) > 0;
+	if (buf_len(prefix) > 0)
+		s->rows_on = 0;
 	leave_rows(c, b, prefix);
+	c->cmd.stale_rows = s->rows_on != b->number;
+	c->cmd.stale_found = s->found_on != b->number;
 	b->owner = c->owner;
 	b->client = c;
 	c->backend = b;

@@ -156,7 +156,9 @@ void sp_backend_forget(struct sp_backend *b)
 	sp_table_clear(&b->prepared);
 	b->dirty = false;
 	b->user_hash = 0;
-	b->last_id_of = b->warnings_of = 0;
+	b->leftovers_of = b->warnings_of = 0;
+	b->last_id = 0;
+	b->last_id_unknown = false;
 	buf_fini(&b->held); /* closes of statements that are gone anyway */
 }
 

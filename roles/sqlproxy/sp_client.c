@@ -111,11 +111,21 @@ static void on_closed(struct stream *s)
 	client_free(s->owner);
 }
 
+void sp_client_release(struct sp_client *c)
+{
+	struct sp_backend *b = c->given;
+
+	c->given = NULL;
+	if (b && b->state == SP_BACKEND_BUSY)
+		sp_pool_give(b);
+}
+
 /* Its connection goes back when nothing of this client's can be on it, else it is closed. */
 void sp_client_give_back(struct sp_client *c)
 {
 	struct sp_backend *b = c->backend;
 
+	sp_client_release(c);
 	if (!b)
 		return;
 	c->backend = NULL;

@@ -17,6 +17,7 @@
 #include "core/base/list.h"
 #include "core/net/stream.h"
 #include "roles/sqlproxy/sp_auth.h"
+#include "roles/sqlproxy/sp_found.h"
 #include "roles/sqlproxy/sp_lex.h"
 #include "roles/sqlproxy/sp_packet.h"
 #include "roles/sqlproxy/sp_session.h"
@@ -65,6 +66,8 @@ struct sp_cmd {
 	bool file;        /* the server asked for one: the answer's part before it goes out first */
 	bool eof_changed; /* an EOF said that state changed; what, comes with a later OK */
 	bool told_state, told_unsafe, told_track, told_charset, told_collation, told_last_id;
+	bool stale_rows, stale_found; /* ROW_COUNT(), FOUND_ROWS() there are not the client's */
+	enum sp_found found;          /* what it does to FOUND_ROWS() */
 	const uint8_t *packet; /* where it was classified: the lexer's spans point there */
 	struct sp_lex lex;
 	struct sp_span sql; /* the text, where it is needed after the answer: see sp_command.c */
@@ -152,6 +155,9 @@ void sp_client_close(struct sp_client *c, const char *why);
 /* Its connection, if it has one, goes back as its state allows; the session is over. */
 void sp_client_give_back(struct sp_client *c);
 
+/* A connection that it was given, and does not need any more, goes back. */
+void sp_client_release(struct sp_client *c);
+
 /* All of its state is gone: a COM_RESET_CONNECTION, a COM_CHANGE_USER. */
 void sp_client_forget(struct sp_client *c);
 
@@ -182,6 +188,10 @@ void sp_command_again(struct sp_client *c, const struct sp_backend *b);
 /* ---- sp_attach.c */
 enum sp_attached { SP_ATTACHED, SP_ATTACH_STAGED, SP_ATTACH_FAILED };
 enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf *prefix);
+
+/* The command may read LAST_INSERT_ID(), FOUND_ROWS(), or leave it as it was: it has to be there. */
+bool sp_attach_needs_id(const struct sp_client *c);
+bool sp_attach_needs_found(const struct sp_client *c);
 
 /*
  * Its client is gone and left locks or a transaction: it is reset now, and free when that is

@@ -18,6 +18,7 @@
 #include "roles/sqlproxy/sp_backend.h"
 #include "roles/sqlproxy/sp_client.h"
 #include "roles/sqlproxy/sp_digest.h"
+#include "roles/sqlproxy/sp_handover.h"
 #include "roles/sqlproxy/sp_health.h"
 #include "roles/sqlproxy/sp_kill.h"
 #include "roles/sqlproxy/sp_pool.h"
@@ -47,11 +48,14 @@ static size_t body_len(const struct view *v)
 void sp_client_ok(struct sp_client *c)
 {
 	const uint16_t lasting = SP_STATUS_IN_TRANS | SP_STATUS_AUTOCOMMIT |
-				 SP_STATUS_NO_BACKSLASH | SP_STATUS_IN_TRANS_READONLY;
+				 SP_STATUS_NO_BACKSLASH | SP_STATUS_IN_TRANS_READONLY |
+				 SP_STATUS_ANSI_QUOTES;
 	struct sp_ok ok = { .status = c->session.status & lasting,
 			    .warnings = c->session.warnings };
 	struct buf out;
 
+	c->session.row_count = 0; /* as ROW_COUNT() tells after any OK */
+	c->session.rows_on = 0;
 	buf_init(&out, 64);
 	sp_ok_write(&out, &ok, 0, (uint8_t)(c->seq + 1), c->caps);
 	sp_client_put(c, buf_data(&out), buf_len(&out));
@@ -107,6 +111,7 @@ static void classify_text(struct sp_client *c, struct sp_span sql)
 	sp_lex(sql.at, sql.len, sp_session_lex_mode(&c->session), &cmd->lex);
 	if (!cmd->whole)
 		cmd->lex.flags = (cmd->lex.flags & ~(uint32_t)SP_LEX_READ) | SP_LEX_UNKNOWN_FUNC;
+	cmd->found = cmd->whole ? sp_found_after(&cmd->lex, sql) : SP_FOUND_MAYBE;
 	cmd->rule = sp_command_rule(c, sql);
 	cmd->digest = sp_digest_find(c->worker, c, sql.at, sql.len);
 }
@@ -121,19 +126,11 @@ static void classify_statement(struct sp_client *c)
 	c->cmd.lex = t->lex;
 	if (!executes)
 		return;
+	c->cmd.found = t->found;
 	c->cmd.rule = sp_command_rule(c, (struct sp_span){ t->sql, t->len });
 	if (!t->digest)
 		t->digest = sp_digest_find(c->worker, c, t->sql, t->len);
 	c->cmd.digest = t->digest;
-}
-
-static uint64_t text_state(const struct sp_client *c)
-{
-	uint64_t h = c->session.vars.hash;
-
-	for (const char *d = c->session.db; d && *d; d++)
-		h = (h ^ (uint8_t)*d) * 0x100000001b3ull;
-	return h;
 }
 
 static bool names_a_statement(uint8_t code)
@@ -162,7 +159,7 @@ static void classify(struct sp_client *c, const struct view *v)
 		sql = (struct sp_span){ (const char *)body(v) + 1, body_len(v) - 1 };
 		classify_text(c, sql);
 		if (cmd->whole)
-			cmd->text = sp_text_new(sql.at, sql.len, text_state(c),
+			cmd->text = sp_text_new(sql.at, sql.len, c->session.db, &c->session.vars,
 						sp_session_lex_mode(&c->session));
 	} else if (cmd->code == SP_COM_SET_OPTION && body_len(v) >= 2) {
 		cmd->option = body(v)[1] ? SP_OPTION_OFF : SP_OPTION_ON;
@@ -272,6 +269,8 @@ static bool kept_warnings(struct sp_client *c, const struct view *v)
 	if (!s->warning_rows || c->backend || !sp_span_is(sql, text))
 		return false;
 	sp_client_put(c, s->warning_rows, s->warning_len);
+	s->row_count = -1;
+	s->rows_on = 0;
 	return true;
 }
 
@@ -394,37 +393,6 @@ static void follow_reload(struct sp_client *c)
 	c->setup = sp_setup_hold(c->worker->setup);
 }
 
-static struct sp_backend *holder_of_id(const struct sp_client *c)
-{
-	struct list *it, *tmp;
-
-	for (int i = 0; i < c->group->database->servers_count; i++)
-		list_each (it, tmp, &c->group->pools[i]->idle)
-			if (container_of(it, struct sp_backend, link)->last_id_of == c->id)
-				return container_of(it, struct sp_backend, link);
-	return NULL;
-}
-
-/* Its LAST_INSERT_ID() is on another connection than the one it will use: fetch it, and wait. */
-static bool id_is_away(struct sp_client *c)
-{
-	const struct sp_session *s = &c->session;
-	bool asks = c->cmd.lex.flags & (SP_LEX_READ_LAST_ID | SP_LEX_UNKNOWN_FUNC) ||
-		    c->cmd.lex.verb == SP_VERB_CALL;
-
-	if (!s->last_id_away || !asks || (c->backend && s->last_id_on == c->backend->number))
-		return false;
-	struct sp_backend *holder = holder_of_id(c);
-	if (!c->backend && holder && holder->owner == c->owner && holder->number == c->last_backend)
-		return false; /* the pool will give it that one */
-	c->state = SP_CLIENT_WAITING;
-	c->since = c->worker->now;
-	c->deadline = c->since + (uint64_t)c->group->database->conf->queue_timeout;
-	if (holder)
-		sp_attach_fetch(sp_pool_use(holder));
-	return true;
-}
-
 /* 1: attached and applied; 0: it has to wait, or it is over. */
 static bool connected(struct sp_client *c)
 {
@@ -433,12 +401,11 @@ static bool connected(struct sp_client *c)
 
 	if (c->cmd.applied)
 		return true;
-	if (!b) {
+	if (!b)
 		b = c->given;
-		c->given = NULL;
-	}
-	if (id_is_away(c))
+	if (sp_handover_wait(c, b))
 		return false;
+	c->given = NULL;
 	if (!b) {
 		follow_reload(c);
 		b = sp_pool_take(sp_route(c), c);
@@ -561,30 +528,33 @@ static bool rewrite_use(struct sp_client *c, const struct view *v, struct buf *o
 	return true;
 }
 
+/* A difference of such numbers has the very type of ROW_COUNT() and FOUND_ROWS(). */
+static void write_difference(char *out, size_t size, int64_t value)
+{
+	snprintf(out, size, "(%lld-%lld)", (long long)(INT64_MAX - (value < 0)),
+		 (long long)(INT64_MAX - (value < 0) - value));
+}
+
+/* Replaces the calls that would tell something of the connection by what they are to tell. */
 static bool rewrite_calls(struct sp_client *c, const struct view *v, struct buf *out)
 {
-	uint32_t flags = c->cmd.lex.flags;
-	bool other = c->backend->others_last;
-	const char *name = flags & SP_LEX_CONNECTION_ID              ? "connection_id"
-			   : other && flags & SP_LEX_READ_ROW_COUNT  ? "row_count"
-			   : other && flags & SP_LEX_READ_FOUND_ROWS ? "found_rows"
-								     : NULL;
-	struct sp_span sql = { (const char *)body(v) + 1, body_len(v) - 1 };
-	int64_t value = flags & SP_LEX_READ_ROW_COUNT ? c->session.row_count
-						      : (int64_t)c->session.found_rows;
-	char literal[64];
+	const struct sp_cmd *cmd = &c->cmd;
+	uint32_t flags = cmd->lex.flags;
+	struct sp_calls calls = { "", "", "" };
 
-	if (!name || c->cmd.code != SP_COM_QUERY || c->caps & SP_CAP_QUERY_ATTRIBUTES)
+	if (cmd->code != SP_COM_QUERY || c->caps & SP_CAP_QUERY_ATTRIBUTES)
 		return false;
 	if (flags & SP_LEX_CONNECTION_ID)
-		snprintf(literal, sizeof(literal), "cast(%u as unsigned)", c->id);
-	else /* a difference of such numbers has the very type of the function */
-		snprintf(literal, sizeof(literal), "(%lld-%lld)",
-			 (long long)(INT64_MAX - (value < 0)),
-			 (long long)(INT64_MAX - (value < 0) - value));
+		snprintf(calls.connection_id, sizeof(calls.connection_id), "cast(%u as unsigned)", c->id);
+	if (flags & SP_LEX_READ_ROW_COUNT && cmd->stale_rows)
+		write_difference(calls.row_count, sizeof(calls.row_count), c->session.row_count);
+	if (flags & SP_LEX_READ_FOUND_ROWS && cmd->stale_found)
+		write_difference(calls.found_rows, sizeof(calls.found_rows),
+				 (int64_t)c->session.found_rows);
+	struct sp_span sql = { (const char *)body(v) + 1, body_len(v) - 1 };
 	size_t begin = sp_packet_begin(out);
 	sp_write_int(out, SP_COM_QUERY, 1);
-	bool any = sp_rewrite_call(sql, name, flags & SP_LEX_CONNECTION_ID, literal, out);
+	bool any = sp_rewrite_calls(sql, &calls, out);
 	sp_packet_end(out, begin, 0);
 	return any;
 }
@@ -678,6 +648,7 @@ void sp_client_refused(struct sp_client *c, uint16_t code, const char *state, co
 	snprintf(c->refusal->state, sizeof(c->refusal->state), "%s", state);
 	snprintf(c->refusal->text, sizeof(c->refusal->text), "%s", text);
 	c->state = SP_CLIENT_READY;
+	sp_client_release(c);
 	sp_command_work(c); /* unless that is where we come from */
 }
 
@@ -712,7 +683,6 @@ static void forward(struct sp_client *c, struct view *v)
 				  (struct sp_expect){ SP_EXPECT_CLIENT, answer_of(cmd), 0, NULL });
 		sp_backend_start(b);
 	}
-	b->others_last = false;
 	set_deadline(c);
 	c->worker->figures.queries++;
 	cmd->replica = !sp_route_is_primary(b->pool->server);

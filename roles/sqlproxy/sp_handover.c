@@ -24,9 +24,10 @@ void sp_handover_ask(struct sp_backend *b, struct buf *prefix)
 {
 	if (b->warnings_of)
 		ask(b, prefix, SP_EXPECT_WARNINGS, "SHOW WARNINGS", b->warnings_of);
-	if (b->last_id_of)
-		ask(b, prefix, SP_EXPECT_LAST_ID, "SELECT LAST_INSERT_ID()", b->last_id_of);
-	b->warnings_of = 0; /* last_id_of stays until it is known: see sp_handover_dropped */
+	if (b->leftovers_of)
+		ask(b, prefix, SP_EXPECT_LAST_ID, "SELECT LAST_INSERT_ID(),FOUND_ROWS()",
+		    b->leftovers_of);
+	b->warnings_of = 0; /* leftovers_of stays until it is known: see sp_handover_dropped */
 }
 
 void sp_handover_capture(struct sp_backend *b, const uint8_t *data, size_t len)
@@ -35,30 +36,62 @@ void sp_handover_capture(struct sp_backend *b, const uint8_t *data, size_t len)
 		buf_take(&b->captured, buf_len(&b->captured));
 }
 
-/* The text of the only column of the only row; 0 when there is none. */
-static uint64_t only_value(const struct buf *answer, bool deprecate_eof)
+static uint64_t read_number(struct sp_reader *r)
 {
-	struct sp_reader r = sp_reader(buf_data(answer), buf_len(answer));
+	struct sp_span value = sp_read_lenenc_bytes(r);
 	char text[24] = "";
 
-	for (int packets = deprecate_eof ? 2 : 3; packets > 0; packets--)
-		sp_read_bytes(&r, sp_read_int(&r, 4) & SP_PAYLOAD_MAX);
-	sp_read_int(&r, 4);
-	struct sp_span value = sp_read_lenenc_bytes(&r);
-	if (r.bad || value.len >= sizeof(text))
+	if (r->bad || value.len >= sizeof(text))
 		return 0;
 	memcpy(text, value.at, value.len);
 	return strtoull(text, NULL, 10);
 }
 
-static void resume(struct sp_client *c)
+/* The only row: two numbers. */
+static void read_leftovers(const struct buf *answer, bool deprecate_eof, uint64_t *id, uint64_t *found)
 {
-	c->session.last_id_away = false;
+	struct sp_reader r = sp_reader(buf_data(answer), buf_len(answer));
+
+	for (int packets = deprecate_eof ? 3 : 4; packets > 0; packets--)
+		sp_read_bytes(&r, sp_read_int(&r, 4) & SP_PAYLOAD_MAX);
+	sp_read_int(&r, 4);
+	*id = read_number(&r);
+	*found = read_number(&r);
+}
+
+static bool is_away(const struct sp_session *s, const struct sp_backend *b)
+{
+	return (s->last_id_away && s->last_id_on == b->number) ||
+	       (s->found_away && s->found_on == b->number);
+}
+
+/* The client that waits for it goes on. */
+static void resume(struct sp_client *c, const struct sp_backend *b)
+{
+	struct sp_session *s = &c->session;
+
+	if (s->last_id_on == b->number)
+		s->last_id_away = false;
+	if (s->found_on == b->number)
+		s->found_away = false;
 	if (c->state == SP_CLIENT_WAITING && !c->pool) {
 		c->state = SP_CLIENT_READY;
 		c->deadline = 0;
 		sp_command_work(c);
 	}
+}
+
+static void take_leftovers(struct sp_backend *b, struct sp_client *c, const struct buf *answer)
+{
+	struct sp_session *s = &c->session;
+	uint64_t id, found;
+
+	read_leftovers(answer, b->caps & SP_CAP_DEPRECATE_EOF, &id, &found);
+	if (s->last_id_away && s->last_id_on == b->number)
+		s->last_id = id;
+	if (s->found_away && s->found_on == b->number)
+		s->found_rows = found;
+	resume(c, b);
 }
 
 void sp_handover_collected(struct sp_backend *b, enum sp_expect_kind kind, uint32_t id)
@@ -68,11 +101,9 @@ void sp_handover_collected(struct sp_backend *b, enum sp_expect_kind kind, uint3
 
 	buf_init(&b->captured, answer.max);
 	if (kind == SP_EXPECT_LAST_ID)
-		b->last_id_of = 0;
-	if (c && kind == SP_EXPECT_LAST_ID && c->session.last_id_away) {
-		if (c->session.last_id_on == b->number) /* else a newer one came meanwhile */
-			c->session.last_id = only_value(&answer, b->caps & SP_CAP_DEPRECATE_EOF);
-		resume(c);
+		b->leftovers_of = 0;
+	if (c && kind == SP_EXPECT_LAST_ID && is_away(&c->session, b)) {
+		take_leftovers(b, c, &answer);
 	} else if (c && kind == SP_EXPECT_WARNINGS && buf_len(&answer) > 0 &&
 		   c->last_backend == b->number) {
 		free(c->session.warning_rows);
@@ -85,11 +116,49 @@ void sp_handover_collected(struct sp_backend *b, enum sp_expect_kind kind, uint3
 
 void sp_handover_dropped(struct sp_backend *b)
 {
-	struct sp_client *c = sp_worker_client(b->pool->worker, b->last_id_of);
+	struct sp_client *c = sp_worker_client(b->pool->worker, b->leftovers_of);
 
-	b->last_id_of = b->warnings_of = 0;
-	if (c)
-		resume(c);
+	b->leftovers_of = b->warnings_of = 0;
+	if (c && is_away(&c->session, b))
+		resume(c, b);
+}
+
+bool sp_handover_holds(const struct sp_backend *b)
+{
+	const struct sp_client *c = sp_worker_client(b->pool->worker, b->leftovers_of);
+
+	return c && is_away(&c->session, b);
+}
+
+static struct sp_backend *idle_holder(const struct sp_client *c, uint32_t number)
+{
+	struct list *pool, *it, *tmp, *tmp2;
+
+	list_each (pool, tmp, &c->worker->pools)
+		list_each (it, tmp2, &container_of(pool, struct sp_pool, link)->idle)
+			if (container_of(it, struct sp_backend, link)->number == number)
+				return container_of(it, struct sp_backend, link);
+	return NULL;
+}
+
+bool sp_handover_wait(struct sp_client *c, const struct sp_backend *b)
+{
+	const struct sp_session *s = &c->session;
+	bool id = s->last_id_away && sp_attach_needs_id(c) && !(b && s->last_id_on == b->number);
+	bool found = s->found_away && sp_attach_needs_found(c) && !(b && s->found_on == b->number);
+
+	if (!id && !found)
+		return false;
+	struct sp_backend *holder = idle_holder(c, id ? s->last_id_on : s->found_on);
+	if (!b && holder && holder->number == c->last_backend && holder->owner == c->owner &&
+	    (!found || s->found_on == holder->number) && list_empty(&holder->pool->waiting))
+		return false; /* the pool will give it that one */
+	c->state = SP_CLIENT_WAITING;
+	c->since = c->worker->now;
+	c->deadline = c->since + (uint64_t)c->group->database->conf->queue_timeout;
+	if (holder)
+		sp_attach_fetch(sp_pool_use(holder));
+	return true;
 }
 
 void sp_handover_proxy_header(struct sp_backend *b)

@@ -1,14 +1,15 @@
 /*
  * sp_handover - what one client leaves on a connection is fetched for it before another gets it.
  *
- * LAST_INSERT_ID() and the rows of SHOW WARNINGS live on the connection that ran the statement. A
- * connection with such leftovers is given to its own client first; when another must have it,
- * `SHOW WARNINGS` and `SELECT LAST_INSERT_ID()` go ahead of that one's statement, in the same
- * write, and the answers are kept in the session they belong to. (An OK packet's id is no
- * substitute: it also tells explicit ids, which LAST_INSERT_ID() does not.)
+ * LAST_INSERT_ID(), FOUND_ROWS() and the rows of SHOW WARNINGS live on the connection that ran the
+ * statement. A connection with such leftovers is given to its own client first; when another must
+ * have it, `SHOW WARNINGS` and `SELECT LAST_INSERT_ID(),FOUND_ROWS()` go ahead of that one's
+ * statement, in the same write, and the answers are kept in the session they belong to. (An OK
+ * packet's id is no substitute: it also tells explicit ids, which LAST_INSERT_ID() does not.)
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,16 @@ void sp_handover_collected(struct sp_backend *b, enum sp_expect_kind kind, uint3
 
 /* The connection goes, and its leftovers with it. */
 void sp_handover_dropped(struct sp_backend *b);
+
+/* It holds what a client may ask for. */
+bool sp_handover_holds(const struct sp_backend *b);
+
+/*
+ * The client's command asks for what only another connection than `b` (NULL: any) knows: it waits,
+ * and goes on by itself when that is fetched.
+ */
+struct sp_client;
+bool sp_handover_wait(struct sp_client *c, const struct sp_backend *b);
 
 /* The first bytes on a new connection, where its server wants to hear whom it is for. */
 void sp_handover_proxy_header(struct sp_backend *b);

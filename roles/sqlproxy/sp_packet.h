@@ -96,6 +96,7 @@ enum sp_status_bit {
 	SP_STATUS_PS_OUT_PARAMS = 0x1000,
 	SP_STATUS_IN_TRANS_READONLY = 0x2000,
 	SP_STATUS_STATE_CHANGED = 0x4000,
+	SP_STATUS_ANSI_QUOTES = 0x8000, /* MariaDB */
 };
 
 enum sp_track {

@@ -8,6 +8,7 @@
 #include "core/log/log.h"
 #include "roles/sqlproxy/sp_backend.h"
 #include "roles/sqlproxy/sp_client.h"
+#include "roles/sqlproxy/sp_handover.h"
 #include "roles/sqlproxy/sp_health.h"
 #include "roles/sqlproxy/sp_route.h"
 #include "roles/sqlproxy/sp_worker.h"
@@ -313,7 +314,7 @@ static int liking(const struct sp_backend *b, const struct sp_client *c)
 		return 100; /* all is as the client left it */
 	n += b->vars.hash == s->vars.hash ? 8 : 0;
 	n += !b->dirty ? 4 : 0;
-	n += !b->last_id_of && !b->warnings_of ? 2 : 0;
+	n += !b->leftovers_of && !b->warnings_of ? 2 : 0;
 	n += s->db && b->db && strcmp(s->db, b->db) == 0 ? 1 : 0;
 	return n;
 }
@@ -362,13 +363,24 @@ static void open_one(struct sp_pool *p, const struct sp_client *c)
 	sp_backend_open(p, c->caps, c->charset);
 }
 
+/* Closes an idle one; what it holds for a client is fetched first. */
+static void retire(struct sp_backend *b, const char *why)
+{
+	if (b->pool->worker->stopping || !sp_handover_holds(b)) {
+		sp_backend_close(b, why);
+		return;
+	}
+	b->doomed = true;
+	sp_attach_fetch(sp_pool_use(b));
+}
+
 /* Room for one of another kind: the idle one unused the longest makes it. */
 static bool evict_idle(struct sp_pool *p)
 {
 	if (list_empty(&p->idle))
 		return false;
-	sp_backend_close(container_of(p->idle.next, struct sp_backend, link),
-			 "makes room for another kind of client");
+	retire(container_of(p->idle.next, struct sp_backend, link),
+	       "makes room for another kind of client");
 	return true;
 }
 
@@ -516,11 +528,11 @@ void sp_pool_give(struct sp_backend *b)
 	b->state = SP_BACKEND_IDLE;
 	b->used = p->worker->now;
 	if (b->doomed || p->group->retired || too_old(p, b))
-		sp_backend_close(b, "it is replaced");
+		retire(b, "it is replaced");
 	else if (c->max_idle && p->idle_count > (uint64_t)c->max_idle && list_empty(&p->waiting))
-		sp_backend_close(b, "there are enough idle ones");
+		retire(b, "there are enough idle ones");
 	else if (list_empty(&p->waiting) && others_want(p))
-		sp_backend_close(b, "another worker needs it more");
+		retire(b, "another worker needs it more");
 	serve_queue(p);
 }
 
@@ -618,7 +630,7 @@ void sp_pool_drain(struct sp_pool *p, bool busy)
 	struct list *it, *tmp;
 
 	list_each (it, tmp, &p->idle)
-		sp_backend_close(container_of(it, struct sp_backend, link), "the pool is drained");
+		retire(container_of(it, struct sp_backend, link), "the pool is drained");
 	list_each (it, tmp, &p->busy)
 		container_of(it, struct sp_backend, link)->doomed = busy;
 }
@@ -658,7 +670,7 @@ static void close_idle(struct sp_pool *p)
 		bool idle = c->idle_timeout && now - b->used > (uint64_t)c->idle_timeout &&
 			    p->idle_count + p->busy_count > (uint64_t)c->min;
 		if (idle || too_old(p, b))
-			sp_backend_close(b, idle ? "idle for too long" : "it is replaced");
+			retire(b, idle ? "idle for too long" : "it is replaced");
 	}
 }
 

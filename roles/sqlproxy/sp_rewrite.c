@@ -20,6 +20,10 @@ static size_t skip(const char *sql, size_t len, size_t i)
 		const char *end = memmem(sql + i + 2, len - i - 2, "*/", 2);
 		return end ? (size_t)(end - sql) + 2 : len;
 	}
+	if (q == '#' || (q == '-' && i + 2 < len && sql[i + 1] == '-' && isspace((unsigned char)sql[i + 2]))) {
+		const char *end = memchr(sql + i, '\n', len - i);
+		return end ? (size_t)(end - sql) + 1 : len;
+	}
 	if (q != '\'' && q != '"' && q != '`')
 		return i;
 	for (i++; i < len && sql[i] != q; i++)
@@ -73,26 +77,45 @@ static void put(struct buf *out, const char *text)
 	buf_put(out, text, strlen(text));
 }
 
-bool sp_rewrite_call(struct sp_span text, const char *name, bool columns_only, const char *literal,
-		     struct buf *out)
+/* The call that begins at sql[i]: what takes its place, and its length. NULL: none. */
+static const char *find_call(struct sp_span sql, size_t i, const struct sp_calls *calls, bool first,
+			     size_t *n)
+{
+	const struct {
+		const char *name, *literal;
+		bool anywhere, columns_only;
+	} all[] = {
+		{ "connection_id", calls->connection_id, true, true },
+		{ "row_count", calls->row_count, false, false },
+		{ "found_rows", calls->found_rows, false, false },
+	};
+	char letter = (char)(sql.at[i] | 0x20);
+
+	for (size_t k = 0; k < sizeof(all) / sizeof(all[0]); k++) {
+		if (letter != *all[k].name || !*all[k].literal || !(first || all[k].anywhere))
+			continue;
+		*n = call_at(sql.at, sql.len, i, all[k].name);
+		if (*n > 0 && (!all[k].columns_only || is_column(sql.at, sql.len, i, i + *n)))
+			return all[k].literal;
+	}
+	return NULL;
+}
+
+bool sp_rewrite_calls(struct sp_span text, const struct sp_calls *calls, struct buf *out)
 {
 	const char *sql = text.at;
-	size_t len = text.len;
-	size_t done = 0;
-	bool any = false;
+	size_t done = 0, n = 0;
+	bool any = false, first = true;
 
-	for (size_t i = 0; i < len;) {
-		size_t next = skip(sql, len, i);
-		size_t n = next == i ? call_at(sql, len, i, name) : 0;
-		if (n == 0) {
+	for (size_t i = 0; i < text.len;) {
+		size_t next = skip(sql, text.len, i);
+		const char *literal = next == i ? find_call(text, i, calls, first, &n) : NULL;
+		first &= next != i || sql[i] != ';';
+		if (!literal) {
 			i = next == i ? i + 1 : next;
 			continue;
 		}
-		bool column = is_column(sql, len, i, i + n);
-		if (columns_only && !column) {
-			i += n;
-			continue;
-		}
+		bool column = is_column(sql, text.len, i, i + n);
 		buf_put(out, sql + done, i - done);
 		put(out, column ? "" : "(");
 		put(out, literal);
@@ -105,7 +128,7 @@ bool sp_rewrite_call(struct sp_span text, const char *name, bool columns_only, c
 		i += n;
 		done = i;
 	}
-	buf_put(out, sql + done, len - done);
+	buf_put(out, sql + done, text.len - done);
 	return any;
 }
 

@@ -14,13 +14,18 @@
 
 struct buf;
 
+/* What the calls become, as text; "": they stay. */
+struct sp_calls {
+	char connection_id[48];
+	char row_count[64], found_rows[64]; /* in the first statement only: others tell of that one */
+};
+
 /*
- * Writes the text with every call NAME() replaced; false: there is none. An alias keeps the
- * column's name where the call is all of a column. columns_only: calls inside expressions stay;
- * there, CONNECTION_ID() is compared with ids that the server gives out.
+ * Writes the text with the calls replaced; false: there is none. An alias keeps the column's name
+ * where the call is all of a column. CONNECTION_ID() inside an expression stays: there, it is
+ * compared with ids that the server gives out.
  */
-bool sp_rewrite_call(struct sp_span text, const char *name, bool columns_only, const char *literal,
-		     struct buf *out);
+bool sp_rewrite_calls(struct sp_span text, const struct sp_calls *calls, struct buf *out);
 
 /* The name behind COLLATE in a SET NAMES; NULL: none. */
 struct sp_span sp_rewrite_collate(struct sp_span sql);

@@ -10,98 +10,9 @@
 #include "core/base/mem.h"
 #include "roles/sqlproxy/sp_backend.h"
 
-/* ---- names with values --------------------------------------------------- */
-
-static uint64_t hash_bytes(uint64_t h, const char *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ (uint8_t)s[i]) * 0x100000001b3ull;
-	return h;
-}
-
-static struct sp_var *find(const struct sp_vars *v, struct sp_span name)
-{
-	for (uint32_t i = 0; i < v->count; i++)
-		if (strncasecmp(v->list[i].name, name.at, name.len) == 0 && !v->list[i].name[name.len])
-			return &v->list[i];
-	return NULL;
-}
-
-const struct sp_var *sp_vars_find(const struct sp_vars *v, struct sp_span name)
-{
-	return find(v, name);
-}
-
-static void fill(struct sp_var *var, struct sp_span name, struct sp_span value)
-{
-	var->name = mem_new(name.len + value.len + 2);
-	var->value = var->name + name.len + 1;
-	for (size_t i = 0; i < name.len; i++)
-		var->name[i] = (char)tolower((unsigned char)name.at[i]);
-	memcpy(var->value, value.at ? value.at : "", value.len);
-	uint64_t h = hash_bytes(0xcbf29ce484222325ull, var->name, name.len + 1);
-	var->hash = hash_bytes(h, var->value, value.len + 1);
-}
-
-bool sp_vars_set(struct sp_vars *v, struct sp_span name, struct sp_span value)
-{
-	struct sp_var *var = find(v, name);
-	char *old = var ? var->name : NULL;
-
-	if (name.len + value.len > SP_VAR_LEN_MAX || (!var && v->count >= SP_VARS_MAX))
-		return false;
-	if (var && strlen(var->value) == value.len && memcmp(var->value, value.at, value.len) == 0)
-		return true;
-	if (var) {
-		v->hash ^= var->hash;
-	} else {
-		if ((v->count & (v->count - 1)) == 0) /* 0, 1, 2, 4: the list is full */
-			v->list = mem_resize(v->list,
-					     sizeof(*v->list) * (v->count ? 2 * v->count : 1));
-		var = &v->list[v->count++];
-	}
-	fill(var, name, value);
-	v->hash ^= var->hash;
-	free(old);
-	return true;
-}
-
-void sp_vars_remove(struct sp_vars *v, struct sp_span name)
-{
-	struct sp_var *var = find(v, name);
-
-	if (!var)
-		return;
-	v->hash ^= var->hash;
-	free(var->name);
-	uint32_t at = (uint32_t)(var - v->list);
-	memmove(var, var + 1, sizeof(*var) * (v->count - at - 1));
-	if (--v->count > 0)
-		return;
-	free(v->list);
-	v->list = NULL;
-}
-
-void sp_vars_clear(struct sp_vars *v)
-{
-	for (uint32_t i = 0; i < v->count; i++)
-		free(v->list[i].name);
-	free(v->list);
-	*v = (struct sp_vars){ 0 };
-}
-
 static struct sp_span span(const char *s)
 {
 	return (struct sp_span){ s, strlen(s) };
-}
-
-void sp_vars_copy(struct sp_vars *to, const struct sp_vars *from)
-{
-	if (to->hash == from->hash && to->count == from->count)
-		return;
-	sp_vars_clear(to);
-	for (uint32_t i = 0; i < from->count; i++)
-		sp_vars_set(to, span(from->list[i].name), span(from->list[i].value));
 }
 
 /* ---- pins ---------------------------------------------------------------- */
@@ -187,7 +98,7 @@ void sp_session_set_db(struct sp_session *s, const char *db, size_t len)
 unsigned sp_session_lex_mode(const struct sp_session *s)
 {
 	unsigned mode = s->status & SP_STATUS_NO_BACKSLASH ? SP_LEX_NO_BACKSLASH : 0;
-	const struct sp_var *var = s->vars.count ? find(&s->vars, span("sql_mode")) : NULL;
+	const struct sp_var *var = s->vars.count ? sp_vars_find(&s->vars, span("sql_mode")) : NULL;
 
 	if (var && strstr(var->value, "ANSI_QUOTES"))
 		mode |= SP_LEX_ANSI_QUOTES;
@@ -246,8 +157,10 @@ static void track_var(struct sp_session *s, struct sp_backend *b, struct sp_read
 }
 
 void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span track,
-		      uint32_t lex_flags, struct sp_told *told)
+		      const struct sp_lex *lex, struct sp_told *told)
 {
+	bool own_schema = lex->verb != SP_VERB_CALL &&
+			  (lex->flags & SP_LEX_MULTI || !(s->status & SP_STATUS_MORE_RESULTS));
 	enum sp_track type;
 	struct sp_span data;
 
@@ -257,9 +170,11 @@ void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span
 		switch (type) {
 		case SP_TRACK_SYSVAR:
 			while (sp_reader_left(&r) && !r.bad)
-				track_var(s, b, &r, told, lex_flags & SP_LEX_SET_STATEMENT);
+				track_var(s, b, &r, told, lex->flags & SP_LEX_SET_STATEMENT);
 			break;
 		case SP_TRACK_SCHEMA:
+			if (!own_schema) /* a procedure's, while it runs */
+				break;
 			text = sp_read_lenenc_bytes(&r);
 			sp_session_set_db(s, text.at, text.len);
 			sp_backend_set_db(b, text.at, text.len);
@@ -339,50 +254,100 @@ static void put_var(struct buf *out, const struct sp_var *var, bool *any)
 
 static bool same_var(const struct sp_vars *v, const struct sp_var *var)
 {
-	const struct sp_var *other = find(v, span(var->name));
+	const struct sp_var *other = sp_vars_find(v, span(var->name));
 
 	return other && other->hash == var->hash;
 }
 
-/* A collation goes behind its character set, which would change it. */
-static bool comes_last(const struct sp_var *var)
+/* SET NAMES charset COLLATE collation: no variable says what it does to the results' collation. */
+static const char names[] = "names";
+
+void sp_session_set_names(struct sp_vars *vars, struct sp_span collation)
 {
-	return strcmp(var->name, "collation_connection") == 0;
+	const struct sp_var *charset = sp_vars_find(vars, span("character_set_connection"));
+	char text[128];
+
+	sp_vars_remove(vars, span(names));
+	sp_vars_remove(vars, span("collation_connection"));
+	if (!collation.at || !charset)
+		return;
+	snprintf(text, sizeof(text), "%.40s COLLATE %.*s", charset->value,
+		 (int)(collation.len < 70 ? collation.len : 70), collation.at);
+	sp_vars_set(vars, span(names), span(text));
+	sp_vars_remove(vars, span("character_set_client"));
+	sp_vars_remove(vars, span("character_set_results"));
+	sp_vars_remove(vars, span("character_set_connection"));
 }
 
-static void put_vars(const struct sp_session *s, struct sp_backend *b, struct buf *out, bool *any)
+/* NAMES sets three more, a connection's character set its collation: their order. */
+static int turn(const struct sp_var *var)
 {
-	for (int last = 0; last < 2; last++)
-		for (uint32_t i = 0; i < s->vars.count; i++)
-			if (comes_last(&s->vars.list[i]) == last && !same_var(&b->vars, &s->vars.list[i]))
-				put_var(out, &s->vars.list[i], any);
+	return strcmp(var->name, names) == 0 ? 0 : strcmp(var->name, "collation_connection") == 0 ? 2 : 1;
+}
+
+static bool is_charset(const char *name)
+{
+	return strncmp(name, "character_set_", 14) == 0 || strncmp(name, "collation_", 10) == 0;
+}
+
+static void put_names(struct buf *out, const struct sp_var *var, bool *any)
+{
+	separate(out, any);
+	put(out, "NAMES ");
+	put(out, var->value);
+}
+
+static void put_vars(const struct sp_vars *vars, struct sp_backend *b, struct buf *out, bool *any)
+{
+	bool moved = false; /* a character set was, and others with it */
+
+	for (int now = 0; now < 3; now++)
+		for (uint32_t i = 0; i < vars->count; i++) {
+			const struct sp_var *var = &vars->list[i];
+			bool put_again = moved && is_charset(var->name);
+			if (turn(var) != now || (same_var(&b->vars, var) && !put_again))
+				continue;
+			if (now == 0)
+				put_names(out, var, any);
+			else
+				put_var(out, var, any);
+			moved |= now == 0 || strcmp(var->name, "character_set_connection") == 0;
+		}
+	bool named = sp_vars_find(vars, span(names));
 	for (uint32_t i = 0; i < b->vars.count; i++) {
-		if (find(&s->vars, span(b->vars.list[i].name)))
+		const char *name = b->vars.list[i].name;
+		if (sp_vars_find(vars, span(name)) || strcmp(name, names) == 0 || (named && is_charset(name)))
 			continue;
 		separate(out, any);
-		put(out, b->vars.list[i].name);
+		put(out, name);
 		put(out, "=DEFAULT");
 	}
-	sp_vars_copy(&b->vars, &s->vars);
+	sp_vars_copy(&b->vars, vars);
 }
 
-bool sp_session_write_set(const struct sp_session *s, struct sp_backend *b, bool user_vars,
-			  const uint64_t *last_id, struct buf *out)
+static void put_user_vars(const struct sp_vars *user, struct sp_backend *b, struct buf *out, bool *any)
+{
+	for (uint32_t i = 0; i < user->count; i++) {
+		separate(out, any);
+		put(out, "@`");
+		put(out, user->list[i].name);
+		put(out, "`=");
+		put(out, user->list[i].value);
+		b->dirty = true;
+	}
+	b->user_hash = user->hash;
+}
+
+bool sp_session_write_set(const struct sp_vars *vars, const struct sp_vars *user,
+			  struct sp_backend *b, const uint64_t *last_id, struct buf *out)
 {
 	bool any = false;
 	char number[40];
 
-	if (s->vars.hash != b->vars.hash || s->vars.count != b->vars.count)
-		put_vars(s, b, out, &any);
-	for (uint32_t i = 0; user_vars && i < s->user.count; i++) {
-		separate(out, &any);
-		put(out, "@`");
-		put(out, s->user.list[i].name);
-		put(out, "`=");
-		put(out, s->user.list[i].value);
-		b->dirty = true;
-		b->user_hash = s->user.hash;
-	}
+	if (vars->hash != b->vars.hash || vars->count != b->vars.count)
+		put_vars(vars, b, out, &any);
+	if (user)
+		put_user_vars(user, b, out, &any);
 	if (last_id) {
 		separate(out, &any);
 		snprintf(number, sizeof(number), "last_insert_id=%llu", (unsigned long long)*last_id);

@@ -14,28 +14,7 @@
 
 #include "roles/sqlproxy/sp_lex.h"
 #include "roles/sqlproxy/sp_packet.h"
-
-/* ---- names with values: system variables, user variables, names of temporary tables */
-struct sp_var {
-	char *name;  /* lower case; both live in one block */
-	char *value;
-	uint64_t hash; /* of both */
-};
-
-struct sp_vars {
-	struct sp_var *list; /* in the order of their setting */
-	uint32_t count;
-	uint64_t hash; /* equal sets have equal hashes, whatever their order */
-};
-
-enum { SP_VARS_MAX = 256, SP_VAR_LEN_MAX = 64 * 1024 };
-
-/* False when there are too many, or it is too long. */
-bool sp_vars_set(struct sp_vars *v, struct sp_span name, struct sp_span value);
-const struct sp_var *sp_vars_find(const struct sp_vars *v, struct sp_span name);
-void sp_vars_remove(struct sp_vars *v, struct sp_span name);
-void sp_vars_clear(struct sp_vars *v);
-void sp_vars_copy(struct sp_vars *to, const struct sp_vars *from);
+#include "roles/sqlproxy/sp_vars.h"
 
 /* ---- pins */
 enum sp_pin {
@@ -85,11 +64,14 @@ struct sp_session {
 	int locks;               /* GET_LOCKs held, as far as seen */
 	bool reads_rows;         /* see SP_PIN_ROWS */
 	bool trx_state, trx_char; /* the server's trackers are not empty */
-	uint64_t last_id;
-	uint32_t last_id_on;     /* number of the connection that has the newest LAST_INSERT_ID() */
-	bool last_id_away;       /* another client has its connection; it is being fetched */
-	uint64_t found_rows;
+	/*
+	 * LAST_INSERT_ID(), FOUND_ROWS(), ROW_COUNT(), and the numbers of the connections that have
+	 * them, 0: none. away: only that connection knows it, see sp_handover.
+	 */
+	uint64_t last_id, found_rows;
 	int64_t row_count;
+	uint32_t last_id_on, found_on, rows_on;
+	bool last_id_away, found_away;
 	uint8_t *warning_rows;   /* SHOW WARNINGS, kept when the connection went to another */
 	uint32_t warning_len;
 };
@@ -104,6 +86,12 @@ void sp_pin_set(struct sp_session *s, enum sp_pin pin, bool on, uint64_t now);
 void sp_session_reset(struct sp_session *s);
 void sp_session_fini(struct sp_session *s);
 void sp_session_set_db(struct sp_session *s, const char *db, size_t len);
+
+/*
+ * After SET NAMES charset COLLATE value (at NULL: without one), of which the server tells the
+ * charset only.
+ */
+void sp_session_set_names(struct sp_vars *vars, struct sp_span collation);
 
 /* How the session's sql_mode changes quoting, for sp_lex. */
 unsigned sp_session_lex_mode(const struct sp_session *s);
@@ -123,9 +111,12 @@ struct sp_told {
  */
 struct sp_backend;
 void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span track,
-		      uint32_t lex_flags, struct sp_told *told);
+		      const struct sp_lex *lex, struct sp_told *told);
 
-/* Writes `SET a=1, b='x', @c=2` for what differs; false: nothing differs. */
+/*
+ * Writes `SET a=1, b='x', @c=2` for what differs: variables, and where they are not NULL all of
+ * `user` and LAST_INSERT_ID(). False: nothing differs.
+ */
 struct buf;
-bool sp_session_write_set(const struct sp_session *s, struct sp_backend *b, bool user_vars,
-			  const uint64_t *last_id, struct buf *out);
+bool sp_session_write_set(const struct sp_vars *vars, const struct sp_vars *user,
+			  struct sp_backend *b, const uint64_t *last_id, struct buf *out);

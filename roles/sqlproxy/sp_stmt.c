@@ -17,22 +17,30 @@ static uint64_t hash_text(const char *sql, size_t len, uint64_t state)
 	return h;
 }
 
-struct sp_text *sp_text_new(const char *sql, size_t len, uint64_t state, unsigned lex_mode)
+struct sp_text *sp_text_new(const char *sql, size_t len, const char *db, const struct sp_vars *vars,
+			    unsigned lex_mode)
 {
 	struct sp_text *t = mem_new(sizeof(*t) + len + 1);
+	uint64_t state = hash_text(db ? db : "", db ? strlen(db) : 0, vars->hash);
 
 	t->held = 1;
 	t->len = (uint32_t)len;
 	t->key = hash_text(sql, len, state);
+	t->db = db ? mem_str(db) : NULL;
+	sp_vars_copy(&t->vars, vars);
 	memcpy(t->sql, sql, len);
 	sp_lex(t->sql, len, lex_mode, &t->lex);
+	t->found = sp_found_after(&t->lex, (struct sp_span){ t->sql, len });
 	return t;
 }
 
 void sp_text_drop(struct sp_text *t)
 {
-	if (t && --t->held == 0)
-		free(t);
+	if (!t || --t->held > 0)
+		return;
+	sp_vars_clear(&t->vars);
+	free(t->db);
+	free(t);
 }
 
 static bool same_text(const struct sp_text *a, const struct sp_text *b)

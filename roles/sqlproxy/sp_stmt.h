@@ -13,7 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "roles/sqlproxy/sp_found.h"
 #include "roles/sqlproxy/sp_lex.h"
+#include "roles/sqlproxy/sp_vars.h"
 
 struct buf;
 
@@ -24,10 +26,15 @@ struct sp_text {
 	uint32_t len;
 	uint32_t digest;   /* slot in the worker's table, 0: not looked up */
 	struct sp_lex lex; /* its spans point into `sql` */
+	enum sp_found found;
+	struct sp_vars vars; /* of the session that prepared it */
+	char *db;            /* NULL: none */
 	char sql[];
 };
 
-struct sp_text *sp_text_new(const char *sql, size_t len, uint64_t state, unsigned lex_mode);
+/* As it is understood in a session with that schema (NULL: none), variables and quoting. */
+struct sp_text *sp_text_new(const char *sql, size_t len, const char *db, const struct sp_vars *vars,
+			    unsigned lex_mode);
 void sp_text_drop(struct sp_text *t);
 
 /* ---- a client's statements */
