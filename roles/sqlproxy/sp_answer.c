@@ -19,6 +19,7 @@
 #include "roles/sqlproxy/sp_digest.h"
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_rewrite.h"
+#include "roles/sqlproxy/sp_text_prepare.h"
 #include "roles/sqlproxy/sp_worker.h"
 
 enum { RETRY_US = 500 * 1000 };
@@ -347,21 +348,20 @@ static bool word_in(struct sp_span sql, const char *word)
 	return sql.at && memmem(sql.at, sql.len, word, strlen(word));
 }
 
-static void note_text_prepare(struct sp_client *c)
+/* HANDLER t OPEN ... HANDLER t CLOSE */
+static void note_handlers(struct sp_client *c)
 {
 	struct sp_session *s = &c->session;
+	struct sp_span sql = sql_of(c);
 
 	if (c->cmd.error)
 		return;
-	if (c->cmd.lex.verb == SP_VERB_PREPARE) {
-		sp_vars_set(&s->texts, c->cmd.lex.object, (struct sp_span){ "", 0 });
-		pin(c, SP_PIN_PREPARE, true);
-		c->backend->dirty = true;
-	} else if (c->cmd.lex.verb == SP_VERB_DEALLOCATE && c->cmd.lex.object.at) {
-		sp_vars_remove(&s->texts, c->cmd.lex.object);
-		if (s->texts.count == 0)
-			pin(c, SP_PIN_PREPARE, false);
+	c->backend->dirty = true;
+	for (size_t i = 0; sql.at && i + 4 < sql.len; i++) {
+		s->handlers += strncasecmp(sql.at + i, " open", 5) == 0;
+		s->handlers -= strncasecmp(sql.at + i, " clos", 5) == 0 && s->handlers > 0;
 	}
+	pin(c, SP_PIN_HANDLER, s->handlers > 0 || !sql.at);
 }
 
 /* Pins whose cause is the statement's text. */
@@ -379,10 +379,8 @@ static void note_text(struct sp_client *c)
 		note_locks(c, flags);
 	if (flags & (SP_LEX_LOCK_TABLES | SP_LEX_UNLOCK_TABLES) && !c->cmd.error)
 		pin(c, SP_PIN_LOCK, flags & SP_LEX_LOCK_TABLES);
-	if (flags & SP_LEX_HANDLER) {
-		pin(c, SP_PIN_HANDLER, true);
-		b->dirty = true;
-	}
+	if (flags & SP_LEX_HANDLER)
+		note_handlers(c);
 	if (flags & SP_LEX_XA)
 		pin(c, SP_PIN_XA, !word_in(sql_of(c), "COMMIT") && !word_in(sql_of(c), "ROLLBACK") &&
 					  !word_in(sql_of(c), "commit") && !word_in(sql_of(c), "rollback"));
@@ -391,7 +389,7 @@ static void note_text(struct sp_client *c)
 	if (flags & SP_LEX_SESSION_TRACK && !c->cmd.error)
 		pin(c, SP_PIN_TRACK, true);
 	if (!prepare)
-		note_text_prepare(c);
+		sp_text_prepare_note(c);
 	if (flags & SP_LEX_NEXT_TRX && !c->cmd.error && !b->has_track)
 		pin(c, SP_PIN_NEXT_TRX, true);
 	else if (!b->has_track && c->cmd.lex.verb != SP_VERB_SET &&

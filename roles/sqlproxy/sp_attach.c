@@ -15,6 +15,7 @@
 #include "roles/sqlproxy/sp_client.h"
 #include "roles/sqlproxy/sp_handover.h"
 #include "roles/sqlproxy/sp_pool.h"
+#include "roles/sqlproxy/sp_text_prepare.h"
 #include "roles/sqlproxy/sp_worker.h"
 
 static const char track[] = "SET SESSION session_track_system_variables='*',"
@@ -300,6 +301,7 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 	wait |= change_db(c, b, prefix);
 	set_option(c, b, prefix);
 	set_vars(c, b, prefix);
+	sp_text_prepare_replay(c, b, prefix);
 	if (buf_len(prefix) > 0)
 		s->rows_on = 0;
 	leave_rows(c, b, prefix);

@@ -33,6 +33,7 @@ static void backend_free(struct sp_backend *b)
 
 	list_remove(&b->link);
 	sp_vars_clear(&b->vars);
+	sp_vars_clear(&b->texts);
 	sp_table_clear(&b->prepared);
 	buf_fini(&b->in);
 	buf_fini(&b->held);
@@ -153,6 +154,7 @@ void sp_backend_set_db(struct sp_backend *b, const char *db, size_t len)
 void sp_backend_forget(struct sp_backend *b)
 {
 	sp_vars_clear(&b->vars);
+	sp_vars_clear(&b->texts);
 	sp_table_clear(&b->prepared);
 	b->dirty = false;
 	b->user_hash = 0;

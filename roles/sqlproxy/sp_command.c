@@ -590,7 +590,7 @@ static struct sp_span moved(struct sp_span s, const char *from, const char *to)
 static void keep_copy(struct sp_client *c, const struct view *v)
 {
 	const uint32_t asked = SP_LEX_READ | SP_LEX_UVAR_LITERAL | SP_LEX_TEMP_CREATE |
-			       SP_LEX_DROP_TABLE | SP_LEX_XA | SP_LEX_SET_SYSVAR;
+			       SP_LEX_DROP_TABLE | SP_LEX_XA | SP_LEX_HANDLER | SP_LEX_SET_SYSVAR;
 	struct sp_cmd *cmd = &c->cmd;
 	struct buf *sent = &c->backend->sent;
 	bool verb = cmd->lex.verb == SP_VERB_PREPARE || cmd->lex.verb == SP_VERB_DEALLOCATE ||

@@ -51,7 +51,6 @@ static const struct {
 	{ "last_insert_id()", SP_PIN_COUNT },
 	{ "last_insert_id(expr)", SP_PIN_COUNT },
 	{ "found_rows()", SP_PIN_COUNT },
-	{ "sql_calc_found_rows", SP_PIN_FOUND },
 	{ "row_count()", SP_PIN_COUNT },
 	{ "reads warnings", SP_PIN_COUNT },
 	{ "get_lock()", SP_PIN_GET_LOCK },

@@ -32,7 +32,6 @@ const char *sp_pin_name(enum sp_pin pin)
 		[SP_PIN_PREPARE] = "text prepare",
 		[SP_PIN_WARNINGS] = "warnings",
 		[SP_PIN_ROWS] = "row_count",
-		[SP_PIN_FOUND] = "found_rows",
 		[SP_PIN_LONG_DATA] = "long data",
 		[SP_PIN_TRACK] = "session_track",
 		[SP_PIN_STATE] = "session state",

@@ -31,7 +31,6 @@ enum sp_pin {
 	SP_PIN_WARNINGS, /* SHOW WARNINGS would tell something, until the next statement; soft: see
 			  * sp_pool_tick */
 	SP_PIN_ROWS,     /* a prepared statement reads ROW_COUNT() or FOUND_ROWS(); soft */
-	SP_PIN_FOUND,    /* SQL_CALC_FOUND_ROWS, until the next result; soft */
 	SP_PIN_LONG_DATA,
 	SP_PIN_TRACK,    /* the client asked for trackers of its own */
 	SP_PIN_STATE,    /* the server says that some state changed, and nobody knows which */
@@ -43,7 +42,7 @@ enum sp_pin {
 };
 
 /* Pins that are lost after a while when others wait: exact for who asks soon, no hold for ever. */
-enum { SP_PINS_SOFT = 1 << SP_PIN_WARNINGS | 1 << SP_PIN_ROWS | 1 << SP_PIN_FOUND, SP_SOFT_MS = 100 };
+enum { SP_PINS_SOFT = 1 << SP_PIN_WARNINGS | 1 << SP_PIN_ROWS, SP_SOFT_MS = 100 };
 
 const char *sp_pin_name(enum sp_pin pin);
 
@@ -61,6 +60,7 @@ struct sp_session {
 	uint16_t status;         /* of the last answer */
 	uint16_t warnings;       /* as a ping's OK tells them */
 	uint8_t option;          /* enum sp_option */
+	uint32_t handlers;       /* HANDLER ... OPEN */
 	int locks;               /* GET_LOCKs held, as far as seen */
 	bool reads_rows;         /* see SP_PIN_ROWS */
 	bool trx_state, trx_char; /* the server's trackers are not empty */

@@ -186,7 +186,6 @@ PINNED = [
     ("an open handler", ["handler pinned open"], ["handler pinned close"], "handler"),
     ("the next transaction's isolation", ["set transaction isolation level serializable"], ["begin", "commit"], "trx|transaction|next"),
     ("warnings", ["select 1/0 + cast('x' as signed)"], ["select 1 from pinned"], "warn"),
-    ("found rows", ["select sql_calc_found_rows 1 limit 0"], ["select 1 from pinned"], "found"),
 ]
 
 
