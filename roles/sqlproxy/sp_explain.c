@@ -51,6 +51,7 @@ static const struct {
 	{ "last_insert_id()", SP_PIN_COUNT },
 	{ "last_insert_id(expr)", SP_PIN_COUNT },
 	{ "found_rows()", SP_PIN_COUNT },
+	{ "sql_calc_found_rows", SP_PIN_COUNT },
 	{ "row_count()", SP_PIN_COUNT },
 	{ "reads warnings", SP_PIN_COUNT },
 	{ "get_lock()", SP_PIN_GET_LOCK },
@@ -83,7 +84,6 @@ static uint32_t pins_of(const struct sp_lex *lex)
 	uint32_t pins = lex->verb == SP_VERB_BEGIN ? 1u << SP_PIN_TRX : 0;
 
 	_Static_assert(FLAGS == 32, "a row for each bit");
-	pins |= lex->verb == SP_VERB_PREPARE ? 1u << SP_PIN_PREPARE : 0;
 	for (int i = 0; i < FLAGS; i++)
 		if (lex->flags & 1u << i && flags[i].pin != SP_PIN_COUNT)
 			pins |= 1u << flags[i].pin;
