@@ -405,12 +405,15 @@ static void note_told(struct sp_client *c)
 	const uint32_t known = SP_LEX_UVAR_LITERAL | SP_LEX_UVAR_EXPR | SP_LEX_TEMP_CREATE |
 			       SP_LEX_DROP_TABLE | SP_LEX_SET_SYSVAR | SP_LEX_SET_STATEMENT |
 			       SP_LEX_SET_GLOBAL | SP_LEX_NEXT_TRX | SP_LEX_SESSION_TRACK;
+	bool prepare = c->cmd.code == SP_COM_STMT_PREPARE;
 	enum sp_verb verb = c->cmd.lex.verb;
 	bool text = verb == SP_VERB_PREPARE || verb == SP_VERB_DEALLOCATE || verb == SP_VERB_USE ||
 		    verb == SP_VERB_BEGIN;
 
-	if (c->cmd.told_unsafe)
+	if (c->cmd.told_unsafe || (c->cmd.lex.unscoped && !c->cmd.scoped && !prepare)) {
 		pin(c, SP_PIN_SYSVAR, true);
+		b->dirty = true;
+	}
 	if (c->cmd.told_track)
 		pin(c, SP_PIN_TRACK, true);
 	if (c->cmd.told_state && !(flags & known) && !text && c->cmd.code != SP_COM_INIT_DB)

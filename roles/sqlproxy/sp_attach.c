@@ -219,7 +219,9 @@ static void put_found(struct buf *sql, uint64_t n)
 	static const char *const ten = "(SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 "
 				       "UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL "
 				       "SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1)";
-	const char *between = "SELECT SQL_CALC_FOUND_ROWS 1";
+	bool counts = n == 1 || n >= 10; /* it does not count rows that come from no table */
+	const char *between = counts ? "SELECT SQL_CALC_FOUND_ROWS 1" : "SELECT 1";
+	const char *limit = counts || n == 0 ? " LIMIT 0" : " LIMIT 10";
 	char name[16];
 
 	for (int place = 0; n > 0 && place < 7; place++, n /= 10)
@@ -235,7 +237,7 @@ static void put_found(struct buf *sql, uint64_t n)
 		}
 	if (*between == 'S')
 		put(sql, between);
-	put(sql, " LIMIT 0");
+	put(sql, limit);
 }
 
 bool sp_attach_needs_found(const struct sp_client *c)

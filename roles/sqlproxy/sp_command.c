@@ -559,6 +559,23 @@ static bool rewrite_calls(struct sp_client *c, const struct view *v, struct buf 
 	return any;
 }
 
+/* So that the server reports what it sets. */
+static bool rewrite_set(struct sp_client *c, const struct view *v, struct buf *out)
+{
+	struct sp_cmd *cmd = &c->cmd;
+
+	if (cmd->code != SP_COM_QUERY || cmd->lex.verb != SP_VERB_SET || cmd->lex.flags & SP_LEX_MULTI ||
+	    c->caps & SP_CAP_QUERY_ATTRIBUTES)
+		return false;
+	struct sp_span sql = { (const char *)body(v) + 1, body_len(v) - 1 };
+	size_t begin = sp_packet_begin(out);
+
+	sp_write_int(out, SP_COM_QUERY, 1);
+	cmd->scoped = sp_rewrite_set(sql, out);
+	sp_packet_end(out, begin, 0);
+	return cmd->scoped;
+}
+
 /* True: `out` holds what goes out in the packet's place. */
 static bool rewrite(struct sp_client *c, struct view *v, struct buf *out)
 {
@@ -574,6 +591,8 @@ static bool rewrite(struct sp_client *c, struct view *v, struct buf *out)
 	if (cmd->lex.flags &
 	    (SP_LEX_CONNECTION_ID | SP_LEX_READ_ROW_COUNT | SP_LEX_READ_FOUND_ROWS))
 		return rewrite_calls(c, v, out);
+	if (cmd->lex.unscoped)
+		return rewrite_set(c, v, out);
 	return false;
 }
 

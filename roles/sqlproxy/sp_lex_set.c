@@ -88,11 +88,24 @@ static uint32_t scope_of(struct sp_span word)
 	return 0;
 }
 
+/* Without a scope these are the next transaction's. */
+static bool is_transactions(struct sp_span name)
+{
+	static const char *const names[] = { "TX_ISOLATION", "TX_READ_ONLY", "TRANSACTION_ISOLATION",
+					     "TRANSACTION_READ_ONLY" };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (sp_word_is(name.at, name.len, names[i]))
+			return true;
+	return false;
+}
+
 /* @@name, @@scope.name */
 static void set_marked(struct sp_lexer *l)
 {
 	uint32_t scope = scope_of(l->now.scope);
 
+	l->out->unscoped |= !scope && !is_transactions(l->now.name);
 	note_sysvar(l, l->now.name, scope ? scope : SP_LEX_SET_SYSVAR);
 	sp_lexer_next(l);
 	skip_value(l);

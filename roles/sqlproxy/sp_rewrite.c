@@ -132,6 +132,45 @@ bool sp_rewrite_calls(struct sp_span text, const struct sp_calls *calls, struct 
 	return any;
 }
 
+static bool has_scope(struct sp_span sql, size_t i)
+{
+	static const char *const words[] = { "global.",  "session.", "local.", "persist.", "tx_isolation",
+					     "tx_read_only", "transaction_" };
+
+	for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++)
+		if (sql.len - i >= strlen(words[k]) && strncasecmp(sql.at + i, words[k], strlen(words[k])) == 0)
+			return true;
+	return false;
+}
+
+bool sp_rewrite_set(struct sp_span sql, struct buf *out)
+{
+	bool target = false, any = false; /* target: a name to be set follows */
+	size_t done = 0;
+	int depth = 0;
+
+	for (size_t i = 0; i < sql.len;) {
+		size_t next = skip(sql.at, sql.len, i);
+		char c = sql.at[i];
+		if (next != i || isspace((unsigned char)c)) {
+			i = next == i ? i + 1 : next;
+			continue;
+		}
+		depth += (c == '(') - (c == ')');
+		if (target && depth == 0 && c == '@' && i + 2 < sql.len && sql.at[i + 1] == '@' &&
+		    !has_scope(sql, i + 2)) {
+			buf_put(out, sql.at + done, i + 2 - done);
+			put(out, "session.");
+			done = i + 2;
+			any = true;
+		}
+		target = (c == ',' && depth == 0) || ends_with_word(sql.at, i + 1, "SET");
+		i++;
+	}
+	buf_put(out, sql.at + done, sql.len - done);
+	return any;
+}
+
 struct sp_span sp_rewrite_collate(struct sp_span sql)
 {
 	struct sp_span none = { NULL, 0 };

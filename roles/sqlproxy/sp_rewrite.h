@@ -27,5 +27,8 @@ struct sp_calls {
  */
 bool sp_rewrite_calls(struct sp_span text, const struct sp_calls *calls, struct buf *out);
 
+/* A single SET: @@name as @@session.name, which means the same and is reported. False: none. */
+bool sp_rewrite_set(struct sp_span text, struct buf *out);
+
 /* The name behind COLLATE in a SET NAMES; NULL: none. */
 struct sp_span sp_rewrite_collate(struct sp_span sql);

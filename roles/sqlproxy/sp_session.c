@@ -125,14 +125,16 @@ static bool is_noise(struct sp_span name)
 }
 
 /* Set for one statement or for replication: replaying it would do harm. */
-static bool is_unsafe(struct sp_span name)
+static bool is_unsafe(struct sp_span name, struct sp_span value)
 {
 	static const char *const list[] = { "timestamp", "insert_id", "rand_seed1", "rand_seed2",
 					    "pseudo_thread_id", "gtid_seq_no", "gtid_next",
 					    "pseudo_slave_mode", "skip_replication", "debug",
 					    "debug_dbug", "debug_sync", "wsrep_on", NULL };
+	/* an INSERT's id is found once: whether it was is known to the connection only */
+	bool finds_id = sp_span_is(name, "sql_auto_is_null") && sp_span_is(value, "ON");
 
-	return in_list(name, list);
+	return finds_id || in_list(name, list);
 }
 
 static void track_var(struct sp_session *s, struct sp_backend *b, struct sp_reader *r,
@@ -148,7 +150,7 @@ static void track_var(struct sp_session *s, struct sp_backend *b, struct sp_read
 	told->collation |= sp_span_is(name, "collation_connection");
 	if (name.len > 14 && strncasecmp(name.at, "session_track_", 14) == 0) {
 		told->track_var = true;
-	} else if (is_unsafe(name)) {
+	} else if (is_unsafe(name, value)) {
 		told->unsafe_var = true;
 	} else if (!sp_vars_set(&s->vars, name, value) || !sp_vars_set(&b->vars, name, value)) {
 		told->unsafe_var = true;
