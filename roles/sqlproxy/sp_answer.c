@@ -140,7 +140,8 @@ static size_t on_eof(struct sp_client *c, uint8_t *packet, size_t len)
 	c->cmd.warnings = (uint16_t)(packet[5] | packet[6] << 8);
 	if (c->backend->scan.at != SP_AT_ROWS)
 		c->session.status = status;
-	c->session.row_count = -1;
+	if (c->cmd.code != SP_COM_STMT_PREPARE)
+		c->session.row_count = -1;
 	if (status & SP_STATUS_STATE_CHANGED && !sp_pinned(&c->session, SP_PIN_TRACK)) {
 		c->cmd.eof_changed = true;
 		packet[8] &= (uint8_t)~(SP_STATUS_STATE_CHANGED >> 8);
