@@ -527,6 +527,8 @@ void sp_pool_give(struct sp_backend *b)
 	b->client = NULL;
 	b->state = SP_BACKEND_IDLE;
 	b->used = p->worker->now;
+	if (b->stream.paused) /* its last client reads slowly; that is not the next one's affair */
+		stream_resume(&b->stream);
 	if (b->doomed || p->group->retired || too_old(p, b))
 		retire(b, "it is replaced");
 	else if (c->max_idle && p->idle_count > (uint64_t)c->max_idle && list_empty(&p->waiting))
