@@ -501,7 +501,8 @@ def test_read_write_split(pair, proxy):
     with Wire(("127.0.0.1", front.port), *servers.APP, "demo") as link:
         servers.wait_for("reads at the replica", lambda: link.value(f"select {ask}") == replica)
         for sql, server in expected:
-            reply = link.query(sql)
+            with Wire(("127.0.0.1", front.port), *servers.APP, "demo") as one:  # `@x := 1` pins its session
+                reply = one.query(sql)
             assert not reply.error, (sql, reply.error)
             if server:
                 assert reply.rows[0][0].decode() == server, sql
