@@ -477,6 +477,7 @@ class Noise:
              ["update diff_b.noise set a = a + 1"], ["set autocommit = 1, character_set_results = null"], ["select last_insert_id(5150)"], ["select @a"]]
 
     def __init__(self, server, port: int):
+        self.kind = server.kind
         server.script("create or replace table diff_b.noise (id int auto_increment primary key, a int)" if server.kind == "mariadb"
                       else "create table if not exists diff_b.noise (id int auto_increment primary key, a int)")
         self.link = Wire(("127.0.0.1", port), *servers.APP, "diff_b", wire.BASIC, timeout=120)
@@ -485,6 +486,8 @@ class Noise:
     def disturb(self):
         for sql in self.STEPS[self.n % len(self.STEPS)]:  # none ends with something pinned
             self.link.query(sql)
+        if self.kind != "mariadb":
+            self.link.change_user(*servers.APP, "diff_b")  # there, more is pinned
         self.n += 1
 
 
