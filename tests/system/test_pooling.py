@@ -381,7 +381,7 @@ def test_rules(pair, proxy):
         assert error and "not through the proxy" in error[2]
         assert client.value("select @@server_id") == str(pair.writer.server_id)
         assert client.value("select @@server_id, 'mine'") == str(pair.replica.server_id)
-        assert client.query("select @@server_id from big_report union select @@server_id").rows == [[str(pair.replica.server_id).encode()]]
+        assert client.value("select @@server_id from big_report union select @@server_id") == str(pair.replica.server_id)
 
 
 def test_load_data_local_can_be_refused(pair, proxy):
