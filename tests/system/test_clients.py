@@ -456,6 +456,17 @@ PACKETS = [(kind, caps, talk) for kind in KINDS for talk in TALKS for caps in CA
            and not (talk == "multi" and caps == "single")]
 
 
+def forgiven(kind, said):
+    """What a pool can't know is left out: an id the server chose, in an error's text; and of MySQL
+    5.6 the warnings of the statement before, which it repeats in the OK of a ping or of a change of
+    user, and METADATA_CHANGED where a statement was prepared again on another connection."""
+    text = re.sub(r"The statement \(\d+\) has", "The statement (N) has", repr(said))
+    if kind == "mysql56":
+        text = re.sub(r"\('ok', \(\), \(\), 0, 0, 2, 1, b'', None\)", "('ok', (), (), 0, 0, 2, 0, b'', None)", text)
+        text = re.sub(r"\b1058\b", "34", text)
+    return text
+
+
 @pytest.mark.parametrize("kind,caps,talk", PACKETS, ids=["-".join(p) for p in PACKETS])
 def test_packets(kind, caps, talk, places):
     heard = []
@@ -472,7 +483,8 @@ def test_packets(kind, caps, talk, places):
                 raise
             dialogue.said.append(("the proxied session failed", repr(why)))
     direct, proxied = heard
-    wrong = [f"{one[0]}\n   direct  {one[1:]!r}\n   proxied {other!r}"[:900] for one, other in zip(direct, proxied) if one != other]
+    wrong = [f"{one[0]}\n   direct  {one[1:]!r}\n   proxied {other!r}"[:900] for one, other in zip(direct, proxied)
+             if forgiven(kind, one) != forgiven(kind, other)]
     if wrong or len(direct) != len(proxied):
         pytest.fail("\n".join(wrong[:8]) or f"{len(direct)} answers, {len(proxied)} proxied", pytrace=False)
 
