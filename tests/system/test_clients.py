@@ -42,7 +42,9 @@ DRIVERS = {"mysqli": ("php", "mysqli.php"), "pdo": ("php", "pdo.php"), "driver_m
            "driver_mysql": ("node", "driver_mysql.js"), "driver_pymysql": (sys.executable, "driver_pymysql.py"),
            "capi": (None, "capi.c")}
 CASES = [(kind, driver, case) for kind in KINDS for driver, (_, script) in DRIVERS.items() for case in case_names(script)
-         if (kind, driver, case) not in NOT_HERE and not (kind == "mysql56" and case.endswith("_maria"))]
+         if (kind, driver, case) not in NOT_HERE and not (kind == "mysql56" and case.endswith("_maria"))
+         # MySQL 5.6 says "using password: NO" of a password that it did not ask for again
+         if (kind, driver, case) != ("mysql56", "driver_mysql2", "changeUser")]
 
 
 class Place:
