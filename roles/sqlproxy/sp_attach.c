@@ -1,7 +1,7 @@
 /*
  * A session's state onto a connection: what differs, as commands that go ahead of the client's.
  *
- *	[questions for the last owner] [RESET, trackers] [PREPARE] [database] [SET ...] [the command]
+ *	[questions to the last owner] [RESET, trackers] [PREPARE] [database] [SET ...] [command]
  *
  * All in one write, unless the command may change data and the database must change first (were
  * it refused, the statement would run in the wrong one), or a PREPARE must tell its id first: then
@@ -22,6 +22,9 @@ static const char track[] = "SET SESSION session_track_system_variables='*',"
 			    "session_track_state_change=1,"
 			    "session_track_transaction_info='CHARACTERISTICS'";
 
+/* MariaDB forgets warnings only for a statement with a table or a query inside. */
+static const char clear[] = "DO (SELECT 1)";
+
 static void expect_ok(struct sp_backend *b, struct buf *prefix, uint8_t command, const char *arg,
 		      size_t len)
 {
@@ -36,7 +39,8 @@ static void expect_ok(struct sp_backend *b, struct buf *prefix, uint8_t command,
 static bool set_by_login(const char *name)
 {
 	return strncmp(name, "character_set", 13) == 0 || strncmp(name, "collation", 9) == 0 ||
-	       strcmp(name, "names") == 0 || strcmp(name, "wait_timeout") == 0 || strcmp(name, "sql_auto_is_null") == 0;
+	       strcmp(name, "names") == 0 || strcmp(name, "wait_timeout") == 0 ||
+	       strcmp(name, "sql_auto_is_null") == 0;
 }
 
 /* It has variables set that `vars` has not, and that DEFAULT would not put right. */
@@ -46,7 +50,8 @@ static bool login_values_lost(const struct sp_backend *b, const struct sp_vars *
 		return false;
 	for (uint32_t i = 0; i < b->vars.count; i++) {
 		const char *name = b->vars.list[i].name;
-		if (set_by_login(name) && !sp_vars_find(vars, (struct sp_span){ name, strlen(name) }))
+		if (set_by_login(name) &&
+		    !sp_vars_find(vars, (struct sp_span){ name, strlen(name) }))
 			return true;
 	}
 	return false;
@@ -59,7 +64,8 @@ static bool must_reset(const struct sp_client *c, struct sp_backend *b)
 
 	if (b->owner == c->owner || !b->owner || rule == SP_RESET_NEVER || !b->has_reset)
 		return false;
-	if (rule == SP_RESET_ALWAYS || b->dirty || login_values_lost(b, &c->session.vars))
+	if (rule == SP_RESET_ALWAYS || b->dirty || login_values_lost(b, &c->session.vars) ||
+	    (c->session.user.count > 0 && login_values_lost(b, &c->session.user_state)))
 		return true;
 	return stmt && !sp_table_find(&b->prepared, stmt->text) &&
 	       login_values_lost(b, &stmt->text->vars);
@@ -158,24 +164,6 @@ static bool set_id(struct sp_client *c, struct sp_backend *b)
 	return true;
 }
 
-static void set_vars(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
-{
-	const struct sp_session *s = &c->session;
-	uint32_t flags = c->cmd.lex.flags;
-	bool sees = !(flags & SP_LEX_READ) || flags & SP_LEX_UVAR; /* triggers and procedures too */
-	bool newer = sp_pinned(s, SP_PIN_USER_VAR) || sp_pinned(s, SP_PIN_STATE);
-	bool user = sees && !newer && s->user.hash != b->user_hash;
-	struct buf set;
-
-	buf_init(&set, 1024 * 1024);
-	const uint64_t *id = set_id(c, b) ? &s->last_id : NULL;
-	if (sp_session_write_set(&s->vars, user ? &s->user : NULL, b, id, &set))
-		expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set), buf_len(&set));
-	buf_fini(&set);
-	if (b->owner != c->owner && flags & SP_LEX_READ_WARNINGS) /* not those of somebody else */
-		expect_ok(b, prefix, SP_COM_QUERY, "DO 0", 4);
-}
-
 /* The schema and the variables that a text means. */
 static void move_to(struct sp_backend *b, const char *db, const struct sp_vars *vars,
 		    struct buf *prefix)
@@ -187,9 +175,44 @@ static void move_to(struct sp_backend *b, const char *db, const struct sp_vars *
 		sp_backend_set_db(b, db, strlen(db));
 	}
 	buf_init(&set, 1024 * 1024);
-	if (!login_values_lost(b, vars) && sp_session_write_set(vars, NULL, b, NULL, &set))
+	if (!login_values_lost(b, vars) && sp_session_write_set(vars, b, NULL, &set))
 		expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set), buf_len(&set));
 	buf_fini(&set);
+}
+
+/* A literal means what it meant when it was set first: quotes, character set. */
+static void set_user_vars(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
+{
+	const struct sp_session *s = &c->session;
+	uint32_t flags = c->cmd.lex.flags;
+	bool sees = !(flags & SP_LEX_READ) || flags & SP_LEX_UVAR; /* triggers and procedures too */
+	bool newer = sp_pinned(s, SP_PIN_USER_VAR) || sp_pinned(s, SP_PIN_STATE);
+	struct buf set;
+
+	if (!sees || newer || s->user.hash == b->user_hash)
+		return;
+	move_to(b, NULL, &s->user_state, prefix);
+	buf_init(&set, 1024 * 1024);
+	sp_session_write_user(&s->user, b, &set);
+	expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set), buf_len(&set));
+	buf_fini(&set);
+}
+
+static void set_vars(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
+{
+	struct sp_session *s = &c->session;
+	struct buf set;
+
+	buf_init(&set, 1024 * 1024);
+	const uint64_t *id = set_id(c, b) ? &s->last_id : NULL;
+	if (sp_session_write_set(&s->vars, b, id, &set))
+		expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set), buf_len(&set));
+	buf_fini(&set);
+	if (b->owner != c->owner &&
+	    c->cmd.lex.flags & SP_LEX_READ_WARNINGS) { /* not those of somebody else */
+		expect_ok(b, prefix, SP_COM_QUERY, clear, sizeof(clear) - 1);
+		s->found_on = 0;
+	}
 }
 
 /* Prepares the statement where, and as, it was prepared first. */
@@ -216,9 +239,10 @@ static void put(struct buf *out, const char *text)
 /* Writes a SELECT after which FOUND_ROWS() is n: its digits as joins of ten rows each. */
 static void put_found(struct buf *sql, uint64_t n)
 {
-	static const char *const ten = "(SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 "
-				       "UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL "
-				       "SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1)";
+	static const char *const ten =
+		"(SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 "
+		"UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL "
+		"SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1)";
 	bool counts = n == 1 || n >= 10; /* it does not count rows that come from no table */
 	const char *between = counts ? "SELECT SQL_CALC_FOUND_ROWS 1" : "SELECT 1";
 	const char *limit = counts || n == 0 ? " LIMIT 0" : " LIMIT 10";
@@ -244,7 +268,8 @@ bool sp_attach_needs_found(const struct sp_client *c)
 {
 	bool runs = c->cmd.code == SP_COM_QUERY || c->cmd.code == SP_COM_STMT_EXECUTE;
 
-	return runs && (c->cmd.lex.flags & SP_LEX_READ_FOUND_ROWS || c->cmd.found == SP_FOUND_MAYBE);
+	return runs &&
+	       (c->cmd.lex.flags & SP_LEX_READ_FOUND_ROWS || c->cmd.found == SP_FOUND_MAYBE);
 }
 
 /*
@@ -302,6 +327,7 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 	wait |= prepare(c, b, prefix);
 	wait |= change_db(c, b, prefix);
 	set_option(c, b, prefix);
+	set_user_vars(c, b, prefix);
 	set_vars(c, b, prefix);
 	sp_text_prepare_replay(c, b, prefix);
 	if (buf_len(prefix) > 0)

@@ -55,7 +55,7 @@ struct sp_expect {
 	struct sp_text *text;
 };
 
-enum { SP_EXPECTS = 16 };
+enum { SP_EXPECTS = 32 }; /* more than a prefix and its command have */
 
 struct sp_backend {
 	struct list link; /* in its pool's idle, busy or opening list */

@@ -202,6 +202,10 @@ void sp_attach_clean(struct sp_backend *b);
 /* What it holds for its last client is fetched; then it is free again. */
 void sp_attach_fetch(struct sp_backend *b);
 
+/* ---- sp_note.c */
+/* The command's answer is complete: what it changed. */
+void sp_note(struct sp_client *c);
+
 /* ---- sp_answer.c: called by the connection */
 /* A packet that means something; it may be changed in place. Returns its new length. */
 size_t sp_answer_mark(struct sp_client *c, uint8_t *packet, size_t len);

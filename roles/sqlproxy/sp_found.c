@@ -47,9 +47,11 @@ static enum sp_found by_word(const char *w, size_t n, bool *limit)
 		const char *word;
 		enum sp_found found;
 	} words[] = {
-		{ "union", SP_FOUND_OTHER },  { "intersect", SP_FOUND_OTHER }, { "except", SP_FOUND_OTHER },
-		{ "offset", SP_FOUND_OTHER }, { "into", SP_FOUND_OTHER },      { "procedure", SP_FOUND_OTHER },
-		{ "values", SP_FOUND_MAYBE }, { "table", SP_FOUND_MAYBE },     { "limit", SP_FOUND_ROWS },
+		{ "union", SP_FOUND_OTHER },  { "intersect", SP_FOUND_OTHER },
+		{ "except", SP_FOUND_OTHER }, { "offset", SP_FOUND_OTHER },
+		{ "into", SP_FOUND_OTHER },   { "procedure", SP_FOUND_OTHER },
+		{ "values", SP_FOUND_MAYBE }, { "table", SP_FOUND_MAYBE },
+		{ "limit", SP_FOUND_ROWS },
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -84,15 +86,19 @@ static enum sp_found after_select(struct sp_span sql)
 static enum sp_found after_show(struct sp_span sql)
 {
 	static const char *const selects[] = {
-		"tables",    "variables", "columns",   "fields",  "databases", "schemas", "status",
-		"engines",   "index",     "indexes",   "keys",    "triggers",  "count",   "collation",
-		"character", "charset",   "procedure", "function", "plugins",  "events",  NULL,
+		"tables",  "variables", "columns",   "fields",  "databases", "schemas",
+		"status",  "engines",   "index",     "indexes", "keys",      "triggers",
+		"count",   "collation", "character", "charset", "procedure", "function",
+		"plugins", "events",    NULL,
 	};
-	static const char *const others[] = { "create", "master", "slave", "engine", "replica", NULL };
+	static const char *const others[] = {
+		"create", "master", "slave", "engine", "replica", NULL
+	};
 	const char *show = word_in(sql, "show");
 
 	if (!show)
-		return word_in(sql, "help") || word_in(sql, "checksum") ? SP_FOUND_SAME : SP_FOUND_MAYBE;
+		return word_in(sql, "help") || word_in(sql, "checksum") ? SP_FOUND_SAME
+									: SP_FOUND_MAYBE;
 	struct sp_span what = until(until(sql, "like"), "where");
 	if (any_word_in(what, others))
 		return SP_FOUND_SAME;

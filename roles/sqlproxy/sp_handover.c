@@ -48,7 +48,8 @@ static uint64_t read_number(struct sp_reader *r)
 }
 
 /* The only row: two numbers. */
-static void read_leftovers(const struct buf *answer, bool deprecate_eof, uint64_t *id, uint64_t *found)
+static void read_leftovers(const struct buf *answer, bool deprecate_eof, uint64_t *id,
+			   uint64_t *found)
 {
 	struct sp_reader r = sp_reader(buf_data(answer), buf_len(answer));
 
@@ -72,8 +73,11 @@ static void resume(struct sp_client *c, const struct sp_backend *b)
 
 	if (s->last_id_on == b->number)
 		s->last_id_away = false;
-	if (s->found_on == b->number)
+	if (s->found_on == b->number) { /* our own question has changed it there */
 		s->found_away = false;
+		s->found_on = 0;
+	}
+	s->rows_on = s->rows_on == b->number ? 0 : s->rows_on;
 	if (c->state == SP_CLIENT_WAITING && !c->pool) {
 		c->state = SP_CLIENT_READY;
 		c->deadline = 0;
@@ -175,6 +179,7 @@ void sp_handover_proxy_header(struct sp_backend *b)
 	if (first != &b->pool->waiting)
 		from = container_of(first, struct sp_client, wait)->peer;
 	getpeername(b->stream.item.fd, (struct sockaddr *)&to, &len);
-	size_t n = sp_proxyhdr_write(version, (struct sockaddr *)&from, (struct sockaddr *)&to, header);
+	size_t n = sp_proxyhdr_write(version, (struct sockaddr *)&from, (struct sockaddr *)&to,
+				     header);
 	stream_put(&b->stream, header, n);
 }

@@ -20,7 +20,8 @@ static size_t skip(const char *sql, size_t len, size_t i)
 		const char *end = memmem(sql + i + 2, len - i - 2, "*/", 2);
 		return end ? (size_t)(end - sql) + 2 : len;
 	}
-	if (q == '#' || (q == '-' && i + 2 < len && sql[i + 1] == '-' && isspace((unsigned char)sql[i + 2]))) {
+	if (q == '#' ||
+	    (q == '-' && i + 2 < len && sql[i + 1] == '-' && isspace((unsigned char)sql[i + 2]))) {
 		const char *end = memchr(sql + i, '\n', len - i);
 		return end ? (size_t)(end - sql) + 1 : len;
 	}
@@ -37,7 +38,8 @@ static size_t call_at(const char *sql, size_t len, size_t i, const char *name)
 {
 	size_t n = strlen(name), at = i + n;
 
-	if (at >= len || (i > 0 && (is_word(sql[i - 1]) || sql[i - 1] == '.' || sql[i - 1] == '@')) ||
+	if (at >= len ||
+	    (i > 0 && (is_word(sql[i - 1]) || sql[i - 1] == '.' || sql[i - 1] == '@')) ||
 	    strncasecmp(sql + i, name, n) != 0)
 		return 0;
 	while (at < len && isspace((unsigned char)sql[at]))
@@ -66,9 +68,11 @@ static bool is_column(const char *sql, size_t len, size_t i, size_t after)
 		before--;
 	while (after < len && isspace((unsigned char)sql[after]))
 		after++;
-	bool opens = (before > 0 && sql[before - 1] == ',') || ends_with_word(sql, before, "SELECT");
+	bool opens =
+		(before > 0 && sql[before - 1] == ',') || ends_with_word(sql, before, "SELECT");
 	bool closes = after == len || sql[after] == ',' || sql[after] == ';' ||
-		      (len - after > 4 && strncasecmp(sql + after, "from", 4) == 0 && !is_word(sql[after + 4]));
+		      (len - after > 4 && strncasecmp(sql + after, "from", 4) == 0 &&
+		       !is_word(sql[after + 4]));
 	return opens && closes;
 }
 
@@ -134,11 +138,13 @@ bool sp_rewrite_calls(struct sp_span text, const struct sp_calls *calls, struct 
 
 static bool has_scope(struct sp_span sql, size_t i)
 {
-	static const char *const words[] = { "global.",  "session.", "local.", "persist.", "tx_isolation",
-					     "tx_read_only", "transaction_" };
+	static const char *const words[] = { "global.",     "session.",     "local.",
+					     "persist.",    "tx_isolation", "tx_read_only",
+					     "transaction_" };
 
 	for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++)
-		if (sql.len - i >= strlen(words[k]) && strncasecmp(sql.at + i, words[k], strlen(words[k])) == 0)
+		if (sql.len - i >= strlen(words[k]) &&
+		    strncasecmp(sql.at + i, words[k], strlen(words[k])) == 0)
 			return true;
 	return false;
 }
@@ -177,7 +183,8 @@ struct sp_span sp_rewrite_collate(struct sp_span sql)
 
 	for (size_t i = 0; sql.at && i + 8 < sql.len;) {
 		size_t next = skip(sql.at, sql.len, i);
-		if (next != i || strncasecmp(sql.at + i, "collate", 7) != 0 || is_word(sql.at[i + 7])) {
+		if (next != i || strncasecmp(sql.at + i, "collate", 7) != 0 ||
+		    is_word(sql.at[i + 7])) {
 			i = next == i ? i + 1 : next;
 			continue;
 		}

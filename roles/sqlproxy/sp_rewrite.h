@@ -17,7 +17,8 @@ struct buf;
 /* What the calls become, as text; "": they stay. */
 struct sp_calls {
 	char connection_id[48];
-	char row_count[64], found_rows[64]; /* in the first statement only: others tell of that one */
+	char row_count[64],
+		found_rows[64]; /* in the first statement only: others tell of that one */
 };
 
 /*

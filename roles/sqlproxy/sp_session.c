@@ -65,15 +65,19 @@ void sp_session_reset(struct sp_session *s)
 
 	s->db = NULL;
 	sp_session_fini(s);
-	*s = (struct sp_session){ .db = db, .option = option, .pins = mode, .status = SP_STATUS_AUTOCOMMIT,
-				   .row_count = -1,
-				   .found_rows = 1 };
+	*s = (struct sp_session){ .db = db,
+				  .option = option,
+				  .pins = mode,
+				  .status = SP_STATUS_AUTOCOMMIT,
+				  .row_count = -1,
+				  .found_rows = 1 };
 }
 
 void sp_session_fini(struct sp_session *s)
 {
 	sp_vars_clear(&s->vars);
 	sp_vars_clear(&s->user);
+	sp_vars_clear(&s->user_state);
 	sp_vars_clear(&s->temp);
 	sp_vars_clear(&s->texts);
 	free(s->warning_rows);
@@ -117,9 +121,10 @@ static bool in_list(struct sp_span name, const char *const *list)
 /* Reported, but no state that a client set for good. */
 static bool is_noise(struct sp_span name)
 {
-	static const char *const list[] = { "last_gtid", "last_insert_id", "identity",
-					    "character_set_database", "collation_database",
-					    "warning_count", "error_count", NULL };
+	static const char *const list[] = { "last_gtid",          "last_insert_id",
+					    "identity",           "character_set_database",
+					    "collation_database", "warning_count",
+					    "error_count",        NULL };
 
 	return in_list(name, list);
 }
@@ -127,10 +132,12 @@ static bool is_noise(struct sp_span name)
 /* Set for one statement or for replication: replaying it would do harm. */
 static bool is_unsafe(struct sp_span name, struct sp_span value)
 {
-	static const char *const list[] = { "timestamp", "insert_id", "rand_seed1", "rand_seed2",
-					    "pseudo_thread_id", "gtid_seq_no", "gtid_next",
-					    "pseudo_slave_mode", "skip_replication", "debug",
-					    "debug_dbug", "debug_sync", "wsrep_on", NULL };
+	static const char *const list[] = {
+		"timestamp",        "insert_id",   "rand_seed1", "rand_seed2",
+		"pseudo_thread_id", "gtid_seq_no", "gtid_next",  "pseudo_slave_mode",
+		"skip_replication", "debug",       "debug_dbug", "debug_sync",
+		"wsrep_on",         NULL
+	};
 	/* an INSERT's id is found once: whether it was is known to the connection only */
 	bool finds_id = sp_span_is(name, "sql_auto_is_null") && sp_span_is(value, "ON");
 
@@ -283,7 +290,9 @@ void sp_session_set_names(struct sp_vars *vars, struct sp_span collation)
 /* NAMES sets three more, a connection's character set its collation: their order. */
 static int turn(const struct sp_var *var)
 {
-	return strcmp(var->name, names) == 0 ? 0 : strcmp(var->name, "collation_connection") == 0 ? 2 : 1;
+	return strcmp(var->name, names) == 0                    ? 0
+	       : strcmp(var->name, "collation_connection") == 0 ? 2
+								: 1;
 }
 
 static bool is_charset(const char *name)
@@ -317,7 +326,8 @@ static void put_vars(const struct sp_vars *vars, struct sp_backend *b, struct bu
 	bool named = sp_vars_find(vars, span(names));
 	for (uint32_t i = 0; i < b->vars.count; i++) {
 		const char *name = b->vars.list[i].name;
-		if (sp_vars_find(vars, span(name)) || strcmp(name, names) == 0 || (named && is_charset(name)))
+		if (sp_vars_find(vars, span(name)) || strcmp(name, names) == 0 ||
+		    (named && is_charset(name)))
 			continue;
 		separate(out, any);
 		put(out, name);
@@ -326,10 +336,12 @@ static void put_vars(const struct sp_vars *vars, struct sp_backend *b, struct bu
 	sp_vars_copy(&b->vars, vars);
 }
 
-static void put_user_vars(const struct sp_vars *user, struct sp_backend *b, struct buf *out, bool *any)
+void sp_session_write_user(const struct sp_vars *user, struct sp_backend *b, struct buf *out)
 {
+	bool any = false;
+
 	for (uint32_t i = 0; i < user->count; i++) {
-		separate(out, any);
+		separate(out, &any);
 		put(out, "@`");
 		put(out, user->list[i].name);
 		put(out, "`=");
@@ -339,19 +351,18 @@ static void put_user_vars(const struct sp_vars *user, struct sp_backend *b, stru
 	b->user_hash = user->hash;
 }
 
-bool sp_session_write_set(const struct sp_vars *vars, const struct sp_vars *user,
-			  struct sp_backend *b, const uint64_t *last_id, struct buf *out)
+bool sp_session_write_set(const struct sp_vars *vars, struct sp_backend *b, const uint64_t *last_id,
+			  struct buf *out)
 {
 	bool any = false;
 	char number[40];
 
 	if (vars->hash != b->vars.hash || vars->count != b->vars.count)
 		put_vars(vars, b, out, &any);
-	if (user)
-		put_user_vars(user, b, out, &any);
 	if (last_id) {
 		separate(out, &any);
-		snprintf(number, sizeof(number), "last_insert_id=%llu", (unsigned long long)*last_id);
+		snprintf(number, sizeof(number), "last_insert_id=%llu",
+			 (unsigned long long)*last_id);
 		put(out, number);
 	}
 	return any;

@@ -22,7 +22,7 @@ enum sp_pin {
 	SP_PIN_NEXT_TRX, /* SET TRANSACTION waits for one */
 	SP_PIN_LOCK,     /* LOCK TABLES, FLUSH TABLES WITH READ LOCK, BACKUP */
 	SP_PIN_GET_LOCK,
-	SP_PIN_TEMP,     /* temporary tables */
+	SP_PIN_TEMP, /* temporary tables */
 	SP_PIN_CURSOR,
 	SP_PIN_HANDLER,
 	SP_PIN_XA,
@@ -32,12 +32,13 @@ enum sp_pin {
 			  * sp_pool_tick */
 	SP_PIN_ROWS,     /* a prepared statement reads ROW_COUNT() or FOUND_ROWS(); soft */
 	SP_PIN_LONG_DATA,
-	SP_PIN_TRACK,    /* the client asked for trackers of its own */
-	SP_PIN_STATE,    /* the server says that some state changed, and nobody knows which */
-	SP_PIN_SYSVAR,   /* a variable that must not be replayed, or one on a server without trackers */
-	SP_PIN_HINT,     /* troupe: pin */
-	SP_PIN_MODE,     /* session mode */
-	SP_PIN_STREAM,   /* a binary log */
+	SP_PIN_TRACK,  /* the client asked for trackers of its own */
+	SP_PIN_STATE,  /* the server says that some state changed, and nobody knows which */
+	SP_PIN_SYSVAR, /* a variable that must not be replayed, or one on a server without trackers
+			*/
+	SP_PIN_HINT,   /* troupe: pin */
+	SP_PIN_MODE,   /* session mode */
+	SP_PIN_STREAM, /* a binary log */
 	SP_PIN_COUNT,
 };
 
@@ -50,20 +51,21 @@ const char *sp_pin_name(enum sp_pin pin);
 enum sp_option { SP_OPTION_NONE, SP_OPTION_ON, SP_OPTION_OFF };
 
 struct sp_session {
-	struct sp_vars vars;     /* system variables */
-	struct sp_vars user;     /* user variables with literals */
-	struct sp_vars temp;     /* names of temporary tables */
-	struct sp_vars texts;    /* names of text PREPAREs */
-	char *db;                /* the real schema's name; NULL: none */
-	uint32_t pins;           /* bits of enum sp_pin */
-	uint64_t pinned_since;   /* ms; of the oldest pin now set */
-	uint16_t status;         /* of the last answer */
-	uint16_t warnings;       /* as a ping's OK tells them */
-	uint8_t option;          /* enum sp_option */
-	uint32_t handlers;       /* HANDLER ... OPEN */
-	int locks;               /* GET_LOCKs held, as far as seen */
-	bool reads_rows;         /* see SP_PIN_ROWS */
-	bool trx_state, trx_char; /* the server's trackers are not empty */
+	struct sp_vars vars;       /* system variables */
+	struct sp_vars user;       /* user variables with literals */
+	struct sp_vars user_state; /* the system variables under which those were read */
+	struct sp_vars temp;       /* names of temporary tables */
+	struct sp_vars texts;      /* names of text PREPAREs */
+	char *db;                  /* the real schema's name; NULL: none */
+	uint32_t pins;             /* bits of enum sp_pin */
+	uint64_t pinned_since;     /* ms; of the oldest pin now set */
+	uint16_t status;           /* of the last answer */
+	uint16_t warnings;         /* as a ping's OK tells them */
+	uint8_t option;            /* enum sp_option */
+	uint32_t handlers;         /* HANDLER ... OPEN */
+	int locks;                 /* GET_LOCKs held, as far as seen */
+	bool reads_rows;           /* see SP_PIN_ROWS */
+	bool trx_state, trx_char;  /* the server's trackers are not empty */
 	/*
 	 * LAST_INSERT_ID(), FOUND_ROWS(), ROW_COUNT(), and the numbers of the connections that have
 	 * them, 0: none. away: only that connection knows it, see sp_handover.
@@ -72,7 +74,7 @@ struct sp_session {
 	int64_t row_count;
 	uint32_t last_id_on, found_on, rows_on;
 	bool last_id_away, found_away;
-	uint8_t *warning_rows;   /* SHOW WARNINGS, kept when the connection went to another */
+	uint8_t *warning_rows; /* SHOW WARNINGS, kept when the connection went to another */
 	uint32_t warning_len;
 };
 
@@ -99,10 +101,10 @@ unsigned sp_session_lex_mode(const struct sp_session *s);
 /* ---- what an answer told about the state */
 struct sp_told {
 	bool state, trx_state_seen;
-	bool unsafe_var; /* a variable that must not be replayed */
-	bool track_var;  /* session_track_* */
+	bool unsafe_var;         /* a variable that must not be replayed */
+	bool track_var;          /* session_track_* */
 	bool charset, collation; /* of the connection */
-	bool last_id;    /* LAST_INSERT_ID() was set */
+	bool last_id;            /* LAST_INSERT_ID() was set */
 };
 
 /*
@@ -114,9 +116,12 @@ void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span
 		      const struct sp_lex *lex, struct sp_told *told);
 
 /*
- * Writes `SET a=1, b='x', @c=2` for what differs: variables, and where they are not NULL all of
- * `user` and LAST_INSERT_ID(). False: nothing differs.
+ * Writes `SET a=1, b='x', last_insert_id=3` for the variables that differ, and LAST_INSERT_ID()
+ * unless it is NULL. False: nothing differs.
  */
 struct buf;
-bool sp_session_write_set(const struct sp_vars *vars, const struct sp_vars *user,
-			  struct sp_backend *b, const uint64_t *last_id, struct buf *out);
+bool sp_session_write_set(const struct sp_vars *vars, struct sp_backend *b, const uint64_t *last_id,
+			  struct buf *out);
+
+/* Writes `SET @a=1, @b='x'`. */
+void sp_session_write_user(const struct sp_vars *user, struct sp_backend *b, struct buf *out);

@@ -52,11 +52,12 @@ void sp_text_prepare_note(struct sp_client *c)
 	struct sp_session *s = &c->session;
 	struct sp_span name = c->cmd.lex.object;
 
-	if (c->cmd.error)
-		return;
-	if (c->cmd.lex.verb == SP_VERB_PREPARE) {
+	enum sp_verb verb = c->cmd.lex.verb;
+
+	if (verb == SP_VERB_PREPARE && !c->cmd.error) {
 		prepared(c);
-	} else if (c->cmd.lex.verb == SP_VERB_DEALLOCATE && name.at) {
+	} else if ((verb == SP_VERB_PREPARE || verb == SP_VERB_DEALLOCATE) && name.at) {
+		/* one that fails has removed what had that name */
 		sp_vars_remove(&s->texts, name);
 		sp_vars_remove(&c->backend->texts, name);
 		if (s->texts.count == 0)

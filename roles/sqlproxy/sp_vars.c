@@ -17,7 +17,8 @@ static uint64_t hash_bytes(uint64_t h, const char *s, size_t n)
 static struct sp_var *find(const struct sp_vars *v, struct sp_span name)
 {
 	for (uint32_t i = 0; i < v->count; i++)
-		if (strncasecmp(v->list[i].name, name.at, name.len) == 0 && !v->list[i].name[name.len])
+		if (strncasecmp(v->list[i].name, name.at, name.len) == 0 &&
+		    !v->list[i].name[name.len])
 			return &v->list[i];
 	return NULL;
 }

@@ -11,7 +11,7 @@
 #include "roles/sqlproxy/sp_lex.h"
 
 struct sp_var {
-	char *name;  /* lower case; both live in one block */
+	char *name; /* lower case; both live in one block */
 	char *value;
 	uint64_t hash; /* of both */
 };

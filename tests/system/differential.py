@@ -365,6 +365,15 @@ def flatten(step, out: list):
         out.append(step)
 
 
+def without_rows(value):
+    """A warning of a conversion in a procedure names the row that some statement before it came to."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(without_rows(v) for v in value)
+    if isinstance(value, bytes) and b" at row " in value:
+        return re.sub(rb" at row \d+", b" at row", value)
+    return re.sub(r" at row \d+", " at row", value) if isinstance(value, str) else value
+
+
 def result_values(reply: wire.Reply) -> tuple:
     """What a client sees of a reply, without the ids of statements, which count over all sessions."""
     out = []
@@ -380,7 +389,7 @@ def result_values(reply: wire.Reply) -> tuple:
         values[1] = tuple(c[:c.index(b"@") + 1] if c.startswith(b"\x03def\0\0\0") and c[8:9] == b"@" else c for c in values[1])
         if values[0] == "text":
             values = ["text"]
-        out.append(tuple(values))
+        out.append(without_rows(tuple(values)))
     return tuple(out)
 
 
