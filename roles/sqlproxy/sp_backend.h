@@ -81,8 +81,9 @@ struct sp_backend {
 	uint8_t option;     /* enum sp_option, as set last */
 	bool dirty;         /* has state that only a reset removes */
 	bool doomed;        /* closed as soon as it is free */
-	uint32_t leftovers_of, warnings_of; /* clients whose LAST_INSERT_ID() and such it still holds */
-	uint64_t last_id;         /* its LAST_INSERT_ID(), where that is known */
+	uint32_t leftovers_of,
+		warnings_of; /* clients whose LAST_INSERT_ID() and such it still holds */
+	uint64_t last_id;    /* its LAST_INSERT_ID(), where that is known */
 	bool last_id_unknown;
 	struct sp_table prepared;
 

@@ -69,7 +69,7 @@ struct sp_cmd {
 	bool scoped;                  /* a SET was rewritten, see sp_rewrite_set */
 	bool stale_rows, stale_found; /* ROW_COUNT(), FOUND_ROWS() there are not the client's */
 	enum sp_found found;          /* what it does to FOUND_ROWS() */
-	const uint8_t *packet; /* where it was classified: the lexer's spans point there */
+	const uint8_t *packet;        /* where it was classified: the lexer's spans point there */
 	struct sp_lex lex;
 	struct sp_span sql; /* the text, where it is needed after the answer: see sp_command.c */
 	struct sp_stmt *stmt;
@@ -190,7 +190,8 @@ void sp_command_again(struct sp_client *c, const struct sp_backend *b);
 enum sp_attached { SP_ATTACHED, SP_ATTACH_STAGED, SP_ATTACH_FAILED };
 enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf *prefix);
 
-/* The command may read LAST_INSERT_ID(), FOUND_ROWS(), or leave it as it was: it has to be there. */
+/* The command may read LAST_INSERT_ID(), FOUND_ROWS(), or leave it as it was: it has to be there.
+ */
 bool sp_attach_needs_id(const struct sp_client *c);
 bool sp_attach_needs_found(const struct sp_client *c);
 

@@ -545,7 +545,8 @@ static bool rewrite_calls(struct sp_client *c, const struct view *v, struct buf 
 	if (cmd->code != SP_COM_QUERY || c->caps & SP_CAP_QUERY_ATTRIBUTES)
 		return false;
 	if (flags & SP_LEX_CONNECTION_ID)
-		snprintf(calls.connection_id, sizeof(calls.connection_id), "cast(%u as unsigned)", c->id);
+		snprintf(calls.connection_id, sizeof(calls.connection_id), "cast(%u as unsigned)",
+			 c->id);
 	if (flags & SP_LEX_READ_ROW_COUNT && cmd->stale_rows)
 		write_difference(calls.row_count, sizeof(calls.row_count), c->session.row_count);
 	if (flags & SP_LEX_READ_FOUND_ROWS && cmd->stale_found)
@@ -564,8 +565,8 @@ static bool rewrite_set(struct sp_client *c, const struct view *v, struct buf *o
 {
 	struct sp_cmd *cmd = &c->cmd;
 
-	if (cmd->code != SP_COM_QUERY || cmd->lex.verb != SP_VERB_SET || cmd->lex.flags & SP_LEX_MULTI ||
-	    c->caps & SP_CAP_QUERY_ATTRIBUTES)
+	if (cmd->code != SP_COM_QUERY || cmd->lex.verb != SP_VERB_SET ||
+	    cmd->lex.flags & SP_LEX_MULTI || c->caps & SP_CAP_QUERY_ATTRIBUTES)
 		return false;
 	struct sp_span sql = { (const char *)body(v) + 1, body_len(v) - 1 };
 	size_t begin = sp_packet_begin(out);

@@ -336,7 +336,8 @@ static void listeners_here(struct sp_worker *w, void *arg)
 		fact->worker = w->index;
 		fact->open = w->listeners[i].open;
 		if (fact->open)
-			getsockname(w->listeners[i].item.fd, (struct sockaddr *)&fact->address, &len);
+			getsockname(w->listeners[i].item.fd, (struct sockaddr *)&fact->address,
+				    &len);
 	}
 }
 

@@ -106,8 +106,8 @@ struct sp_lex {
 	struct sp_span object;
 	struct sp_span row_count; /* the first ROW_COUNT(), from R to the closing parenthesis */
 	bool kill_query;          /* KILL QUERY id; false: the connection */
-	bool unscoped;            /* SET @@name =, which MariaDB does not report; not of a transaction's */
-	bool kill_query_id;       /* MariaDB's KILL QUERY ID n: not a thread's id */
+	bool unscoped; /* SET @@name =, which MariaDB does not report; not of a transaction's */
+	bool kill_query_id; /* MariaDB's KILL QUERY ID n: not a thread's id */
 };
 
 /*

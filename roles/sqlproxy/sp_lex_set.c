@@ -91,8 +91,8 @@ static uint32_t scope_of(struct sp_span word)
 /* Without a scope these are the next transaction's. */
 static bool is_transactions(struct sp_span name)
 {
-	static const char *const names[] = { "TX_ISOLATION", "TX_READ_ONLY", "TRANSACTION_ISOLATION",
-					     "TRANSACTION_READ_ONLY" };
+	static const char *const names[] = { "TX_ISOLATION", "TX_READ_ONLY",
+					     "TRANSACTION_ISOLATION", "TRANSACTION_READ_ONLY" };
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (sp_word_is(name.at, name.len, names[i]))

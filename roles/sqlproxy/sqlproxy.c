@@ -82,7 +82,7 @@ static int open_fds(struct sp_proxy *p, int worker, struct err *err)
 	const struct sp_main_conf *m = p->setup->main;
 	int n = 0;
 
-	for (; m->listen[n] && n < SP_LISTENERS_MAX; n++) {
+	for (; n < SP_LISTENERS_MAX && m->listen[n]; n++) {
 		struct addr a;
 		int rc = addr_parse(&a, m->listen[n], 3366, err);
 		if (!rc && worker > 0 && a.is_unix) {
