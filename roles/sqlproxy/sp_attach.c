@@ -208,8 +208,8 @@ static void set_vars(struct sp_client *c, struct sp_backend *b, struct buf *pref
 	if (sp_session_write_set(&s->vars, b, id, &set))
 		expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set), buf_len(&set));
 	buf_fini(&set);
-	if (b->owner != c->owner &&
-	    c->cmd.lex.flags & SP_LEX_READ_WARNINGS) { /* not those of somebody else */
+	bool older = b->owner != c->owner || c->last_backend != b->number;
+	if (older && c->cmd.lex.flags & SP_LEX_READ_WARNINGS) { /* of another statement there */
 		expect_ok(b, prefix, SP_COM_QUERY, clear, sizeof(clear) - 1);
 		s->found_on = 0;
 	}

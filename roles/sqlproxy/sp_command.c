@@ -411,6 +411,10 @@ static bool connected(struct sp_client *c)
 		b = sp_pool_take(sp_route(c), c);
 		if (!b)
 			return false;
+		c->given = b; /* should it have to wait */
+		if (sp_handover_wait(c, b))
+			return false;
+		c->given = NULL;
 	}
 	buf_init(&prefix, 4 * 1024 * 1024);
 	enum sp_attached how = sp_attach(c, b, &prefix);

@@ -322,10 +322,11 @@ static int liking(const struct sp_backend *b, const struct sp_client *c)
 static struct sp_backend *best_idle(struct sp_pool *p, struct sp_client *c)
 {
 	struct sp_backend *best = NULL;
-	int best_liking = -1, looked = 0;
+	bool away = c->session.last_id_away || c->session.found_away;
+	int best_liking = -1, looked = 0, enough = away ? 100 : 15;
 
-	for (struct list *it = p->idle.prev;
-	     it != &p->idle && (looked < LOOK_MOST || c->session.last_id_away); it = it->prev) {
+	for (struct list *it = p->idle.prev; it != &p->idle && (looked < LOOK_MOST || away);
+	     it = it->prev) {
 		struct sp_backend *b = container_of(it, struct sp_backend, link);
 		looked++;
 		if (dead(b) || !fits(b, c))
@@ -335,7 +336,7 @@ static struct sp_backend *best_idle(struct sp_pool *p, struct sp_client *c)
 			best = b;
 			best_liking = n;
 		}
-		if (n >= 15)
+		if (n >= enough)
 			break;
 	}
 	return best;

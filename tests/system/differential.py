@@ -271,9 +271,10 @@ class Maker:
                 "select @a, @b, @c, @@sql_mode", "drop temporary table if exists nb"]
 
     def text_prepared(self):
+        # No bare `?` as a column: a NULL keeps the type of the value that was there before, on one connection.
         return [self.pick("prepare tp1 from 'select ? + 1, @a'", "prepare tp1 from 'set @b = ?'", "set @q = 'select ?'; prepare tp1 from @q",
                           f"prepare tp1 from 'insert into diff_a.{self.t} (a) values (?)'", "prepare tp1 from 'select \\'it''s\\', ?'", "prepare tp1 from 'selec ?'",
-                          "PREPARE `tp1` FROM 'select ? as x'"),
+                          "PREPARE `tp1` FROM 'select ? is null as x'"),
                 *self.pick([], [self.plain()], [self.set_literal()], ["use diff_b"]), self.pick("execute tp1 using @a", "set @a = 3", "execute tp1 using @b"), "execute tp1 using @a",
                 self.pick("execute tp1", "select 1"), self.pick("deallocate prepare tp1", "drop prepare tp1", "do 1"), "execute tp1 using @a", "deallocate prepare tp1"]
 
