@@ -152,6 +152,7 @@ static bool deliver(struct epoll_event *events, int n)
 	bool loop = false;
 
 	for (int k = 0; k < n; k++) {
+		/* cppcheck-suppress uninitvar ; epoll_wait filled n of them */
 		struct poller_item *i = events[k].data.ptr;
 		if (!i)
 			loop = true;
@@ -208,7 +209,8 @@ void poller_run(uv_loop_t *loop)
 	struct poller *p = loop->data;
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = NULL };
 
-	assert(p && p->running);
+	assert(p);
+	assert(p->running);
 	epoll_ctl(p->ep, EPOLL_CTL_ADD, uv_backend_fd(loop), &e);
 	uv_run(loop, UV_RUN_NOWAIT); /* what was started before is told to the kernel here */
 	while (uv_loop_alive(loop) || p->items > 0)

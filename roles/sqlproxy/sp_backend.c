@@ -35,6 +35,8 @@ static void backend_free(struct sp_backend *b)
 	sp_vars_clear(&b->vars);
 	sp_vars_clear(&b->texts);
 	sp_table_clear(&b->prepared);
+	for (; b->expects_count > 0; b->expects_count--)
+		sp_text_drop(b->expects[(b->expects_at + b->expects_count - 1) % SP_EXPECTS].text);
 	buf_fini(&b->in);
 	buf_fini(&b->held);
 	buf_fini(&b->captured);
