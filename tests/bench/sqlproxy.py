@@ -285,7 +285,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a look in under two minutes")
     parser.add_argument("--only", default="sysbench,connect,bulk,idle,allocs", help="which figures")
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--seconds", type=int)
     parser.add_argument("--clients", help="1,8,64,256")
     parser.add_argument("--scripts", help="oltp_point_select,oltp_read_only,oltp_read_write")
     parser.add_argument("--modes", help="disable,auto")
@@ -296,7 +296,6 @@ def main() -> int:
     split = lambda text, default: text.split(",") if text else default
     options.rounds = options.rounds or (1 if quick else 5)
     options.seconds = options.seconds or (1 if quick else 2)
-    options.seconds = int(options.seconds) if options.seconds == int(options.seconds) else options.seconds
     options.clients = [int(c) for c in split(options.clients, [8, 64] if quick else [1, 8, 64, 256])]
     options.scripts = split(options.scripts, ["oltp_point_select"] if quick else ["oltp_point_select", "oltp_read_only", "oltp_read_write"])
     options.modes = split(options.modes, ["disable", "auto"])
