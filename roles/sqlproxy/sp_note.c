@@ -228,6 +228,21 @@ static bool leaves_traces(const struct sp_client *c)
 	       (!(cmd->lex.flags & SP_LEX_SET_SYSVAR) || cmd->lex.flags & SP_LEX_UVAR);
 }
 
+/*
+ * With autocommit = 0 a transaction may be open though no status says so: an ERR carries none, and
+ * a SAVEPOINT comes before the first table. It is taken to be, until it is ended.
+ */
+static bool may_be_open(const struct sp_client *c)
+{
+	const struct sp_session *s = &c->session;
+	enum sp_verb verb = c->cmd.lex.verb;
+	bool ended = verb == SP_VERB_COMMIT || verb == SP_VERB_ROLLBACK || verb == SP_VERB_DDL;
+
+	if (s->status & SP_STATUS_AUTOCOMMIT || (ended && !c->cmd.error))
+		return false;
+	return c->cmd.error || verb == SP_VERB_OTHER || sp_pinned(s, SP_PIN_TRX);
+}
+
 /* State that the server told of, or could not tell. */
 static void note_told(struct sp_client *c)
 {
@@ -246,7 +261,8 @@ static void note_told(struct sp_client *c)
 		pin(c, SP_PIN_TRACK, true);
 	if ((cmd->told_state && !state_is_known(c)) || hidden)
 		pin(c, SP_PIN_STATE, true);
-	pin(c, SP_PIN_TRX, s->status & SP_STATUS_IN_TRANS || (b->has_track && s->trx_state));
+	pin(c, SP_PIN_TRX,
+	    s->status & SP_STATUS_IN_TRANS || (b->has_track && s->trx_state) || may_be_open(c));
 	if (b->has_track)
 		pin(c, SP_PIN_NEXT_TRX, s->trx_char && !sp_pinned(s, SP_PIN_TRX));
 }
