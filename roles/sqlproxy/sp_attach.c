@@ -57,6 +57,14 @@ static bool login_values_lost(const struct sp_backend *b, const struct sp_vars *
 	return false;
 }
 
+static bool login_values_of_user_lost(const struct sp_backend *b, const struct sp_uvars *user)
+{
+	for (int i = 0; user->states && i < user->states->count; i++)
+		if (login_values_lost(b, &user->states->list[i]))
+			return true;
+	return false;
+}
+
 static bool must_reset(const struct sp_client *c, struct sp_backend *b)
 {
 	int rule = c->group->database->conf->reset;
@@ -65,7 +73,7 @@ static bool must_reset(const struct sp_client *c, struct sp_backend *b)
 	if (b->owner == c->owner || !b->owner || rule == SP_RESET_NEVER || !b->has_reset)
 		return false;
 	if (rule == SP_RESET_ALWAYS || b->dirty || login_values_lost(b, &c->session.vars) ||
-	    (c->session.user.count > 0 && login_values_lost(b, &c->session.user_state)))
+	    login_values_of_user_lost(b, &c->session.user))
 		return true;
 	return stmt && !sp_table_find(&b->prepared, stmt->text) &&
 	       login_values_lost(b, &stmt->text->vars);
@@ -187,15 +195,22 @@ static void set_user_vars(struct sp_client *c, struct sp_backend *b, struct buf 
 	uint32_t flags = c->cmd.lex.flags;
 	bool sees = !(flags & SP_LEX_READ) || flags & SP_LEX_UVAR; /* triggers and procedures too */
 	bool newer = sp_pinned(s, SP_PIN_USER_VAR) || sp_pinned(s, SP_PIN_STATE);
-	struct buf set;
+	uint64_t hash = sp_uvars_hash(&s->user);
 
-	if (!sees || newer || s->user.hash == b->user_hash)
+	if (!sees || newer || hash == b->user_hash || !s->user.states)
 		return;
-	move_to(b, NULL, &s->user_state, prefix);
-	buf_init(&set, 1024 * 1024);
-	sp_session_write_user(&s->user, b, &set);
-	expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set), buf_len(&set));
-	buf_fini(&set);
+	for (int i = 0; i < s->user.states->count; i++) {
+		struct buf set;
+		buf_init(&set, 1024 * 1024);
+		if (sp_uvars_write(&s->user, i, &set)) {
+			move_to(b, NULL, &s->user.states->list[i], prefix);
+			expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set),
+				  buf_len(&set));
+		}
+		buf_fini(&set);
+	}
+	b->user_hash = hash;
+	b->dirty = true;
 }
 
 static void set_vars(struct sp_client *c, struct sp_backend *b, struct buf *prefix)

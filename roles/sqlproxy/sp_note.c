@@ -6,7 +6,6 @@
  * session to this one, or makes it dirty, so that a reset comes before another client. What only
  * the connection knows (LAST_INSERT_ID() ...) is fetched when somebody needs it: sp_handover.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -22,31 +21,11 @@ static void pin(struct sp_client *c, enum sp_pin which, bool on)
 	sp_pin_set(&c->session, which, on, c->worker->now);
 }
 
-/* NULL leaves a variable its type: it is set as before, and then to NULL. */
-static struct sp_span typed_null(const struct sp_vars *user, struct sp_span name,
-				 struct sp_span literal, char *out, size_t size)
-{
-	const struct sp_var *var = sp_vars_find(user, name);
-	const char *old = var ? var->value : "";
-
-	if (!sp_span_is(literal, "null") || !*old || strcasecmp(old, "null") == 0)
-		return literal;
-	size_t n = strlen(old), null = strlen(",@``=null") + name.len;
-	bool is_null = n > null && strncmp(old + n - null, ",@`", 3) == 0 &&
-		       strcmp(old + n - 6, "`=null") == 0;
-	int len = is_null ? snprintf(out, size, "%s", old)
-			  : snprintf(out, size, "%s,@`%.*s`=null", old, (int)name.len, name.at);
-
-	return len > 0 && (size_t)len < size ? (struct sp_span){ out, (size_t)len } : literal;
-}
-
 static void each_user_var(void *owner, struct sp_span name, struct sp_span literal)
 {
 	struct sp_client *c = owner;
-	char text[1024];
 
-	literal = typed_null(&c->session.user, name, literal, text, sizeof(text));
-	if (memchr(name.at, '`', name.len) || !sp_vars_set(&c->session.user, name, literal))
+	if (!sp_uvars_set(&c->session.user, name, literal, &c->session.vars))
 		pin(c, SP_PIN_USER_VAR, true);
 }
 
@@ -58,20 +37,16 @@ static struct sp_span sql_of(const struct sp_client *c)
 static void note_user_vars(struct sp_client *c, uint32_t flags)
 {
 	struct sp_backend *b = c->backend;
-	uint64_t before = c->session.user.hash;
+	uint64_t before = sp_uvars_hash(&c->session.user);
 
 	if (flags & SP_LEX_UVAR_EXPR || (flags & SP_LEX_UVAR_LITERAL && !sql_of(c).at)) {
 		pin(c, SP_PIN_USER_VAR, true);
 		b->dirty = true;
 	} else if (flags & SP_LEX_UVAR_LITERAL && !c->cmd.error) {
-		if (c->session.user.count == 0)
-			sp_vars_copy(&c->session.user_state, &c->session.vars);
-		else if (c->session.user_state.hash != c->session.vars.hash)
-			pin(c, SP_PIN_USER_VAR, true); /* they can't be set again together */
 		sp_lex_uvars(sql_of(c).at, sql_of(c).len, sp_session_lex_mode(&c->session),
 			     each_user_var, c);
 		if (b->user_hash == before)
-			b->user_hash = c->session.user.hash;
+			b->user_hash = sp_uvars_hash(&c->session.user);
 		b->dirty = true;
 	}
 }

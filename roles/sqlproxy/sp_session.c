@@ -76,8 +76,7 @@ void sp_session_reset(struct sp_session *s)
 void sp_session_fini(struct sp_session *s)
 {
 	sp_vars_clear(&s->vars);
-	sp_vars_clear(&s->user);
-	sp_vars_clear(&s->user_state);
+	sp_uvars_clear(&s->user);
 	sp_vars_clear(&s->temp);
 	sp_vars_clear(&s->texts);
 	free(s->warning_rows);
@@ -334,21 +333,6 @@ static void put_vars(const struct sp_vars *vars, struct sp_backend *b, struct bu
 		put(out, "=DEFAULT");
 	}
 	sp_vars_copy(&b->vars, vars);
-}
-
-void sp_session_write_user(const struct sp_vars *user, struct sp_backend *b, struct buf *out)
-{
-	bool any = false;
-
-	for (uint32_t i = 0; i < user->count; i++) {
-		separate(out, &any);
-		put(out, "@`");
-		put(out, user->list[i].name);
-		put(out, "`=");
-		put(out, user->list[i].value);
-		b->dirty = true;
-	}
-	b->user_hash = user->hash;
 }
 
 bool sp_session_write_set(const struct sp_vars *vars, struct sp_backend *b, const uint64_t *last_id,

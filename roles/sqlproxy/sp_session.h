@@ -14,6 +14,7 @@
 
 #include "roles/sqlproxy/sp_lex.h"
 #include "roles/sqlproxy/sp_packet.h"
+#include "roles/sqlproxy/sp_uvars.h"
 #include "roles/sqlproxy/sp_vars.h"
 
 /* ---- pins */
@@ -51,21 +52,20 @@ const char *sp_pin_name(enum sp_pin pin);
 enum sp_option { SP_OPTION_NONE, SP_OPTION_ON, SP_OPTION_OFF };
 
 struct sp_session {
-	struct sp_vars vars;       /* system variables */
-	struct sp_vars user;       /* user variables with literals */
-	struct sp_vars user_state; /* the system variables under which those were read */
-	struct sp_vars temp;       /* names of temporary tables */
-	struct sp_vars texts;      /* names of text PREPAREs */
-	char *db;                  /* the real schema's name; NULL: none */
-	uint32_t pins;             /* bits of enum sp_pin */
-	uint64_t pinned_since;     /* ms; of the oldest pin now set */
-	uint16_t status;           /* of the last answer */
-	uint16_t warnings;         /* as a ping's OK tells them */
-	uint8_t option;            /* enum sp_option */
-	uint32_t handlers;         /* HANDLER ... OPEN */
-	int locks;                 /* GET_LOCKs held, as far as seen */
-	bool reads_rows;           /* see SP_PIN_ROWS */
-	bool trx_state, trx_char;  /* the server's trackers are not empty */
+	struct sp_vars vars;      /* system variables */
+	struct sp_uvars user;     /* user variables with literals */
+	struct sp_vars temp;      /* names of temporary tables */
+	struct sp_vars texts;     /* names of text PREPAREs */
+	char *db;                 /* the real schema's name; NULL: none */
+	uint32_t pins;            /* bits of enum sp_pin */
+	uint64_t pinned_since;    /* ms; of the oldest pin now set */
+	uint16_t status;          /* of the last answer */
+	uint16_t warnings;        /* as a ping's OK tells them */
+	uint8_t option;           /* enum sp_option */
+	uint32_t handlers;        /* HANDLER ... OPEN */
+	int locks;                /* GET_LOCKs held, as far as seen */
+	bool reads_rows;          /* see SP_PIN_ROWS */
+	bool trx_state, trx_char; /* the server's trackers are not empty */
 	/*
 	 * LAST_INSERT_ID(), FOUND_ROWS(), ROW_COUNT(), and the numbers of the connections that have
 	 * them, 0: none. away: only that connection knows it, see sp_handover.
@@ -122,6 +122,3 @@ void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span
 struct buf;
 bool sp_session_write_set(const struct sp_vars *vars, struct sp_backend *b, const uint64_t *last_id,
 			  struct buf *out);
-
-/* Writes `SET @a=1, @b='x'`. */
-void sp_session_write_user(const struct sp_vars *user, struct sp_backend *b, struct buf *out);
