@@ -237,26 +237,25 @@ def test_state_does_not_leak(pair, proxy):
             a.command(wire.COM_RESET_CONNECTION)  # a variable set under another character set than the first would pin
 
 
-def test_nothing_is_committed_behind_a_clients_back(pair, proxy):
-    """What is re-applied in the middle of a transaction (user variables, ids) must not end it."""
-    front = proxy(conf(pair.writer, pool=1))
+@pytest.mark.parametrize("start", ["begin", "set autocommit = 0"])
+@pytest.mark.parametrize("opener", ["select id from atomic where id = 1 for update", "insert into atomic (a) values (77)"])
+def test_nothing_ends_a_transaction_behind_a_clients_back(pair, proxy, start, opener):
+    """What is re-applied in the middle of a transaction (user variables, ids) leaves its locks and writes as they are."""
+    front = proxy(conf(pair.writer, pool=1, database="queue_timeout = 50ms"))
     pair.writer.script("create or replace table demo.atomic (id int auto_increment primary key, a int) engine = innodb",
                        "insert into demo.atomic (a) values (1), (2)")
     with link(front) as a, link(front) as b:
         for sql in ("select found_rows()", "select last_insert_id()", "select @c", "select row_count()", "select @c, last_insert_id(), found_rows()"):
-            for start in ("set autocommit = 0", "begin"):
-                a.query("set @c = 1.5, @a := true")
-                b.query("set @c = 9, @d = 8")
-                assert not a.query(start).error
-                if start != "begin":
-                    b.query("set @c = 10")
-                assert not a.query("select id from atomic order by id limit 2").error
-                assert not a.query("insert into atomic (a) values (77)").error
-                reply = a.query(sql)
-                assert not reply.error and reply.results[0].status & wire.IN_TRANS, (sql, start)
-                assert pair.writer.value("select count(*) from demo.atomic where a = 77") == 0, (sql, start)
-                a.query("rollback")
-                a.query("set autocommit = 1")
+            a.query("set @c = 1.5, @a := true")
+            b.query("set @c = 9, names latin1")
+            assert not a.query(start).error
+            b.query("set @c = 10")
+            assert not a.query(opener).error
+            reply = a.query(sql)
+            assert not reply.error and reply.results[0].status & wire.IN_TRANS, sql
+            assert pair.writer.value("select count(*) from demo.atomic where a = 77") == 0, sql
+            a.query("rollback")
+            a.query("set autocommit = 1")
         assert b.value("select count(*) from atomic") == "2"
 
 
