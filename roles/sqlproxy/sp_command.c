@@ -524,10 +524,9 @@ static bool rewrite_use(struct sp_client *c, const struct view *v, struct buf *o
 
 	if (!name.at || (text && c->cmd.lex.flags & SP_LEX_MULTI))
 		return false;
-	if (d && d->conf->name && *d->conf->name)
-		name = (struct sp_span){ d->conf->name, strlen(d->conf->name) };
-	else if (!text)
+	if (!d || !d->conf->name || !*d->conf->name)
 		return false;
+	name = (struct sp_span){ d->conf->name, strlen(d->conf->name) };
 	sp_write_command(out, SP_COM_INIT_DB, name.at, name.len);
 	return true;
 }

@@ -120,6 +120,20 @@ static void note_handlers(struct sp_client *c)
 	pin(c, SP_PIN_HANDLER, s->handlers > 0 || !sql.at);
 }
 
+/* Then MariaDB forgets warnings, MySQL 5.6 what SET TRANSACTION said. */
+static bool uses_tables(const struct sp_client *c)
+{
+	struct sp_span sql = sql_of(c);
+	enum sp_verb verb = c->cmd.lex.verb;
+
+	if (verb != SP_VERB_SELECT)
+		return verb != SP_VERB_SET && verb != SP_VERB_BEGIN && verb != SP_VERB_COMMIT &&
+		       verb != SP_VERB_ROLLBACK && verb != SP_VERB_USE && verb != SP_VERB_DO &&
+		       verb != SP_VERB_OTHER && verb != SP_VERB_PREPARE && verb != SP_VERB_NONE &&
+		       verb != SP_VERB_DEALLOCATE && verb != SP_VERB_KILL;
+	return !sql.at || has_word(sql, "from");
+}
+
 static void note_xa(struct sp_client *c)
 {
 	struct sp_span sql = sql_of(c);
@@ -132,10 +146,14 @@ static void note_next_transaction(struct sp_client *c, uint32_t flags)
 {
 	if (c->backend->has_track)
 		return;
-	if (flags & SP_LEX_NEXT_TRX && !c->cmd.error)
+	if (flags & SP_LEX_NEXT_TRX && !c->cmd.error) {
 		pin(c, SP_PIN_NEXT_TRX, true);
-	else if (c->cmd.lex.verb != SP_VERB_SET && !(c->session.status & SP_STATUS_IN_TRANS))
+		c->backend->dirty = true;
+	} else if (!(c->session.status & SP_STATUS_IN_TRANS) &&
+		   (uses_tables(c) || c->cmd.lex.verb == SP_VERB_COMMIT ||
+		    c->cmd.lex.verb == SP_VERB_ROLLBACK)) {
 		pin(c, SP_PIN_NEXT_TRX, false);
+	}
 }
 
 /* Pins whose cause is the statement's text. */
@@ -301,20 +319,6 @@ static void note_command(struct sp_client *c)
 		sp_session_set_db(&c->session, c->cmd.lex.object.at, c->cmd.lex.object.len);
 		sp_backend_set_db(c->backend, c->cmd.lex.object.at, c->cmd.lex.object.len);
 	}
-}
-
-/* MariaDB forgets warnings only when a statement uses tables. */
-static bool uses_tables(const struct sp_client *c)
-{
-	struct sp_span sql = sql_of(c);
-	enum sp_verb verb = c->cmd.lex.verb;
-
-	if (verb != SP_VERB_SELECT)
-		return verb != SP_VERB_SET && verb != SP_VERB_BEGIN && verb != SP_VERB_COMMIT &&
-		       verb != SP_VERB_ROLLBACK && verb != SP_VERB_USE && verb != SP_VERB_DO &&
-		       verb != SP_VERB_OTHER && verb != SP_VERB_PREPARE && verb != SP_VERB_NONE &&
-		       verb != SP_VERB_DEALLOCATE && verb != SP_VERB_KILL;
-	return !sql.at || has_word(sql, "from");
 }
 
 static void note_warnings(struct sp_client *c)

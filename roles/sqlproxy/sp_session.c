@@ -143,14 +143,15 @@ static bool is_unsafe(struct sp_span name, struct sp_span value)
 	return finds_id || in_list(name, list);
 }
 
+/* routine: told while a procedure runs, which has a sql_mode of its own. */
 static void track_var(struct sp_session *s, struct sp_backend *b, struct sp_reader *r,
-		      struct sp_told *told, bool temporary)
+		      struct sp_told *told, bool routine)
 {
 	struct sp_span name = sp_read_lenenc_bytes(r);
 	struct sp_span value = sp_read_lenenc_bytes(r);
 
 	told->last_id |= sp_span_is(name, "last_insert_id") || sp_span_is(name, "identity");
-	if (r->bad || temporary || is_noise(name))
+	if (r->bad || is_noise(name) || (routine && sp_span_is(name, "sql_mode")))
 		return;
 	told->charset |= sp_span_is(name, "character_set_connection");
 	told->collation |= sp_span_is(name, "collation_connection");
@@ -166,8 +167,10 @@ static void track_var(struct sp_session *s, struct sp_backend *b, struct sp_read
 void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span track,
 		      const struct sp_lex *lex, struct sp_told *told)
 {
-	bool own_schema = lex->verb != SP_VERB_CALL &&
-			  (lex->flags & SP_LEX_MULTI || !(s->status & SP_STATUS_MORE_RESULTS));
+	bool several = lex->flags & SP_LEX_MULTI;
+	bool routine =
+		lex->verb == SP_VERB_CALL || (!several && s->status & SP_STATUS_MORE_RESULTS);
+	bool temporary = lex->flags & SP_LEX_SET_STATEMENT;
 	enum sp_track type;
 	struct sp_span data;
 
@@ -176,11 +179,11 @@ void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span
 		struct sp_span text = { NULL, 0 };
 		switch (type) {
 		case SP_TRACK_SYSVAR:
-			while (sp_reader_left(&r) && !r.bad)
-				track_var(s, b, &r, told, lex->flags & SP_LEX_SET_STATEMENT);
+			while (!temporary && sp_reader_left(&r) && !r.bad)
+				track_var(s, b, &r, told, routine);
 			break;
 		case SP_TRACK_SCHEMA:
-			if (!own_schema) /* a procedure's, while it runs */
+			if (routine) /* a procedure's, while it runs */
 				break;
 			text = sp_read_lenenc_bytes(&r);
 			sp_session_set_db(s, text.at, text.len);
