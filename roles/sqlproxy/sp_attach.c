@@ -172,6 +172,17 @@ static bool set_id(struct sp_client *c, struct sp_backend *b)
 	return true;
 }
 
+/* A change of it would end the client's transaction: it stays as it is on the connection. */
+static void leave_autocommit(struct sp_vars *vars, const struct sp_backend *b)
+{
+	const struct sp_span name = { "autocommit", 10 };
+	const struct sp_var *now = sp_vars_find(&b->vars, name);
+
+	sp_vars_remove(vars, name);
+	if (now)
+		sp_vars_set(vars, name, (struct sp_span){ now->value, strlen(now->value) });
+}
+
 /* The schema and the variables that a text means. */
 static void move_to(struct sp_backend *b, const char *db, const struct sp_vars *vars,
 		    struct buf *prefix)
@@ -182,10 +193,14 @@ static void move_to(struct sp_backend *b, const char *db, const struct sp_vars *
 		expect_ok(b, prefix, SP_COM_INIT_DB, db, strlen(db));
 		sp_backend_set_db(b, db, strlen(db));
 	}
+	struct sp_vars there = { 0 };
+	sp_vars_copy(&there, vars);
+	leave_autocommit(&there, b);
 	buf_init(&set, 1024 * 1024);
-	if (!login_values_lost(b, vars) && sp_session_write_set(vars, b, NULL, &set))
+	if (!login_values_lost(b, &there) && sp_session_write_set(&there, b, NULL, &set))
 		expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set), buf_len(&set));
 	buf_fini(&set);
+	sp_vars_clear(&there);
 }
 
 /* A literal means what it meant when it was set first: quotes, character set. */

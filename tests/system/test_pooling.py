@@ -238,9 +238,9 @@ def test_state_does_not_leak(pair, proxy):
 
 
 @pytest.mark.parametrize("start", ["begin", "set autocommit = 0"])
-@pytest.mark.parametrize("opener", ["select id from atomic where id = 1 for update", "insert into atomic (a) values (77)"])
+@pytest.mark.parametrize("opener", ["select id from atomic limit 2", "select id from atomic where id = 1 for update", "insert into atomic (a) values (77)"])
 def test_nothing_ends_a_transaction_behind_a_clients_back(pair, proxy, start, opener):
-    """What is re-applied in the middle of a transaction (user variables, ids) leaves its locks and writes as they are."""
+    """What is re-applied in the middle of a transaction (user variables, ids) leaves its snapshot, locks and writes as they are."""
     front = proxy(conf(pair.writer, pool=1, database="queue_timeout = 50ms"))
     pair.writer.script("create or replace table demo.atomic (id int auto_increment primary key, a int) engine = innodb",
                        "insert into demo.atomic (a) values (1), (2)")
