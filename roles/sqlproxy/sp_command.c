@@ -237,6 +237,7 @@ static bool reset_statement(struct sp_client *c)
 
 	if (stmt->cursor || stmt->long_data)
 		return false;
+	c->session.warnings = 0;
 	sp_client_ok(c);
 	return true;
 }

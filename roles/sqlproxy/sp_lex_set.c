@@ -67,6 +67,9 @@ static void note_sysvar(struct sp_lexer *l, struct sp_span name, uint32_t flags)
 
 	if (name.len >= sizeof track - 1 && sp_word_is(name.at, sizeof track - 1, track))
 		flags |= SP_LEX_SESSION_TRACK;
+	if (sp_word_is(name.at, name.len, "LAST_INSERT_ID") ||
+	    sp_word_is(name.at, name.len, "IDENTITY"))
+		flags |= SP_LEX_SET_LAST_ID;
 	l->out->flags |= flags;
 }
 

@@ -201,7 +201,7 @@ static bool sysvar_pins(const struct sp_client *c)
 {
 	const struct sp_cmd *cmd = &c->cmd;
 	bool sets = cmd->lex.flags & (SP_LEX_SET_SYSVAR | SP_LEX_MULTI) ||
-		    cmd->lex.verb == SP_VERB_CALL;
+		    cmd->lex.verb == SP_VERB_CALL || cmd->lex.verb == SP_VERB_EXECUTE;
 
 	if (cmd->code == SP_COM_STMT_PREPARE)
 		return false;
@@ -327,7 +327,7 @@ static void note_warnings(struct sp_client *c)
 	bool now = c->cmd.warnings || c->cmd.error;
 
 	if (c->cmd.lex.flags & SP_LEX_READ_WARNINGS ||
-	    (sp_pinned(&c->session, SP_PIN_WARNINGS) && !now && b->mariadb && !uses_tables(c)))
+	    (sp_pinned(&c->session, SP_PIN_WARNINGS) && !now && !uses_tables(c)))
 		return; /* those of the statement before are still there */
 	free(c->session.warning_rows);
 	c->session.warning_rows = NULL;

@@ -113,22 +113,23 @@ static void group_free(struct sp_group *g)
 	free(g);
 }
 
-/* An old setup's group goes with its last client and connection. */
-static void group_settle(struct sp_group *g)
+void sp_group_sweep(struct sp_worker *w)
 {
-	if (g->retired && unused(g))
-		group_free(g);
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &w->groups) {
+		struct sp_group *g = container_of(it, struct sp_group, link);
+		if (g->retired && unused(g))
+			group_free(g);
+	}
 }
 
 void sp_group_retire(struct sp_group *g)
 {
 	g->clients -= g->prepared && !g->retired;
 	g->retired = true;
-	g->clients++; /* keeps it while its pools are emptied */
 	for (int i = 0; i < g->database->servers_count; i++)
 		sp_pool_drain(g->pools[i], true);
-	g->clients--;
-	group_settle(g);
 }
 
 struct sp_group *sp_group_take(struct sp_worker *w, const char *user, size_t len,
@@ -187,7 +188,6 @@ void sp_group_prepare(struct sp_worker *w)
 void sp_group_give(struct sp_group *g)
 {
 	g->clients--;
-	group_settle(g);
 }
 
 /* ---- names --------------------------------------------------------------- */
@@ -625,7 +625,6 @@ void sp_pool_removed(struct sp_backend *b)
 		give_permit(p);
 	if (!p->worker->stopping && !list_empty(&p->waiting))
 		sp_pool_fill(p);
-	group_settle(p->group);
 }
 
 void sp_pool_drain(struct sp_pool *p, bool busy)

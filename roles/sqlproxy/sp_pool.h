@@ -66,8 +66,11 @@ void sp_group_give(struct sp_group *g);
 /* The groups whose pools have connections before their first client. */
 void sp_group_prepare(struct sp_worker *w);
 
-/* A new setup is in force: its connections close, its last client ends it. */
+/* A new setup is in force: its connections close. */
 void sp_group_retire(struct sp_group *g);
+
+/* Frees retired groups that nobody uses; from the tick, when nothing of them is in hand. */
+void sp_group_sweep(struct sp_worker *w);
 
 /* Schemas that a server has accepted for this user: a login need not ask again. */
 bool sp_group_knows(struct sp_group *g, const char *schema);

@@ -242,6 +242,7 @@ static void on_tick(uv_timer_t *t)
 		sp_pool_tick(container_of(it, struct sp_pool, link));
 	if (++w->sweep % SWEEP_TICKS == 0 || w->clients_count < 1000)
 		tick_clients(w);
+	sp_group_sweep(w);
 }
 
 /* ---- life ------------------------------------------------------------------------- */
@@ -382,6 +383,7 @@ void sp_worker_stop(struct sp_worker *w)
 	w->running = false;
 	forget_calls(w);
 	retire_groups(w);
+	sp_group_sweep(w);
 	uv_loop_close(&w->loop);
 	uv_mutex_destroy(&w->lock);
 	sp_digests_free(w->digests);
