@@ -77,7 +77,6 @@ struct sp_backend {
 	struct sp_vars texts;     /* PREPAREs in text that its owner made */
 	char *db;
 	uint64_t user_hash; /* of the user variables that were set on it for its owner */
-	bool others_last;   /* another client used it since its client did */
 	uint8_t option;     /* enum sp_option, as set last */
 	bool dirty;         /* has state that only a reset removes */
 	bool doomed;        /* closed as soon as it is free */
