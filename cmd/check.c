@@ -58,6 +58,7 @@ int check(const struct cli *cli)
 	for (const struct role *const *r = roles; *r; r++)
 		if ((*r)->check && is_meant(cli, conf, *r))
 			(*r)->check(conf, &errors);
+	conf_warnings_print(&errors, stdout);
 	conf_errors_print(&errors, stdout);
 	if (!errors.count)
 		failures = probe(cli, conf);

@@ -28,19 +28,20 @@ static void tell(struct diff *d, const struct conf_item *item, const char *what,
 }
 
 /* As a person wrote it, or would have. */
-static const char *shown(const struct conf_item *item, size_t i)
+static const char *shown(const struct conf_item *item, const struct conf_key *key, size_t i)
 {
 	const char *text = entry_of(item)->words[i].text;
 
 	if (!text)
-		text = item->section->keys[i].dflt;
+		text = key->dflt;
 	return text && *text ? text : "(empty)";
 }
 
 static void compare(struct diff *d, const struct conf_item *old, const struct conf_item *now)
 {
-	for (size_t i = 0; old->section->keys[i].name; i++) {
-		const struct conf_key *key = &old->section->keys[i];
+	const struct conf_key *key = conf_first_key(old->section);
+
+	for (size_t i = 0; key; key = conf_next_key(key), i++) {
 		char what[800];
 
 		if (value_equal(key, old->values, now->values))
@@ -49,7 +50,7 @@ static void compare(struct diff *d, const struct conf_item *old, const struct co
 			snprintf(what, sizeof(what), "%s: changed", key->name);
 		else
 			snprintf(what, sizeof(what), "%s: %.300s -> %.300s", key->name,
-				 shown(old, i), shown(now, i));
+				 shown(old, key, i), shown(now, key, i));
 		tell(d, now, what, !(key->flags & CONF_RELOAD));
 	}
 }

@@ -56,6 +56,40 @@ static void key_reference(FILE *out, const struct conf_key *key)
 		fprintf(out, ";%s =\n", key->name);
 }
 
+/* The table that a section's own rows go on with, or NULL. */
+static const struct conf_key *shared_rows(const struct conf_section *section)
+{
+	const struct conf_key *key = section->keys;
+
+	while (key->name)
+		key++;
+	return key->more;
+}
+
+/* An earlier section that has shown those rows. */
+static const struct conf_section *shown_by(const struct conf_section *sections,
+					   const struct conf_section *section)
+{
+	for (const struct conf_section *s = sections; s != section; s++)
+		if (shared_rows(section) && shared_rows(s) == shared_rows(section))
+			return s;
+	return NULL;
+}
+
+static void keys_reference(FILE *out, const struct conf_section *sections,
+			   const struct conf_section *section)
+{
+	const struct conf_section *twin = shown_by(sections, section);
+
+	for (const struct conf_key *key = section->keys; key->name; key++)
+		key_reference(out, key);
+	if (twin)
+		fprintf(out, "\n; And all other keys of [%s NAME].\n", twin->name);
+	for (const struct conf_key *key = twin ? NULL : shared_rows(section); key;
+	     key = conf_next_key(key))
+		key_reference(out, key);
+}
+
 void conf_reference(FILE *out, const struct conf_section *sections)
 {
 	for (const struct conf_section *s = sections; s->name; s++) {
@@ -64,8 +98,7 @@ void conf_reference(FILE *out, const struct conf_section *sections)
 		fprintf(out, s->named ? ";[%s NAME]\n" : "[%s]\n", s->name);
 		if (s->help)
 			comment(out, s->help);
-		for (const struct conf_key *key = s->keys; key->name; key++)
-			key_reference(out, key);
+		keys_reference(out, sections, s);
 	}
 }
 

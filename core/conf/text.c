@@ -21,27 +21,36 @@ static const char *quoted_end(const char *value, const char *p)
 	return strchr(p + 1, *p);
 }
 
-static void cut_comment(char *value)
+void text_cut(char *line, const char *marks)
 {
-	for (char *p = value; *p; p++) {
-		const char *end = quoted_end(value, p);
+	for (char *p = line; *p; p++) {
+		const char *end = quoted_end(line, p);
 
 		if (end) {
-			p = value + (end - value);
-		} else if (*p == ';' && (p == value || isspace((unsigned char)p[-1]))) {
+			p = line + (end - line);
+		} else if (strchr(marks, *p) && (p == line || isspace((unsigned char)p[-1]))) {
 			*p = '\0';
 			return;
 		}
 	}
 }
 
+char *text_strip(char *text)
+{
+	size_t n = strlen(text);
+
+	while (n > 0 && isspace((unsigned char)text[n - 1]))
+		text[--n] = '\0';
+	while (isspace((unsigned char)*text))
+		text++;
+	return text;
+}
+
 char *text_bare(char *value)
 {
-	cut_comment(value);
+	value = text_strip(value);
 
 	size_t n = strlen(value);
-	while (n > 0 && isspace((unsigned char)value[n - 1]))
-		value[--n] = '\0';
 	if (n < 2 || quoted_end(value, value) != value + n - 1)
 		return value;
 	value[n - 1] = '\0';

@@ -5,7 +5,13 @@
 
 struct err;
 
-/* Cuts a comment off the end, and the quotes around all that is left. Returns into `value`. */
+/* Cuts a comment off the end of a line: what stands after one of `marks` and white space. */
+void text_cut(char *line, const char *marks);
+
+/* Cuts white space off both ends. Returns into `text`. */
+char *text_strip(char *text);
+
+/* The same, and the quotes around all of it. */
 char *text_bare(char *value);
 
 /* ${NAME} and ${NAME:-default} from the environment. NULL and err when one is not set. */

@@ -26,13 +26,25 @@ static const struct unit size_units[] = {
 	{ "MiB", 1 << 20 }, { "GiB", 1 << 30 }, { NULL, 0 },
 };
 
-static const struct unit *units_of(enum conf_type type)
+/* A dialect's own units come beside ours. */
+static const struct unit other_duration_units[] = {
+	{ "", 1000 },     { "ms", 1 },           { "s", 1000 }, { "m", 60 * 1000 },
+	{ "h", 3600000 }, { "d", 24 * 3600000 }, { NULL, 0 },
+};
+
+static const struct unit other_size_units[] = {
+	{ "", 1 },          { "B", 1 },        { "KB", 1 << 10 },  { "K", 1 << 10 },
+	{ "KiB", 1 << 10 }, { "MB", 1 << 20 }, { "M", 1 << 20 },   { "MiB", 1 << 20 },
+	{ "GB", 1 << 30 },  { "G", 1 << 30 },  { "GiB", 1 << 30 }, { NULL, 0 },
+};
+
+static const struct unit *units_of(enum conf_type type, bool dialect)
 {
 	switch (type) {
 	case CONF_DURATION:
-		return duration_units;
+		return dialect ? other_duration_units : duration_units;
 	case CONF_SIZE:
-		return size_units;
+		return dialect ? other_size_units : size_units;
 	default:
 		return no_units;
 	}
@@ -57,31 +69,36 @@ static bool number(const char *word, const struct unit *units, int64_t *out)
 		*out = 0;
 		return true;
 	}
+	int (*compare)(const char *, const char *) =
+		units == other_size_units ? strcasecmp : strcmp;
 	for (; units->name; units++)
-		if (strcmp(end, units->name) == 0)
+		if (compare(end, units->name) == 0)
 			return !__builtin_mul_overflow((int64_t)n, units->factor, out);
 	return false;
 }
 
-static const char *number_hint(enum conf_type type)
+static const char *number_hint(enum conf_type type, bool dialect)
 {
 	switch (type) {
 	case CONF_DURATION:
-		return "a time with its unit (ms, s, m, h or d)";
+		return dialect ? "a time (seconds, or with its unit: ms, s, m, h or d)"
+			       : "a time with its unit (ms, s, m, h or d)";
 	case CONF_SIZE:
-		return "a size (B, KiB, MiB or GiB)";
+		return dialect ? "a size (KB, MB or GB)" : "a size (B, KiB, MiB or GiB)";
 	default:
 		return "a whole number";
 	}
 }
 
-static int store_number(const struct conf_key *key, const char *word, int64_t *at, struct err *err)
+static int store_number(const struct conf_key *key, const char *word, bool dialect, int64_t *at,
+			struct err *err)
 {
-	const struct unit *units = units_of(key->type);
+	const struct unit *units = units_of(key->type, dialect);
 	int64_t n, limit;
 
 	if (!number(word, units, &n))
-		return err_set(err, ERR_CONF, "'%s' is not %s", word, number_hint(key->type));
+		return err_set(err, ERR_CONF, "'%s' is not %s", word,
+			       number_hint(key->type, dialect));
 	if (key->min && number(key->min, units, &limit) && n < limit)
 		return err_set(err, ERR_CONF, "'%s' is below %s", word, key->min);
 	if (key->max && number(key->max, units, &limit) && n > limit)
@@ -105,14 +122,15 @@ static int store_bool(const char *word, bool *at, struct err *err)
 	return err_set(err, ERR_CONF, "'%s' is not yes or no", word);
 }
 
-static int store_enum(const struct conf_key *key, const char *word, int *at, struct err *err)
+static int store_enum(const struct conf_key *key, const char *word, bool dialect, int *at,
+		      struct err *err)
 {
 	char all[160] = "";
 
 	for (const struct conf_word *w = key->words; w->name; w++) {
 		size_t used = strlen(all);
 
-		if (strcmp(w->name, word) == 0) {
+		if ((dialect ? strcasecmp(w->name, word) : strcmp(w->name, word)) == 0) {
 			*at = w->value;
 			return 0;
 		}
@@ -162,7 +180,8 @@ static char **list_of(const char *word)
 	return list;
 }
 
-int value_store(const struct conf_key *key, const char *word, void *values, struct err *err)
+int value_store(const struct conf_key *key, const char *word, bool dialect, void *values,
+		struct err *err)
 {
 	void *at = member(key, values);
 
@@ -178,11 +197,11 @@ int value_store(const struct conf_key *key, const char *word, void *values, stru
 	case CONF_BOOL:
 		return store_bool(word, at, err);
 	case CONF_ENUM:
-		return store_enum(key, word, at, err);
+		return store_enum(key, word, dialect, at, err);
 	case CONF_INT:
 	case CONF_DURATION:
 	case CONF_SIZE:
-		return store_number(key, word, at, err);
+		return store_number(key, word, dialect, at, err);
 	}
 	return ERR_CONF;
 }

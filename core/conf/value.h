@@ -5,8 +5,10 @@
 
 struct err;
 
-/* Checks and stores; what was there is freed. On failure nothing changes and err has the reason. */
-int value_store(const struct conf_key *key, const char *word, void *values, struct err *err);
+/* Checks and stores, by the looser rules of a dialect or by ours; what was there is freed. On
+ * failure nothing changes and err has the reason. */
+int value_store(const struct conf_key *key, const char *word, bool dialect, void *values,
+		struct err *err);
 
 bool value_equal(const struct conf_key *key, const void *a, const void *b);
 
