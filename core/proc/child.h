@@ -44,13 +44,14 @@ typedef void (*child_on_end)(struct child *c, const struct child_end *end);
 typedef void (*child_on_closed)(struct child *c);
 
 struct child {
-	void *owner;
+	void *owner; /* kept by child_watch and child_adopt */
 	pid_t pid;
 	pid_t group;   /* whose group it leads: pid; else 0. The owner's to set. */
 	uint64_t born; /* clock ticks after boot, /proc/PID/stat field 22; 0: it was gone at once */
 	bool ended;
 
 	/* private */
+	bool adopted;
 	struct poller_item item; /* the pidfd */
 	struct list link;        /* in reap's table */
 	struct reap *reap;
@@ -82,7 +83,8 @@ int child_signal_group(struct child *c, int sig);
 /* The pidfd, which stays the child's; for a process that is to take over. */
 int child_pidfd(const struct child *c);
 
-/* Watches no longer; the process goes on. on_closed: the last callback; may be NULL. */
+/* Watches no longer; the process goes on, and is buried by reap, if there is one. on_closed: the
+ * last callback; may be NULL. */
 void child_close(struct child *c, child_on_closed on_closed);
 
 /* "exit status 1", "killed by SIGSEGV (core dumped)", "gone". Returns into. */

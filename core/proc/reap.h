@@ -15,6 +15,7 @@
 
 #include "core/base/list.h"
 
+struct child;
 struct reap;
 
 /* A stranger has ended; status is as of waitpid. */
@@ -34,11 +35,16 @@ struct reap {
 	reap_on_closed on_closed;
 };
 
-/* Does not keep the loop alive. subreaper: orphans among our descendants become ours. */
+/* Keeps owner and on_stranger. Does not keep the loop alive. subreaper: orphans among our
+ * descendants become ours. */
 int reap_open(struct reap *r, uv_loop_t *loop, bool subreaper);
 
 /* Is this a child that is watched? */
 bool reap_knows(const struct reap *r, pid_t pid);
+
+/* For child.c: a child is watched (unlinking it is enough to end that), and one is buried. */
+void reap_add(struct reap *r, struct child *c);
+void reap_again(struct reap *r);
 
 /* All watched children are closed before. */
 void reap_close(struct reap *r, reap_on_closed on_closed);

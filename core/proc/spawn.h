@@ -8,8 +8,8 @@
  * 500 MB); this does not depend on our size. The child borrows our memory until it executes, so it
  * makes raw system calls only and allocates nothing. What failed comes back through that memory.
  *
- * The steps, in order: signals to their defaults, session or group, oom_score_adj, cgroup, limits,
- * nice, descriptors (all others are closed), chroot, groups and user, directory, umask,
+ * The steps, in order: signals to their defaults, session or group, oom_score_adj, cgroup,
+ * descriptors (all others are closed), limits, nice, chroot, groups and user, directory, umask,
  * no_new_privs, death signal, exec. So the directory is entered with the rights of the user.
  */
 #pragma once
