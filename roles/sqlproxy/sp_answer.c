@@ -17,6 +17,7 @@
 #include "roles/sqlproxy/sp_backend.h"
 #include "roles/sqlproxy/sp_client.h"
 #include "roles/sqlproxy/sp_digest.h"
+#include "roles/sqlproxy/sp_group.h"
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_rewrite.h"
 #include "roles/sqlproxy/sp_text_prepare.h"

@@ -13,6 +13,7 @@
 #include "core/base/buf.h"
 #include "roles/sqlproxy/sp_backend.h"
 #include "roles/sqlproxy/sp_client.h"
+#include "roles/sqlproxy/sp_group.h"
 #include "roles/sqlproxy/sp_handover.h"
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_text_prepare.h"

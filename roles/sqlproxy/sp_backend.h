@@ -113,6 +113,9 @@ struct sp_backend *sp_backend_open(struct sp_pool *pool, uint64_t client_caps, u
 /* Closes it, whatever it does; a client on it hears of it by sp_client_lost. Freed later. */
 void sp_backend_close(struct sp_backend *b, const char *why);
 
+/* Closes it with a reason of two parts. */
+void sp_backend_refuse(struct sp_backend *b, const char *what, const char *detail);
+
 /* Appends an expected answer; false: too many. */
 bool sp_backend_expect(struct sp_backend *b, struct sp_expect e);
 

@@ -11,6 +11,7 @@
 #include "core/base/mem.h"
 #include "core/log/log.h"
 #include "roles/sqlproxy/sp_backend.h"
+#include "roles/sqlproxy/sp_group.h"
 #include "roles/sqlproxy/sp_limits.h"
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_proxyhdr.h"

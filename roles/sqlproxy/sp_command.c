@@ -2,7 +2,7 @@
  * A client's command: what it is, where it goes, and its way there.
  *
  *	take_command: classify -> answer it ourselves
- *	                       -> or a connection (route, pool, attach) -> forward
+ *	                       -> or a connection (route, pool, attach) -> sp_forward
  *
  * A command is taken out of the input only when it is on its way; until then - the pool's queue,
  * state that must be applied first - it stays where it is, and running again goes on where it
@@ -18,30 +18,13 @@
 #include "roles/sqlproxy/sp_backend.h"
 #include "roles/sqlproxy/sp_client.h"
 #include "roles/sqlproxy/sp_digest.h"
+#include "roles/sqlproxy/sp_forward.h"
+#include "roles/sqlproxy/sp_group.h"
 #include "roles/sqlproxy/sp_handover.h"
-#include "roles/sqlproxy/sp_health.h"
 #include "roles/sqlproxy/sp_kill.h"
 #include "roles/sqlproxy/sp_pool.h"
-#include "roles/sqlproxy/sp_rewrite.h"
 #include "roles/sqlproxy/sp_route.h"
 #include "roles/sqlproxy/sp_worker.h"
-
-/* The command as far as it is in memory. */
-struct view {
-	uint8_t *packet; /* its header */
-	size_t have;     /* bytes from there that belong to it */
-	uint32_t payload;
-};
-
-static const uint8_t *body(const struct view *v)
-{
-	return v->packet + SP_HEADER;
-}
-
-static size_t body_len(const struct view *v)
-{
-	return v->have - SP_HEADER;
-}
 
 /* ---- answers of our own -------------------------------------------------- */
 
@@ -140,7 +123,7 @@ static bool names_a_statement(uint8_t code)
 	       code == SP_COM_STMT_RESET || code == SP_COM_STMT_CLOSE;
 }
 
-static void classify(struct sp_client *c, const struct view *v)
+static void classify(struct sp_client *c, const struct sp_view *v)
 {
 	struct sp_cmd *cmd = &c->cmd;
 	struct sp_span sql;
@@ -152,45 +135,21 @@ static void classify(struct sp_client *c, const struct view *v)
 	cmd->read_known = true;
 	cmd->packet = v->packet;
 	if (cmd->code == SP_COM_QUERY) {
-		sql = sp_query_text(body(v), body_len(v), c->caps);
+		sql = sp_query_text(sp_view_body(v), sp_view_len(v), c->caps);
 		if (sql.at)
 			classify_text(c, sql);
 	} else if (cmd->code == SP_COM_STMT_PREPARE) {
-		sql = (struct sp_span){ (const char *)body(v) + 1, body_len(v) - 1 };
+		sql = (struct sp_span){ (const char *)sp_view_body(v) + 1, sp_view_len(v) - 1 };
 		classify_text(c, sql);
 		if (cmd->whole)
 			cmd->text = sp_text_new(sql.at, sql.len, c->session.db, &c->session.vars,
 						sp_session_lex_mode(&c->session));
-	} else if (cmd->code == SP_COM_SET_OPTION && body_len(v) >= 2) {
-		cmd->option = body(v)[1] ? SP_OPTION_OFF : SP_OPTION_ON;
-	} else if (names_a_statement(cmd->code) && body_len(v) >= 5) {
-		cmd->stmt = sp_stmts_find(&c->stmts, sp_u32(body(v) + 1));
+	} else if (cmd->code == SP_COM_SET_OPTION && sp_view_len(v) >= 2) {
+		cmd->option = sp_view_body(v)[1] ? SP_OPTION_OFF : SP_OPTION_ON;
+	} else if (names_a_statement(cmd->code) && sp_view_len(v) >= 5) {
+		cmd->stmt = sp_stmts_find(&c->stmts, sp_u32(sp_view_body(v) + 1));
 		if (cmd->stmt)
 			classify_statement(c);
-	}
-}
-
-static enum sp_answer answer_of(const struct sp_cmd *cmd)
-{
-	switch (cmd->code) {
-	case SP_COM_QUERY:
-	case SP_COM_PROCESS_INFO:
-		return SP_ANSWER_QUERY;
-	case SP_COM_STMT_EXECUTE:
-	case SP_COM_STMT_BULK_EXECUTE:
-		return SP_ANSWER_EXECUTE;
-	case SP_COM_STMT_FETCH:
-		return SP_ANSWER_FETCH;
-	case SP_COM_STMT_PREPARE:
-		return SP_ANSWER_PREPARE;
-	case SP_COM_FIELD_LIST:
-		return SP_ANSWER_FIELDS;
-	case SP_COM_BINLOG_DUMP:
-	case SP_COM_BINLOG_DUMP_GTID:
-	case SP_COM_TABLE_DUMP:
-		return SP_ANSWER_STREAM;
-	default:
-		return SP_ANSWER_PACKET;
 	}
 }
 
@@ -208,7 +167,7 @@ static void close_statement(struct sp_client *c, struct sp_stmt *stmt)
 	sp_stmts_remove(&c->stmts, stmt);
 }
 
-static bool unknown_statement(struct sp_client *c, const struct view *v)
+static bool unknown_statement(struct sp_client *c, const struct sp_view *v)
 {
 	static const char *const names[] = { "mysqld_stmt_execute", "mysqld_stmt_fetch",
 					     "mysqld_stmt_reset" };
@@ -219,7 +178,7 @@ static bool unknown_statement(struct sp_client *c, const struct view *v)
 		return false;
 	if (code == SP_COM_STMT_SEND_LONG_DATA) /* no answer; the EXECUTE will tell */
 		return true;
-	if (body_len(v) < 5) {
+	if (sp_view_len(v) < 5) {
 		sp_client_error(c, 1210, "HY000", "Incorrect arguments to mysqld_stmt_execute");
 		return true;
 	}
@@ -227,7 +186,7 @@ static bool unknown_statement(struct sp_client *c, const struct view *v)
 			   : code == SP_COM_STMT_RESET ? names[2]
 						       : names[0];
 	sp_client_error(c, 1243, "HY000", "Unknown prepared statement handler (%u) given to %s",
-			sp_u32(body(v) + 1), name);
+			sp_u32(sp_view_body(v) + 1), name);
 	return true;
 }
 
@@ -243,27 +202,27 @@ static bool reset_statement(struct sp_client *c)
 }
 
 /* COM_CHANGE_USER begins another session. */
-static void change_user(struct sp_client *c, const struct view *v)
+static void change_user(struct sp_client *c, const struct sp_view *v)
 {
 	uint8_t payload[4096];
-	size_t len = body_len(v) - 1;
+	size_t len = sp_view_len(v) - 1;
 
 	if (len > sizeof(payload)) {
 		sp_client_fail(c, 1047, "08S01", "Malformed COM_CHANGE_USER");
 		return;
 	}
-	memcpy(payload, body(v) + 1, len);
+	memcpy(payload, sp_view_body(v) + 1, len);
 	sp_client_give_back(c);
 	finish(c);
 	sp_login_change_user(c, payload, len);
 }
 
 /* SHOW WARNINGS of a connection that another client has now. */
-static bool kept_warnings(struct sp_client *c, const struct view *v)
+static bool kept_warnings(struct sp_client *c, const struct sp_view *v)
 {
 	static const char text[] = "SHOW WARNINGS";
 	struct sp_session *s = &c->session;
-	struct sp_span sql = { (const char *)body(v) + 1, body_len(v) - 1 };
+	struct sp_span sql = { (const char *)sp_view_body(v) + 1, sp_view_len(v) - 1 };
 
 	while (sql.len > 0 && (sql.at[sql.len - 1] == ';' || sql.at[sql.len - 1] == ' '))
 		sql.len--;
@@ -275,22 +234,12 @@ static bool kept_warnings(struct sp_client *c, const struct view *v)
 	return true;
 }
 
-/* The database that a USE or COM_INIT_DB names. */
-static struct sp_span database_named(const struct sp_client *c, const struct view *v)
-{
-	if (c->cmd.code == SP_COM_INIT_DB)
-		return (struct sp_span){ (const char *)body(v) + 1, body_len(v) - 1 };
-	if (c->cmd.code == SP_COM_QUERY && c->cmd.lex.verb == SP_VERB_USE)
-		return c->cmd.lex.object;
-	return (struct sp_span){ NULL, 0 };
-}
-
-static bool refuse(struct sp_client *c, const struct view *v)
+static bool refuse(struct sp_client *c, const struct sp_view *v)
 {
 	const struct sp_cmd *cmd = &c->cmd;
 	int mode = c->group->database->conf->mode;
 
-	struct sp_span db = database_named(c, v);
+	struct sp_span db = sp_forward_database(c, v);
 	if (c->lost) {
 		sp_client_error(c, 2013, "HY000", "troupe: %s", c->lost);
 		free(c->lost);
@@ -319,7 +268,7 @@ static bool refuse(struct sp_client *c, const struct view *v)
 }
 
 /* True when the command needs no connection: it is done. */
-static bool answer_here(struct sp_client *c, const struct view *v)
+static bool answer_here(struct sp_client *c, const struct sp_view *v)
 {
 	switch (c->cmd.code) {
 	case SP_COM_QUIT:
@@ -432,213 +381,6 @@ static bool connected(struct sp_client *c)
 	return false;
 }
 
-/* ---- on its way ----------------------------------------------------------- */
-
-static uint64_t now_ms(const struct sp_client *c)
-{
-	return c->worker->now;
-}
-
-static void set_deadline(struct sp_client *c)
-{
-	int64_t ms = c->cmd.rule && c->cmd.rule->conf->timeout
-			     ? c->cmd.rule->conf->timeout
-			     : c->group->database->conf->query_timeout;
-
-	c->deadline = ms > 0 ? now_ms(c) + (uint64_t)ms : 0;
-}
-
-/* Command and all that goes ahead of it, in one write. */
-static int send_on(struct sp_backend *b, const void *data, size_t len)
-{
-	uv_buf_t bufs[2] = { uv_buf_init((char *)buf_data(&b->held), (unsigned)buf_len(&b->held)),
-			     uv_buf_init((char *)data, (unsigned)len) };
-	bool held = buf_len(&b->held) > 0;
-	int rc = stream_write(&b->stream, held ? bufs : bufs + 1, held ? 2 : 1);
-
-	if (held)
-		buf_fini(&b->held);
-	return rc;
-}
-
-/* The parameters' types, which a connection must hear once. Returns where they begin, 0: none. */
-static size_t types_at(const struct sp_client *c, const struct view *v)
-{
-	const struct sp_stmt *stmt = c->cmd.stmt;
-	size_t at = 10 + (stmt->params + 7u) / 8;
-
-	if (stmt->params == 0 || c->cmd.code != SP_COM_STMT_EXECUTE ||
-	    c->caps & SP_CAP_QUERY_ATTRIBUTES || body_len(v) <= at)
-		return 0;
-	return at;
-}
-
-/* Remembers the types, or writes an EXECUTE that has those remembered. True: `out` has it. */
-static bool add_types(struct sp_client *c, const struct view *v, struct sp_prepared *p,
-		      struct buf *out)
-{
-	struct sp_stmt *stmt = c->cmd.stmt;
-	size_t at = types_at(c, v), n = 2u * stmt->params;
-
-	if (at == 0)
-		return false;
-	if (body(v)[at] == 1) {
-		if (body_len(v) < at + 1 + n)
-			return false;
-		if (!stmt->types)
-			stmt->types = mem_new(n);
-		memcpy(stmt->types, body(v) + at + 1, n);
-		p->types_of = stmt->serial;
-		return false;
-	}
-	if (!stmt->types || p->types_of == stmt->serial || !c->cmd.whole ||
-	    v->payload + n >= SP_PAYLOAD_MAX)
-		return false;
-	uint8_t header[SP_HEADER];
-	sp_write_header(header, v->payload + n, v->packet[3]);
-	buf_put(out, header, SP_HEADER);
-	buf_put(out, body(v), at);
-	buf_put(out, "\x01", 1);
-	buf_put(out, stmt->types, n);
-	buf_put(out, body(v) + at + 1, body_len(v) - at - 1);
-	p->types_of = stmt->serial;
-	return true;
-}
-
-static bool rewrite_execute(struct sp_client *c, struct view *v, struct buf *out)
-{
-	struct sp_prepared *p = sp_table_find(&c->backend->prepared, c->cmd.stmt->text);
-
-	if (!p)
-		return false;
-	sp_put_u32(v->packet + SP_HEADER + 1, p->id);
-	return (c->cmd.code == SP_COM_STMT_EXECUTE || c->cmd.code == SP_COM_STMT_BULK_EXECUTE) &&
-	       add_types(c, v, p, out);
-}
-
-/* USE and COM_INIT_DB by the real schema's name. */
-static bool rewrite_use(struct sp_client *c, const struct view *v, struct buf *out)
-{
-	bool text = c->cmd.code == SP_COM_QUERY;
-	struct sp_span name = database_named(c, v);
-	const struct sp_database *d = sp_setup_database(c->group->setup, name.at, name.len);
-
-	if (!name.at || (text && c->cmd.lex.flags & SP_LEX_MULTI))
-		return false;
-	if (!d || !d->conf->name || !*d->conf->name)
-		return false;
-	name = (struct sp_span){ d->conf->name, strlen(d->conf->name) };
-	sp_write_command(out, SP_COM_INIT_DB, name.at, name.len);
-	return true;
-}
-
-/* A difference of such numbers has the very type of ROW_COUNT() and FOUND_ROWS(). */
-static void write_difference(char *out, size_t size, int64_t value)
-{
-	snprintf(out, size, "(%lld-%lld)", (long long)(INT64_MAX - (value < 0)),
-		 (long long)(INT64_MAX - (value < 0) - value));
-}
-
-/* Replaces the calls that would tell something of the connection by what they are to tell. */
-static bool rewrite_calls(struct sp_client *c, const struct view *v, struct buf *out)
-{
-	const struct sp_cmd *cmd = &c->cmd;
-	uint32_t flags = cmd->lex.flags;
-	struct sp_calls calls = { "", "", "" };
-
-	if (cmd->code != SP_COM_QUERY || c->caps & SP_CAP_QUERY_ATTRIBUTES)
-		return false;
-	if (flags & SP_LEX_CONNECTION_ID)
-		snprintf(calls.connection_id, sizeof(calls.connection_id), "cast(%u as unsigned)",
-			 c->id);
-	if (flags & SP_LEX_READ_ROW_COUNT && cmd->stale_rows)
-		write_difference(calls.row_count, sizeof(calls.row_count), c->session.row_count);
-	if (flags & SP_LEX_READ_FOUND_ROWS && cmd->stale_found)
-		write_difference(calls.found_rows, sizeof(calls.found_rows),
-				 (int64_t)c->session.found_rows);
-	struct sp_span sql = { (const char *)body(v) + 1, body_len(v) - 1 };
-	size_t begin = sp_packet_begin(out);
-	sp_write_int(out, SP_COM_QUERY, 1);
-	bool any = sp_rewrite_calls(sql, &calls, out);
-	sp_packet_end(out, begin, 0);
-	return any;
-}
-
-/* So that the server reports what it sets. */
-static bool rewrite_set(struct sp_client *c, const struct view *v, struct buf *out)
-{
-	struct sp_cmd *cmd = &c->cmd;
-
-	if (cmd->code != SP_COM_QUERY || cmd->lex.verb != SP_VERB_SET ||
-	    cmd->lex.flags & SP_LEX_MULTI || c->caps & SP_CAP_QUERY_ATTRIBUTES)
-		return false;
-	struct sp_span sql = { (const char *)body(v) + 1, body_len(v) - 1 };
-	size_t begin = sp_packet_begin(out);
-
-	sp_write_int(out, SP_COM_QUERY, 1);
-	cmd->scoped = sp_rewrite_set(sql, out);
-	sp_packet_end(out, begin, 0);
-	return cmd->scoped;
-}
-
-/* True: `out` holds what goes out in the packet's place. */
-static bool rewrite(struct sp_client *c, struct view *v, struct buf *out)
-{
-	const struct sp_cmd *cmd = &c->cmd;
-
-	if (cmd->stmt)
-		return rewrite_execute(c, v, out);
-	if (!cmd->whole)
-		return false;
-	if (cmd->code == SP_COM_INIT_DB ||
-	    (cmd->code == SP_COM_QUERY && cmd->lex.verb == SP_VERB_USE))
-		return rewrite_use(c, v, out);
-	if (cmd->lex.flags &
-	    (SP_LEX_CONNECTION_ID | SP_LEX_READ_ROW_COUNT | SP_LEX_READ_FOUND_ROWS))
-		return rewrite_calls(c, v, out);
-	if (cmd->lex.unscoped)
-		return rewrite_set(c, v, out);
-	return false;
-}
-
-static struct sp_span moved(struct sp_span s, const char *from, const char *to)
-{
-	return (struct sp_span){ s.at ? to + (s.at - from) : NULL, s.len };
-}
-
-/*
- * Keeps a copy of what the answer's reading will ask for: reads, which may have to run again, and
- * statements whose text tells what they did. It lives in the connection's own buffer, which grows
- * once.
- */
-static void keep_copy(struct sp_client *c, const struct view *v)
-{
-	const uint32_t asked = SP_LEX_READ | SP_LEX_UVAR_LITERAL | SP_LEX_TEMP_CREATE |
-			       SP_LEX_DROP_TABLE | SP_LEX_XA | SP_LEX_HANDLER | SP_LEX_SET_SYSVAR;
-	struct sp_cmd *cmd = &c->cmd;
-	struct buf *sent = &c->backend->sent;
-	bool verb = cmd->lex.verb == SP_VERB_PREPARE || cmd->lex.verb == SP_VERB_DEALLOCATE ||
-		    cmd->lex.verb == SP_VERB_USE || cmd->lex.verb == SP_VERB_SHOW ||
-		    cmd->code == SP_COM_INIT_DB;
-	cmd->sql.at = NULL;
-	buf_take(sent, buf_len(sent));
-	bool warned = sp_pinned(&c->session, SP_PIN_WARNINGS);
-
-	if (!cmd->whole || !(cmd->lex.flags & asked || verb || warned) ||
-	    buf_put(sent, v->packet, v->have)) {
-		cmd->lex.object.at = cmd->lex.hint_server.at = NULL;
-		return;
-	}
-	const char *from = (const char *)v->packet, *to = (const char *)buf_data(sent);
-	cmd->sql = (struct sp_span){ to + SP_HEADER + 1, v->have - SP_HEADER - 1 };
-	if (cmd->stmt) {
-		cmd->sql = (struct sp_span){ cmd->stmt->text->sql, cmd->stmt->text->len };
-		return;
-	}
-	cmd->lex.object = moved(cmd->lex.object, from, to);
-	cmd->lex.hint_server.at = NULL;
-}
-
 void sp_command_again(struct sp_client *c, const struct sp_backend *b)
 {
 	const struct buf *sent = &b->sent;
@@ -690,46 +432,27 @@ static void answer_refusal(struct sp_client *c)
 	finish(c);
 }
 
-static void forward(struct sp_client *c, struct view *v)
-{
-	struct sp_backend *b = c->backend;
-	struct sp_cmd *cmd = &c->cmd;
-	bool silent = cmd->code == SP_COM_STMT_SEND_LONG_DATA;
-	struct buf other;
-
-	buf_init(&other, 32 * 1024 * 1024);
-	keep_copy(c, v);
-	bool rewritten = rewrite(c, v, &other);
-	cmd->left = SP_HEADER + (uint64_t)v->payload - v->have;
-	c->state = cmd->left || cmd->open_ended ? SP_CLIENT_SENDING : SP_CLIENT_BUSY;
-	if (!silent) {
-		sp_backend_expect(b,
-				  (struct sp_expect){ SP_EXPECT_CLIENT, answer_of(cmd), 0, NULL });
-		sp_backend_start(b);
-	}
-	set_deadline(c);
-	c->worker->figures.queries++;
-	cmd->replica = !sp_route_is_primary(b->pool->server);
-	if (cmd->replica)
-		c->worker->figures.to_replica++;
-	else
-		c->worker->figures.to_primary++;
-	if (rewritten)
-		send_on(b, buf_data(&other), buf_len(&other));
-	else
-		send_on(b, v->packet, v->have);
-	buf_fini(&other);
-	if (silent && c->state == SP_CLIENT_BUSY) {
-		cmd->stmt->long_data = true;
-		sp_pin_set(&c->session, SP_PIN_LONG_DATA, true, now_ms(c));
-		finish(c);
-	}
-}
-
 /* ---- the input ------------------------------------------------------------ */
 
+/* A piece of a parameter is not answered. */
+static void long_data_sent(struct sp_client *c)
+{
+	if (c->cmd.code != SP_COM_STMT_SEND_LONG_DATA)
+		return;
+	c->cmd.stmt->long_data = true;
+	sp_pin_set(&c->session, SP_PIN_LONG_DATA, true, c->worker->now);
+	finish(c);
+}
+
+static void pass(struct sp_client *c, struct sp_view *v)
+{
+	sp_forward(c, v);
+	if (c->state == SP_CLIENT_BUSY)
+		long_data_sent(c);
+}
+
 /* How much of the command there is, 0: not enough to begin. */
-static bool look(const struct sp_client *c, uint8_t *data, size_t len, struct view *v)
+static bool look(const struct sp_client *c, uint8_t *data, size_t len, struct sp_view *v)
 {
 	if (len < SP_HEADER)
 		return false;
@@ -740,7 +463,7 @@ static bool look(const struct sp_client *c, uint8_t *data, size_t len, struct vi
 	return len >= all || len >= (size_t)c->setup->main->statement_max;
 }
 
-static bool before_connection(struct sp_client *c, const struct view *v)
+static bool before_connection(struct sp_client *c, const struct sp_view *v)
 {
 	struct sp_cmd *cmd = &c->cmd;
 
@@ -749,12 +472,12 @@ static bool before_connection(struct sp_client *c, const struct view *v)
 		return true;
 	}
 	if (unknown_statement(c, v) || answer_here(c, v) || refuse(c, v) ||
-	    sp_kill(c, body(v), body_len(v))) {
+	    sp_kill(c, sp_view_body(v), sp_view_len(v))) {
 		if (c->state == SP_CLIENT_READY)
 			finish(c);
 		return true;
 	}
-	struct sp_span name = database_named(c, v);
+	struct sp_span name = sp_forward_database(c, v);
 	if (name.at)
 		change_group(c, name.at, name.len);
 	return false;
@@ -766,15 +489,15 @@ static void follow_packet(struct sp_cmd *cmd, const uint8_t *packet)
 	const char *from = (const char *)cmd->packet, *to = (const char *)packet;
 
 	if (from != to && !cmd->stmt) {
-		cmd->lex.object = moved(cmd->lex.object, from, to);
-		cmd->lex.hint_server = moved(cmd->lex.hint_server, from, to);
+		cmd->lex.object = sp_forward_moved(cmd->lex.object, from, to);
+		cmd->lex.hint_server = sp_forward_moved(cmd->lex.hint_server, from, to);
 	}
 	cmd->packet = packet;
 }
 
 static size_t take_command(struct sp_client *c, uint8_t *data, size_t len)
 {
-	struct view v;
+	struct sp_view v;
 
 	if (!look(c, data, len, &v))
 		return 0;
@@ -802,7 +525,7 @@ static size_t take_command(struct sp_client *c, uint8_t *data, size_t len)
 	if (c->refusal)
 		answer_refusal(c);
 	else
-		forward(c, &v);
+		pass(c, &v);
 	return v.have;
 }
 
@@ -827,11 +550,7 @@ static size_t pass_on(struct sp_client *c, const uint8_t *data, size_t len)
 	if (cmd->left > 0 || cmd->open_ended)
 		return n;
 	c->state = SP_CLIENT_BUSY;
-	if (cmd->code == SP_COM_STMT_SEND_LONG_DATA) {
-		cmd->stmt->long_data = true;
-		sp_pin_set(&c->session, SP_PIN_LONG_DATA, true, now_ms(c));
-		finish(c);
-	}
+	long_data_sent(c);
 	return n;
 }
 

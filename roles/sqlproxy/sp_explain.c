@@ -6,6 +6,7 @@
 
 #include "core/base/mem.h"
 #include "roles/sqlproxy/sp_client.h"
+#include "roles/sqlproxy/sp_group.h"
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_proxy.h"
 #include "roles/sqlproxy/sp_route.h"

@@ -5,6 +5,7 @@
 
 #include "core/base/mem.h"
 #include "roles/sqlproxy/sp_digest.h"
+#include "roles/sqlproxy/sp_group.h"
 #include "roles/sqlproxy/sp_health.h"
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_proxy.h"

@@ -5,6 +5,7 @@
 
 #include "core/base/mem.h"
 #include "roles/sqlproxy/sp_client.h"
+#include "roles/sqlproxy/sp_group.h"
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_proxyhdr.h"
 #include "roles/sqlproxy/sp_worker.h"

@@ -19,6 +19,7 @@
 #include "roles/sqlproxy/sp_account.h"
 #include "roles/sqlproxy/sp_backend.h"
 #include "roles/sqlproxy/sp_client.h"
+#include "roles/sqlproxy/sp_group.h"
 #include "roles/sqlproxy/sp_health.h"
 #include "roles/sqlproxy/sp_limits.h"
 #include "roles/sqlproxy/sp_monitor.h"

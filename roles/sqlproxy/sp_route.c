@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "roles/sqlproxy/sp_client.h"
+#include "roles/sqlproxy/sp_group.h"
 #include "roles/sqlproxy/sp_health.h"
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_worker.h"

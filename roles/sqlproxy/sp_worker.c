@@ -14,6 +14,7 @@
 #include "roles/sqlproxy/sp_backend.h"
 #include "roles/sqlproxy/sp_client.h"
 #include "roles/sqlproxy/sp_digest.h"
+#include "roles/sqlproxy/sp_group.h"
 #include "roles/sqlproxy/sp_kill.h"
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_proxy.h"
@@ -235,6 +236,7 @@ static void on_tick(uv_timer_t *t)
 	struct list *it, *tmp;
 
 	w->now = uv_now(&w->loop);
+	share_tick(&w->share, w->now);
 	listen_again(w);
 	tick_logins(w);
 	tick_lingering(w);
@@ -251,7 +253,9 @@ static void run(void *arg)
 {
 	struct sp_worker *w = arg;
 
+	share_init(&w->share);
 	poller_run(&w->loop);
+	share_fini(&w->share);
 }
 
 int sp_worker_start(struct sp_worker *w, struct sp_proxy *p, struct sp_setup *setup, const int *fds,

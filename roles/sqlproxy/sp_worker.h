@@ -12,6 +12,7 @@
 
 #include "core/base/list.h"
 #include "core/net/poller.h"
+#include "core/run/share.h"
 #include "core/stat/hist.h"
 
 struct sp_proxy;
@@ -49,6 +50,7 @@ struct sp_worker {
 	uv_loop_t loop;
 	uv_async_t async;
 	uv_timer_t tick;
+	struct share share;
 	uv_mutex_t lock; /* of `calls` */
 	struct sp_call *calls, *calls_last;
 	struct sp_listener listeners[SP_LISTENERS_MAX];
