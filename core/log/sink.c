@@ -11,6 +11,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "core/log/rotate.h"
+
 static int open_file(const char *path, int64_t *size)
 {
 	struct stat st;
@@ -76,26 +78,9 @@ void sink_close(struct sink *s)
 	*s = (struct sink){ .fd = 2 };
 }
 
-static void numbered(const struct sink *s, int64_t n, char *out, size_t size)
-{
-	if (n == 0)
-		snprintf(out, size, "%s", s->path);
-	else
-		snprintf(out, size, "%s.%lld", s->path, (long long)n);
-}
-
-/* FILE.n-1 -> FILE.n, ..., FILE -> FILE.1; the oldest is overwritten. */
 static void rotate(struct sink *s)
 {
-	char from[sizeof(s->path) + 24], to[sizeof(s->path) + 24];
-
-	for (int64_t n = s->keep; n > 0; n--) {
-		numbered(s, n - 1, from, sizeof(from));
-		numbered(s, n, to, sizeof(to));
-		rename(from, to);
-	}
-	if (s->keep == 0)
-		unlink(s->path);
+	rotate_names(s->path, s->keep);
 	if (sink_reopen(s) < 0)
 		s->size = 0; /* goes on in the old one; tries again when it has doubled */
 }

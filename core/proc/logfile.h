@@ -40,7 +40,7 @@ struct logfile_conf {
 };
 
 /* code: why path takes nothing (dropping starts); 0: it takes again, after so many bytes dropped.
- * Meant for a line in our own log. */
+ * For a line in our own log: it must not close anything. */
 typedef void (*logfiles_on_trouble)(struct logfiles *all, const char *path, int code,
 				    uint64_t dropped);
 typedef void (*logfiles_on_closed)(struct logfiles *all);
@@ -58,7 +58,7 @@ struct logfiles {
 	logfiles_on_closed on_closed;
 };
 
-/* The file takes bytes again, or drops them. */
+/* The file takes bytes again, or drops them. It may close this writer, and no other. */
 typedef void (*logfile_on_room)(struct logfile_writer *w);
 
 struct logfile_writer {
@@ -91,7 +91,7 @@ void logfile_on(struct logfile_writer *w, logfile_on_room on_room, void *owner);
 bool logfile_write(struct logfile_writer *w, const void *data, size_t n);
 
 /* As logfile_write would say now. */
-bool logfile_has_room(const struct logfile_writer *w);
+bool logfile_has_room(struct logfile_writer *w);
 
 /* Empties it: a new file in the place of the old; FILE.n stay. 0 where there is nothing to empty.
  */

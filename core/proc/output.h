@@ -52,6 +52,7 @@ struct outputs {
 	uint8_t *room;
 	struct buf text; /* lines in the making */
 	int syslog_fd;
+	unsigned long syslog_lost; /* lines that nobody took */
 };
 
 void outputs_init(struct outputs *all, uv_loop_t *loop);
@@ -76,23 +77,26 @@ typedef void (*output_on_closed)(struct output *o);
 
 struct output {
 	void *owner;
-	uint64_t bytes;   /* read so far */
-	uint64_t dropped; /* of them never written to the file */
-	uint64_t last;    /* uv_now of the last ones; 0: none yet */
+	uint64_t bytes; /* read so far */
+	uint64_t last;  /* uv_now of the last ones; 0: none yet */
 	bool eof;
 
 	/* private */
 	struct outputs *all;
 	struct poller_item item;
-	struct logfile_writer file;
+	struct logfile_writer *file; /* NULL: none */
+	uint64_t dropped;            /* by files that it had before */
 	char *name, *stream;
 	enum output_format format;
-	bool has_file, syslog, strip_ansi;
-	bool paused, finishing, closing, grown;
+	bool syslog, strip_ansi;
+	bool finishing, closing;
 	uint8_t escape;     /* where strip_ansi is */
+	size_t capacity;    /* of the pipe; 0: not asked yet */
+	size_t left;        /* finishing: bytes that are still to be read */
 	struct buf partial; /* the line that is not complete */
 	struct buf ring;
 	size_t ring_size;
+	uint64_t ring_total; /* bytes that ever were in it */
 	struct list taps;
 	output_on_eof on_eof;
 	output_on_closed on_closed;
@@ -113,10 +117,14 @@ void output_on(struct output *o, output_on_eof on_eof, void *owner);
 /* Goes on by another spec. On failure all stays as it was. */
 int output_change(struct output *o, const struct output_spec *spec, struct err *err);
 
-/* Takes bytes as if they had been read: those of a process that handed over, or our own words. */
+/* Bytes of it that the file did not take, for good. */
+uint64_t output_dropped(const struct output *o);
+
+/* Takes bytes as if they had been read: those of a process that handed over, or our own words. Not
+ * from a tap. */
 void output_feed(struct output *o, const void *data, size_t n);
 
-/* Reads what is in the pipe at this moment. */
+/* Reads what is in the pipe at this moment, unless the file takes nothing. */
 void output_drain(struct output *o);
 
 /* What tail_read and tail_follow take: its file, or its ring. Holds until the next event. */
@@ -146,7 +154,8 @@ int output_detach(struct output *o, output_on_closed on_closed);
 /* ---- taps --------------------------------------------------------------------- */
 
 /* data holds until it returns, which must be soon. Bytes are as the program wrote them, less
- * escape sequences. It may remove the tap. n 0: the end, the output closes. */
+ * escape sequences, and on their way to the file. It may remove any tap, and close the output. n 0:
+ * the output is closed, the tap is removed. */
 typedef void (*output_on_bytes)(struct output_tap *t, const void *data, size_t n);
 
 struct output_tap {
