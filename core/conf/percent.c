@@ -93,10 +93,13 @@ static int unknown(const struct percent *with, const char *name, struct err *err
 	for (size_t i = 0; i < PERCENT_ENVS; i++)
 		hint_env(&h, with->envs[i]);
 	const char *near = conf_near(name, h.names, h.count);
+	bool env = strncmp(name, "ENV_", 4) == 0;
 	list_names(with, all, sizeof(all));
 	if (near)
-		err_set(err, ERR_CONF, "%%(%s)s: no such name, is %%(%s)s meant?", name, near);
-	else if (strncmp(name, "ENV_", 4) == 0)
+		err_set(err, ERR_CONF, "%%(%s)s: %s%s, is %%(%s)s meant?", name,
+			env ? name + 4 : "",
+			env ? " is not set in the environment" : "no such name", near);
+	else if (env)
 		err_set(err, ERR_CONF, "%%(%s)s: %s is not set in the environment", name, name + 4);
 	else
 		err_set(err, ERR_CONF, "%%(%s)s: no such name; there are %s and ENV_NAME", name,

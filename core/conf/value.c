@@ -90,6 +90,13 @@ static const char *number_hint(enum conf_type type, bool dialect)
 	}
 }
 
+int conf_number(enum conf_type type, const char *word, int64_t *out, struct err *err)
+{
+	if (number(word, units_of(type, true), out))
+		return 0;
+	return err_set(err, ERR_CONF, "'%s' is not %s", word, number_hint(type, true));
+}
+
 static int store_number(const struct conf_key *key, const char *word, bool dialect, int64_t *at,
 			struct err *err)
 {

@@ -34,7 +34,7 @@ enum sv_kill_tree {
 };
 enum sv_type { SV_TYPE_SERVICE, SV_TYPE_ONESHOT };
 enum sv_overlap { SV_OVERLAP_SKIP, SV_OVERLAP_QUEUE, SV_OVERLAP_KILL };
-enum sv_compress { SV_COMPRESS_OFF, SV_COMPRESS_GZIP, SV_COMPRESS_ZSTD };
+enum sv_compress { SV_COMPRESS_OFF, SV_COMPRESS_ZSTD };
 enum sv_format { SV_FORMAT_RAW, SV_FORMAT_JSON, SV_FORMAT_PREFIX };
 
 /* [supervisord] */
@@ -121,7 +121,8 @@ struct sv_program_conf {
 	/* limits */
 	char *rlimit_as, *rlimit_core, *rlimit_cpu, *rlimit_data, *rlimit_fsize, *rlimit_memlock;
 	char *rlimit_nofile, *rlimit_nproc, *rlimit_rss, *rlimit_stack;
-	char *memory_max, *memory_high, *cpu_max;
+	char *cpu_max;
+	int64_t memory_max, memory_high;
 	int64_t pids_max, cpu_weight;
 	int64_t max_rss;
 	char **max_age;
@@ -136,4 +137,5 @@ struct sv_program_conf {
 };
 
 extern const struct conf_section sv_sections[];
-extern const struct conf_key sv_program_rows[]; /* what the three kinds of program share */
+/* The rows of each kind of program. */
+extern const struct conf_key sv_keys_program[], sv_keys_fcgi[], sv_keys_listener[];

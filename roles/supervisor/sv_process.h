@@ -16,10 +16,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "core/net/addr.h"
+#include "core/proc/limits.h"
+#include "core/proc/user.h"
 #include "roles/supervisor/sv_keys.h"
 
 struct cron;
@@ -28,15 +29,6 @@ struct sv_process_conf;
 struct sv_program;
 
 enum sv_kind { SV_PROGRAM, SV_FCGI, SV_LISTENER };
-
-/* Whom a process becomes. */
-struct sv_who {
-	bool set; /* else nothing is changed */
-	uid_t uid;
-	gid_t gid;
-	gid_t *groups; /* supplementary */
-	size_t group_count;
-};
 
 enum sv_log_to {
 	SV_LOG_NONE,
@@ -104,11 +96,6 @@ struct sv_depend {
 	enum sv_until until;
 };
 
-struct sv_limit {
-	int resource; /* RLIMIT_... */
-	struct rlimit value;
-};
-
 /* A socket that we open and pass on. */
 struct sv_socket {
 	char *name; /* LISTEN_FDNAMES */
@@ -135,15 +122,14 @@ struct sv_scale {
 
 struct sv_process_conf {
 	const struct sv_program *program;
-	char *name;      /* unique in its group */
-	char *full;      /* group:name, or the name alone where both are the same */
-	int num;         /* process_num */
-	bool spare;      /* beyond numprocs: runs only when scaled up */
-	char **argv;     /* at least one word */
-	char **env;      /* NAME=value, on top of our own environment; ends with NULL */
-	char *directory; /* NULL: ours */
-	char *chroot;    /* NULL: none */
-	struct sv_who who;
+	char *name;             /* unique in its group */
+	char *full;             /* group:name, or the name alone where both are the same */
+	int num;                /* process_num */
+	bool spare;             /* beyond numprocs: runs only when scaled up */
+	char **argv;            /* at least one word */
+	char **env;             /* NAME=value, on top of our own environment; ends with NULL */
+	char *directory;        /* NULL: ours */
+	char *chroot;           /* NULL: none */
 	struct sv_log out, err; /* err is NONE where it goes the way of out */
 	struct sv_probe health;
 	uint64_t restart_print; /* differs: only a restart makes it so */
@@ -162,6 +148,8 @@ struct sv_program {
 	struct sv_stop_step *stop; /* at least one */
 	size_t stop_count;
 	bool killasgroup;
+	bool has_user; /* else as we are */
+	struct user user;
 	int umask; /* -1: ours */
 	struct sv_backoff backoff;
 	struct sv_flap flap;
@@ -172,16 +160,17 @@ struct sv_program {
 	char **health_argv; /* EXEC */
 	int reload_signal;  /* 0: none */
 	char **reload_argv; /* NULL: none */
-	struct sv_limit *limits;
+	struct limit *limits;
 	size_t limit_count;
-	int64_t memory_max, memory_high; /* bytes; 0: no limit */
-	int64_t cpu_max;                 /* per cent of one core; 0: no limit */
+	int64_t cpu_max; /* per cent of one core; 0: no limit */
 	int64_t max_age, max_age_jitter;
 	struct sv_socket *sockets;
 	size_t socket_count;
 	struct sv_socket fcgi; /* FCGI: becomes fd 0 */
 	uint64_t caps;         /* bits of CAP_...; with caps_set */
 	bool caps_set;
+	uint64_t cpus[16]; /* bits of cores; with cpus_set */
+	bool cpus_set;
 	struct cron *cron; /* NULL: none */
 	struct sv_scale scale;
 	uint64_t events; /* LISTENER: bits of sv_event.h */
@@ -193,6 +182,7 @@ struct sv_group {
 	int priority;
 	struct sv_program *programs;
 	size_t program_count;
-	struct sv_process_conf **order; /* all of its processes, by priority and name */
+	struct sv_process_conf **order;   /* all of its processes, by priority and name */
+	struct sv_process_conf **by_name; /* the same, by name */
 	size_t count;
 };

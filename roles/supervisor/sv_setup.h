@@ -28,7 +28,8 @@ struct sv_main {
 	const struct sv_main_conf *conf;
 	char *logfile, *pidfile, *childlogdir;
 	int umask;
-	struct sv_who who;
+	bool has_user;
+	struct user user;
 	char **env; /* NAME=value: goes to us and to all children */
 	uid_t *allow_uid;
 	gid_t *allow_gid;
@@ -43,7 +44,8 @@ struct sv_setup {
 	struct sv_main main;
 	struct sv_http *http;
 	size_t http_count;
-	struct sv_group *groups; /* by priority and name */
+	struct sv_group *groups;   /* by priority and name */
+	struct sv_group **by_name; /* the same, by name */
 	size_t group_count;
 	size_t process_count;
 	int held; /* atomic */

@@ -46,7 +46,8 @@ Test(percent, says_what_is_wrong)
 		const char *text, *want;
 	} cases[] = {
 		{ "%(prgram_name)s", "%(prgram_name)s: no such name, is %(program_name)s meant?" },
-		{ "%(ENV_PTH)s", "%(ENV_PTH)s: no such name, is %(ENV_PATH)s meant?" },
+		{ "%(ENV_PTH)s",
+		  "%(ENV_PTH)s: PTH is not set in the environment, is %(ENV_PATH)s meant?" },
 		{ "%(ENV_SOMETHING)s",
 		  "%(ENV_SOMETHING)s: SOMETHING is not set in the environment" },
 		{ "%(colour)s",
