@@ -84,6 +84,11 @@ void poller_unref(struct poller_item *i)
 	settle_ref(i->poller);
 }
 
+void poller_shared(struct poller_item *i)
+{
+	i->shared = true;
+}
+
 /* ---- items ------------------------------------------------------------------- */
 
 int poller_open(struct poller_item *i, uv_loop_t *loop, int fd, unsigned events,
@@ -136,6 +141,8 @@ static void reap(struct poller *p)
 	while (!list_empty(&p->closing)) {
 		struct poller_item *i = container_of(p->closing.next, struct poller_item, closing);
 		list_remove(&i->closing);
+		if (i->shared)
+			epoll_ctl(p->ep, EPOLL_CTL_DEL, i->fd, NULL);
 		close(i->fd); /* epoll forgets it */
 		i->fd = -1;
 		p->items--;

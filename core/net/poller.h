@@ -36,6 +36,7 @@ struct poller_item {
 	unsigned events; /* asked for */
 	bool closed;     /* poller_close was called */
 	bool unref;
+	bool shared;
 };
 
 /* Watches fd, which becomes the item's. Returns 0, or a code and then fd is still yours. */
@@ -46,6 +47,10 @@ void poller_close(struct poller_item *i, poller_on_closed on_closed);
 
 /* It does not keep the loop alive, as uv_unref. */
 void poller_unref(struct poller_item *i);
+
+/* A copy of fd lives on, here or in another process: then epoll does not forget it by its being
+ * closed, and would tell of an item that is no more. It is taken off before, for a system call. */
+void poller_shared(struct poller_item *i);
 
 /* Before the first socket of a loop that poller_run will turn. */
 void poller_prepare(uv_loop_t *loop);

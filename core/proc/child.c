@@ -72,7 +72,10 @@ static void on_pidfd(struct poller_item *i, unsigned events)
 static int watch(struct child *c, uv_loop_t *loop, int pidfd)
 {
 	list_init(&c->link);
-	return poller_open(&c->item, loop, pidfd, EPOLLIN | EPOLLONESHOT, on_pidfd);
+	int rc = poller_open(&c->item, loop, pidfd, EPOLLIN | EPOLLONESHOT, on_pidfd);
+	if (rc == 0)
+		poller_shared(&c->item); /* with a keeper, or over an exec */
+	return rc;
 }
 
 int child_watch(struct child *c, uv_loop_t *loop, pid_t pid, int pidfd, child_on_end on_end)

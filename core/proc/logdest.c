@@ -143,7 +143,7 @@ static void on_zipped(struct logzip *z, int status)
 		unlink(z->to);
 	}
 	free(z);
-	if (status == 0 && d->fd >= 0)
+	if (status == 0)
 		zip_next(d);
 	if (!d->zip)
 		d->on_idle(d);
@@ -155,7 +155,7 @@ static void zip_next(struct logdest *d)
 	char name[PATH_MAX];
 	int64_t n = 1;
 
-	if (!d->conf.zstd || d->zip)
+	if (!d->conf.zstd || d->zip || d->hurry)
 		return;
 	for (; n <= d->conf.keep; n++) {
 		numbered(d, name, n, "");
@@ -311,6 +311,7 @@ void logdest_close(struct logdest *d)
 
 void logdest_hurry(struct logdest *d)
 {
+	d->hurry = true;
 	if (d->zip)
 		logzip_cancel(d->zip);
 }

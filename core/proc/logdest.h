@@ -24,6 +24,7 @@ struct logdest {
 	dev_t dev;
 	ino_t ino;
 	uv_loop_t *loop;
+	bool hurry;
 	struct logzip *zip;                 /* under way */
 	int64_t zip_n;                      /* FILE.n is what it compresses, now */
 	void (*on_idle)(struct logdest *d); /* no zip is under way any more */

@@ -107,10 +107,12 @@ static void watch(struct logfile *f)
 	int fd = fcntl(f->dest.fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return;
-	if (poller_open(&f->item, f->all->loop, fd, EPOLLOUT, on_writable) == 0)
-		f->watched = true;
-	else
+	if (poller_open(&f->item, f->all->loop, fd, EPOLLOUT, on_writable) != 0) {
 		close(fd);
+		return;
+	}
+	poller_shared(&f->item);
+	f->watched = true;
 }
 
 static void unwatch(struct logfile *f)
@@ -153,14 +155,32 @@ static void drop(struct logfile *f, struct logfile_writer *w, const char *data, 
 		w->dropped += n;
 }
 
+/* But for the rest of a line that has gone out in part: it goes first when bytes go again. */
+static void drop_pending(struct logfile *f)
+{
+	const char *data = (const char *)buf_data(&f->pending);
+	size_t n = buf_len(&f->pending), rest = 0;
+	const char *end = n && !f->dest.line_end ? memchr(data, '\n', n) : NULL;
+	struct buf kept;
+
+	buf_init(&kept, PENDING_MOST);
+	if (end) {
+		rest = (size_t)(end - data) + 1;
+		buf_put(&kept, data, rest);
+	}
+	if (n > rest)
+		drop(f, f->whose, data + rest, n - rest);
+	buf_fini(&f->pending);
+	f->pending = kept;
+}
+
 static void start_dropping(struct logfile *f)
 {
 	f->state = DROPPING;
 	f->dropped = 0;
+	f->torn = false;
 	f->deadline = uv_now(f->all->loop) + PROBE;
-	if (buf_len(&f->pending) > 0)
-		drop(f, f->whose, (const char *)buf_data(&f->pending), buf_len(&f->pending));
-	buf_fini(&f->pending);
+	drop_pending(f);
 	tell(f, f->code, 0);
 	wake(f);
 }
@@ -172,8 +192,8 @@ static void get_well(struct logfile *f)
 	wake(f);
 }
 
-/* What waited goes first. Returns whether all has gone; then f may be gone, too. */
-static bool flush(struct logfile *f)
+/* Returns whether nothing waits any more. */
+static bool send_pending(struct logfile *f)
 {
 	size_t n = buf_len(&f->pending);
 	size_t sent = logdest_write(&f->dest, (const char *)buf_data(&f->pending), n, &f->code);
@@ -183,9 +203,16 @@ static bool flush(struct logfile *f)
 	buf_take(&f->pending, sent);
 	if (sent > 0)
 		f->deadline = uv_now(f->all->loop) + f->all->block;
-	if (sent < n)
+	if (sent == n)
+		buf_fini(&f->pending);
+	return sent == n;
+}
+
+/* What waited goes first. Returns whether all has gone; then f may be gone, too. */
+static bool flush(struct logfile *f)
+{
+	if (!send_pending(f))
 		return false;
-	buf_fini(&f->pending);
 	get_well(f);
 	return true;
 }
@@ -196,6 +223,8 @@ static size_t resume(struct logfile *f, const char *data, size_t n)
 {
 	size_t out = 0;
 
+	if (!send_pending(f))
+		return n;
 	if (f->torn) {
 		const char *end = memchr(data, '\n', n);
 		out = end ? (size_t)(end - data) + 1 : n;

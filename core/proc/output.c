@@ -308,6 +308,7 @@ int output_open(struct output *o, struct outputs *all, int fd, const struct outp
 		close_file(o);
 		return err_set(err, rc, "pipe of %s: %s", spec->name, uv_strerror(rc));
 	}
+	poller_shared(&o->item); /* with a keeper, or by output_detach */
 	apply(o, spec);
 	return 0;
 }
