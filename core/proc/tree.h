@@ -1,19 +1,20 @@
 /*
  * tree - all that descends from a program, so that nothing survives a stop.
  *
- *	root ---- child ---- grandchild		by parents, from /proc
- *	              \ - - - orphan		(its parent has ended: it is init's or ours now)
+ *	root ---- child ---- grandchild		by parents
+ *	              \ - - - orphan		its parent has ended: it is init's now, or ours
  *
- * An orphan is known as ours by any of: it was seen before; it is in a session or group that one
- * of ours leads and another one still is in (so that the number can't be a new one's); it carries
- * our mark in the environment that it was executed with; it is in the program's cgroup. Numbers
- * are taken together with start times, signals go by pidfd. With reap_open's subreaper, orphans
- * become children of the process instead of init's, which keeps them in its container, no more.
+ * An orphan is known as one of the tree by any of these: it was seen before; it is in a session or
+ * group whose number is that of a member, while another member is in it (so the number can't be a
+ * new one's); it carries our mark in the environment that it was executed with; it is in the
+ * program's cgroup. Pids are kept together with start times, and signals go by pidfd.
+ *
+ * With a reap that made us a sub-reaper, orphans are our children: then looking costs a few reads
+ * for each member. Without (a program that we adopted, another's sub-reaper between) all of /proc
+ * is read, about 15 us a process, and many trees share one reading.
  *
  * What nobody can know: an orphan never seen before, in a session of its own, that has emptied its
  * environment. Such a one is met when the whole supervisor ends: tree_init with our own pid.
- *
- * One look at /proc costs about 15 us a process on the machine: many trees share one `procs`.
  */
 #pragma once
 
@@ -25,6 +26,8 @@
 
 #include "core/proc/procs.h"
 
+struct reap;
+
 struct tree_member {
 	pid_t pid;
 	uint64_t born;
@@ -32,53 +35,64 @@ struct tree_member {
 };
 
 struct tree {
-	pid_t root;
-	uint64_t born;      /* of the root */
 	const char *mark;   /* value of TREE_MARK; NULL: none. Borrowed. */
-	const char *cgroup; /* folder of a v2 cgroup of its own; NULL: none. Borrowed. */
-	bool spare_root;    /* the root is no member: it is ourselves */
+	const char *cgroup; /* folder of a cgroup of its own; NULL: none. Borrowed. */
+	struct reap *reap; /* a sub-reaper's, that knows our children; NULL: all of /proc is read */
 
 	/* private */
-	struct tree_member *members; /* all that ever were seen and may still live, by pid */
+	pid_t root;
+	uint64_t born;               /* of the root */
+	bool spare_root;             /* it is ourselves */
+	struct tree_member *members; /* alive, or with a number that still counts; the root first */
 	size_t n, cap;
+	uint64_t signalled; /* uv_hrtime() */
 };
 
 /* The name of the variable that marks a tree: put it into the child's environment. */
 #define TREE_MARK "TROUPE_TREE"
 
-/* born: 0: as it is now. root may have ended before. The root's being ourselves spares it. */
-void tree_init(struct tree *t, pid_t root, uint64_t born, const char *mark);
+/* born: of struct child; 0: as it is now. root may have ended. If it is ourselves, it is spared.
+ * Then set mark, cgroup, reap. */
+void tree_init(struct tree *t, pid_t root, uint64_t born);
 void tree_fini(struct tree *t);
+
+/* Reads what tree_look needs: what is near, or all. Returns 0 or a code. */
+int tree_read(const struct tree *t, struct procs *p);
 
 /* Brings the members up to date. Returns how many are alive, the root included. */
 size_t tree_look(struct tree *t, struct procs *p);
 
-/* Sends sig to all that were alive at the last look. Returns to how many. */
+/* Sends sig to all that were alive at the last look; SIGKILL also to the cgroup as a whole. Returns
+ * how many it reached. */
 size_t tree_signal(struct tree *t, int sig);
 
-/* Member i that is alive, i from 0; NULL behind the last. For status and sums of memory. */
+/* The i-th that is alive, from 0; NULL behind the last. For status and sums of memory. */
 const struct tree_member *tree_alive(const struct tree *t, size_t i);
 
 /*
- * SIGKILL to all, looking again until none is left: those born meanwhile are met too. The contract
- * is dial.h's: start returns, `done` comes once, from the loop. left: how many still live at the
- * end (those of other users, or in uninterruptible sleep).
+ * SIGKILL to all, and again to those born meanwhile, until two looks in a row find none. The
+ * contract is dial.h's: start returns 0; `done` comes once, from the loop. left: how many live on
+ * (of other users, or in uninterruptible sleep); with cancel, as far as is known.
  */
 struct tree_kill;
 typedef void (*tree_kill_done)(struct tree_kill *k, size_t left);
 
 struct tree_kill {
 	void *data;
-	struct tree *tree;
+	struct procs *procs; /* NULL: its own */
 
 	/* private */
+	struct tree *tree;
+	struct procs own;
 	uv_timer_t timer;
 	tree_kill_done done;
+	uint64_t started; /* uv_hrtime() */
 	uint64_t deadline, pause;
 	size_t left;
+	int empty; /* looks in a row that found none */
 };
 
-/* timeout: milliseconds. */
+/* timeout: milliseconds. k->procs may be set before: shared by trees whose reap is NULL. */
 int tree_kill_start(struct tree_kill *k, uv_loop_t *loop, struct tree *t, uint64_t timeout,
 		    tree_kill_done done);
 void tree_kill_cancel(struct tree_kill *k);
