@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/cron.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/conf/conf.h"
@@ -335,6 +336,21 @@ static enum sv_kind kind_of(const struct conf_item *item)
 	return strcmp(item->section->name, "eventlistener") == 0 ? SV_LISTENER : SV_PROGRAM;
 }
 
+static void make_schedule(struct sv_maker *k)
+{
+	struct sv_program *p = k->program;
+	struct err err = { 0 };
+	char *text = sv_maker_text(k, "schedule", p->conf->schedule);
+
+	if (text && *text) {
+		p->cron = cron_new(text, &err);
+		sv_maker_complain(k, "schedule", p->cron ? 0 : ERR_CONF, &err);
+		if (p->conf->interval)
+			conf_error(k->errors, p->item, "interval", "there is a schedule already");
+	}
+	free(text);
+}
+
 static void make_scale(struct sv_maker *k)
 {
 	struct sv_program *p = k->program;
@@ -378,6 +394,7 @@ void sv_program_make(struct sv_program *p, const struct sv_maker *with,
 	make_limits(&k);
 	make_sockets(&k);
 	make_scale(&k);
+	make_schedule(&k);
 	if (p->kind == SV_FCGI)
 		make_fcgi(&k);
 	if (p->kind == SV_LISTENER)
@@ -398,6 +415,7 @@ void sv_program_fini(struct sv_program *p)
 	sv_words_free(p->health_argv);
 	sv_words_free(p->reload_argv);
 	user_fini(&p->user);
+	cron_free(p->cron);
 	free(p->processes);
 	free(p->sockets);
 	free(p->limits);

@@ -6,6 +6,7 @@
 
 #include "core/base/err.h"
 #include "roles/supervisor/sv_event.h"
+#include "roles/supervisor/sv_schedule.h"
 #include "tests/lib/check.h"
 #include "tests/unit/supervisor/sv_try.h"
 
@@ -233,6 +234,8 @@ Test(sv_setup, says_what_is_wrong)
 		  "exec:COMMAND" },
 		{ P "ready=log:(\n", "3: ready: '(': Unmatched ( or \\(" },
 		{ P "ready=probe\n", "3: ready: probe: there is no health to ask" },
+		{ P "schedule=1 2 3\n", "3: schedule: has 3 words; there must be minute, hour, "
+					"day, month, weekday and perhaps a time zone" },
 		{ P "flap=5\n", "3: flap: '5' is not of the form N/TIME" },
 		{ P "capabilities=chwn\n",
 		  "3: capabilities: 'chwn' is not a capability, is chown meant?" },
@@ -381,4 +384,22 @@ Test(sv_setup, tells_what_an_update_has_to_do)
 		sv_setup_drop(old);
 		sv_setup_drop(now);
 	}
+}
+
+Test(sv_setup, knows_when_a_program_starts_next)
+{
+	struct sv_setup *s =
+		sv_try("[program:a]\ncommand=a\nschedule=0 3 * * * UTC\n"
+		       "[program:b]\ncommand=b\ninterval=10\n[program:c]\ncommand=c\n");
+	const struct sv_program *a = sv_try_process(s, "a", "a")->program;
+	const struct sv_program *b = sv_try_process(s, "b", "b")->program;
+	const struct sv_program *c = sv_try_process(s, "c", "c")->program;
+
+	check_true(sv_schedule_has(a) && sv_schedule_has(b) && !sv_schedule_has(c));
+	check_int(sv_schedule_next(a, 86400000, 0), 86400000 + 3 * 3600000);
+	check_int(sv_schedule_next(b, 50000, 0), 60000);
+	check_int(sv_schedule_next(b, 50000, 45000), 55000);
+	check_int(sv_schedule_next(b, 50000, 20000), 50001);
+	check_int(sv_schedule_next(c, 50000, 0), SV_SCHEDULE_NEVER);
+	sv_setup_drop(s);
 }
