@@ -191,8 +191,11 @@ static int put_all(FILE *out, json_t *config, struct err *err)
 
 	take_whole(config, "sleepTime", &pause);
 	put_main(out, config);
-	json_array_foreach(programs, i, exec) if (!rc) rc =
-		put_program(out, exec, redis, pause, err);
+	json_array_foreach(programs, i, exec)
+	{
+		if (!rc)
+			rc = put_program(out, exec, redis, pause, err);
+	}
 	static const char *const used[] = { "host", "port", "select", "preKey" };
 	for (size_t k = 0; k < sizeof(used) / sizeof(used[0]); k++)
 		json_object_del(redis, used[k]);

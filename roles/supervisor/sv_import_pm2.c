@@ -217,7 +217,9 @@ static void put_restarts(struct app *a)
 	if (json_array_size(codes))
 		fputs("exitcodes = ", a->out);
 	json_array_foreach(codes, i, code)
+	{
 		fprintf(a->out, "%s%lld", i ? "," : "", (long long)json_integer_value(code));
+	}
 	if (json_array_size(codes))
 		fputc('\n', a->out);
 	put_time(a, "startsecs", "min_uptime", MIN_UPTIME);
@@ -271,8 +273,11 @@ static void put_watch(struct app *a)
 		fputs("watch = *\n", a->out);
 	if (json_array_size(watch))
 		fputs("watch = ", a->out);
-	json_array_foreach(watch, i, one) fprintf(
-		a->out, "%s%s", i ? ", " : "", json_is_string(one) ? json_string_value(one) : "");
+	json_array_foreach(watch, i, one)
+	{
+		fprintf(a->out, "%s%s", i ? ", " : "",
+			json_is_string(one) ? json_string_value(one) : "");
+	}
 	if (json_array_size(watch))
 		fputc('\n', a->out);
 	json_decref(watch);
@@ -330,10 +335,13 @@ static void put_app(struct app *a, const char *script)
 	put_time(a, "stopwaitsecs", "kill_timeout", KILL_TIMEOUT);
 	if (!take_bool(a, "treekill", true))
 		fputs("kill_tree = off\n", a->out);
-	json_object_foreach(a->object, key, v) sv_import_left(
-		a->out, key, v,
-		strncmp(key, "env_", 4) == 0 ? "choose one and put it into environment"
-					     : "nothing here is like it");
+	json_object_foreach(a->object, key, v)
+	{
+		bool other = strncmp(key, "env_", 4) == 0;
+		sv_import_left(a->out, key, v,
+			       other ? "choose one and put it into environment"
+				     : "nothing here is like it");
+	}
 	sv_words_free(words);
 	free(section);
 }

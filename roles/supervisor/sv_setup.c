@@ -233,14 +233,15 @@ static void make_groups(struct sv_setup *s, struct conf_errors *errors)
 	if (plans.count > 0)
 		qsort(plans.all, plans.count, sizeof(*plans.all), compare_plans);
 	s->groups = mem_new((plans.count + 1) * sizeof(*s->groups));
-	for (size_t i = 0; i < plans.count; i++)
+	size_t most = (size_t)s->main.conf->max_processes;
+	for (size_t i = 0; i < plans.count && s->process_count <= most; i++)
 		make_group(s, &plans.all[i], errors);
 	name_groups(s, &plans, errors);
 	free_plans(&plans);
-	if (s->process_count > (size_t)s->main.conf->max_processes)
+	if (s->process_count > most)
 		conf_error(errors, conf_find(s->conf, "supervisord", ""), "max_processes",
-			   "all programs together have %zu processes, which is above %lld",
-			   s->process_count, (long long)s->main.conf->max_processes);
+			   "the programs have %zu processes and more, which is above %zu",
+			   s->process_count, most);
 }
 
 /* ---- the setup ----------------------------------------------------------------------- */

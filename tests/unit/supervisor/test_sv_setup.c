@@ -264,7 +264,7 @@ Test(sv_setup, says_what_is_wrong)
 		  "4: password: {SHA} is followed by 40 hexadecimal digits" },
 		{ "[unix_http_server]\n", "1: file: [unix_http_server] must set it" },
 		{ "[supervisord]\nmax_processes=1\n" P "[program:b]\ncommand=b\n",
-		  "2: max_processes: all programs together have 2 processes, which is above 1" },
+		  "2: max_processes: the programs have 2 processes and more, which is above 1" },
 		{ "[supervisord]\nenvironment=A\n",
 		  "2: environment: 'A' is not of the form NAME=\"value\",NAME=\"value\"" },
 	};
