@@ -95,7 +95,8 @@ void conf_reference(FILE *out, const struct conf_section *sections)
 	for (const struct conf_section *s = sections; s->name; s++) {
 		if (s != sections)
 			fputc('\n', out);
-		fprintf(out, s->named ? ";[%s NAME]\n" : "[%s]\n", s->name);
+		fprintf(out, "%s[%s%s]\n", s->named ? ";" : "", s->name,
+			s->named && !s->nameless ? " NAME" : "");
 		if (s->help)
 			comment(out, s->help);
 		keys_reference(out, sections, s);

@@ -224,7 +224,8 @@ static int take_pair(const char **at, char ***list, struct err *err)
 			       "'%.40s' is not of the form NAME=\"value\",NAME=\"value\"",
 			       skip_blank(begin));
 	*list = put_pair(*list, name, name_len, value, value_len);
-	if (next_token(at, &separator, &len) == TOKEN_WORD || (len > 1))
+	token = next_token(at, &separator, &len);
+	if (token != TOKEN_END && *separator != ',' && *separator != ';')
 		return err_set(err, ERR_CONF,
 			       "'%.40s' comes where a comma should be; a value with other than "
 			       "letters, digits and _/.+-(): needs quotes",
