@@ -36,32 +36,10 @@ static void expect_ok(struct sp_backend *b, struct buf *prefix, uint8_t command,
 	sp_write_command(prefix, command, arg, len);
 }
 
-/* Set back to its DEFAULT, such a variable would not be what a login made it. */
-static bool set_by_login(const char *name)
-{
-	return strncmp(name, "character_set", 13) == 0 || strncmp(name, "collation", 9) == 0 ||
-	       strcmp(name, "names") == 0 || strcmp(name, "wait_timeout") == 0 ||
-	       strcmp(name, "sql_auto_is_null") == 0;
-}
-
-/* It has variables set that `vars` has not, and that DEFAULT would not put right. */
-static bool login_values_lost(const struct sp_backend *b, const struct sp_vars *vars)
-{
-	if (b->vars.hash == vars->hash)
-		return false;
-	for (uint32_t i = 0; i < b->vars.count; i++) {
-		const char *name = b->vars.list[i].name;
-		if (set_by_login(name) &&
-		    !sp_vars_find(vars, (struct sp_span){ name, strlen(name) }))
-			return true;
-	}
-	return false;
-}
-
 static bool login_values_of_user_lost(const struct sp_backend *b, const struct sp_uvars *user)
 {
 	for (int i = 0; user->states && i < user->states->count; i++)
-		if (login_values_lost(b, &user->states->list[i]))
+		if (sp_session_login_lost(b, &user->states->list[i]))
 			return true;
 	return false;
 }
@@ -73,11 +51,11 @@ static bool must_reset(const struct sp_client *c, struct sp_backend *b)
 
 	if (b->owner == c->owner || !b->owner || rule == SP_RESET_NEVER || !b->has_reset)
 		return false;
-	if (rule == SP_RESET_ALWAYS || b->dirty || login_values_lost(b, &c->session.vars) ||
+	if (rule == SP_RESET_ALWAYS || b->dirty || sp_session_login_lost(b, &c->session.vars) ||
 	    login_values_of_user_lost(b, &c->session.user))
 		return true;
 	return stmt && !sp_table_find(&b->prepared, stmt->text) &&
-	       login_values_lost(b, &stmt->text->vars);
+	       sp_session_login_lost(b, &stmt->text->vars);
 }
 
 static void reset(struct sp_backend *b, struct buf *prefix)
@@ -198,7 +176,7 @@ static void move_to(struct sp_backend *b, const char *db, const struct sp_vars *
 	sp_vars_copy(&there, vars);
 	leave_autocommit(&there, b);
 	buf_init(&set, 1024 * 1024);
-	if (!login_values_lost(b, &there) && sp_session_write_set(&there, b, NULL, &set))
+	if (!sp_session_login_lost(b, &there) && sp_session_write_set(&there, b, NULL, &set))
 		expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set), buf_len(&set));
 	buf_fini(&set);
 	sp_vars_clear(&there);

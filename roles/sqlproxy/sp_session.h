@@ -115,6 +115,12 @@ struct sp_backend;
 void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span track,
 		      const struct sp_lex *lex, struct sp_told *told);
 
+/* Takes over what a new connection tells of the variables that DEFAULT would not put back. */
+void sp_session_track_login(struct sp_backend *b, struct sp_span track);
+
+/* Has that connection a variable set that `vars` has not, and nobody knows what it was? */
+bool sp_session_login_lost(const struct sp_backend *b, const struct sp_vars *vars);
+
 /*
  * Writes `SET a=1, b='x', last_insert_id=3` for the variables that differ, and LAST_INSERT_ID()
  * unless it is NULL. False: nothing differs.
