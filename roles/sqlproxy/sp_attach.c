@@ -15,6 +15,7 @@
 #include "roles/sqlproxy/sp_client.h"
 #include "roles/sqlproxy/sp_group.h"
 #include "roles/sqlproxy/sp_handover.h"
+#include "roles/sqlproxy/sp_own.h"
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_text_prepare.h"
 #include "roles/sqlproxy/sp_worker.h"
@@ -54,7 +55,7 @@ static bool must_reset(const struct sp_client *c, struct sp_backend *b)
 	if (rule == SP_RESET_ALWAYS || b->dirty || sp_session_login_lost(b, &c->session.vars) ||
 	    login_values_of_user_lost(b, &c->session.user))
 		return true;
-	return stmt && !sp_table_find(&b->prepared, stmt->text) &&
+	return stmt && !sp_table_find(&b->prepared, sp_stmt_text(stmt)) &&
 	       sp_session_login_lost(b, &stmt->text->vars);
 }
 
@@ -230,9 +231,9 @@ static bool prepare(struct sp_client *c, struct sp_backend *b, struct buf *prefi
 	struct sp_stmt *stmt = c->cmd.stmt;
 	struct sp_expect e = { .kind = SP_EXPECT_PREPARE, .answer = SP_ANSWER_PREPARE };
 
-	if (!stmt || sp_table_find(&b->prepared, stmt->text))
+	if (!stmt || sp_table_find(&b->prepared, sp_stmt_text(stmt)))
 		return false;
-	e.text = stmt->text;
+	e.text = sp_stmt_text(stmt);
 	move_to(b, e.text->db, &e.text->vars, prefix);
 	sp_backend_expect(b, e);
 	sp_write_command(prefix, SP_COM_STMT_PREPARE, e.text->sql, e.text->len);
@@ -283,14 +284,14 @@ bool sp_attach_needs_found(const struct sp_client *c)
 
 /*
  * ROW_COUNT() and FOUND_ROWS() onto the connection, as far as a statement without tables can: for
- * a prepared statement or several in one text, which can't be rewritten (sp_rewrite), and ahead of
- * what may leave FOUND_ROWS() as it was.
+ * a statement that has got long data, or several in one text, which can't be rewritten, and ahead
+ * of what may leave FOUND_ROWS() as it was.
  */
 static void leave_rows(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
 {
 	struct sp_session *s = &c->session;
 	struct sp_cmd *cmd = &c->cmd;
-	bool fixed = cmd->code == SP_COM_STMT_EXECUTE || cmd->lex.flags & SP_LEX_MULTI;
+	bool fixed = (cmd->stmt && cmd->stmt->long_data) || cmd->lex.flags & SP_LEX_MULTI;
 	bool found = sp_attach_needs_found(c) && (fixed || cmd->found == SP_FOUND_MAYBE);
 	bool count = fixed && cmd->lex.flags & SP_LEX_READ_ROW_COUNT && s->rows_on != b->number;
 	struct sp_expect e = { .kind = SP_EXPECT_IGNORED, .answer = SP_ANSWER_QUERY };
@@ -333,6 +334,7 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 		sp_handover_ask(b, prefix);
 	if (must_reset(c, b))
 		reset(b, prefix);
+	sp_own_share(c, b);
 	wait |= prepare(c, b, prefix);
 	wait |= change_db(c, b, prefix);
 	set_option(c, b, prefix);
@@ -344,6 +346,11 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 	leave_rows(c, b, prefix);
 	c->cmd.stale_rows = s->rows_on != b->number;
 	c->cmd.stale_found = s->found_on != b->number;
+	if (sp_own_tell(c)) {
+		wait |= prepare(c, b, prefix);
+		change_db(c, b, prefix);
+		set_vars(c, b, prefix);
+	}
 	b->owner = c->owner;
 	b->client = c;
 	c->backend = b;

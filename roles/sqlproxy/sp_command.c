@@ -160,9 +160,9 @@ static void close_statement(struct sp_client *c, struct sp_stmt *stmt)
 	if (!stmt)
 		return;
 	if (c->backend && (stmt->cursor || stmt->long_data)) {
-		sp_table_close(&c->backend->prepared, stmt->text, &c->backend->held);
-		sp_pin_set(&c->session, SP_PIN_CURSOR, false, 0);
-		sp_pin_set(&c->session, SP_PIN_LONG_DATA, false, 0);
+		sp_table_close(&c->backend->prepared, sp_stmt_text(stmt), &c->backend->held);
+		stmt->cursor = stmt->long_data = false;
+		sp_session_pin_stmts(&c->session, &c->stmts, c->worker->now);
 	}
 	sp_stmts_remove(&c->stmts, stmt);
 }

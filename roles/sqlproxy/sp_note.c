@@ -12,6 +12,7 @@
 
 #include "roles/sqlproxy/sp_backend.h"
 #include "roles/sqlproxy/sp_client.h"
+#include "roles/sqlproxy/sp_own.h"
 #include "roles/sqlproxy/sp_rewrite.h"
 #include "roles/sqlproxy/sp_text_prepare.h"
 #include "roles/sqlproxy/sp_worker.h"
@@ -267,11 +268,9 @@ static void note_statement(struct sp_client *c)
 
 	if (!stmt)
 		return;
-	if (c->cmd.code == SP_COM_STMT_EXECUTE || c->cmd.code == SP_COM_STMT_RESET) {
-		if (stmt->long_data)
-			pin(c, SP_PIN_LONG_DATA, false);
+	bool was = stmt->cursor || stmt->long_data;
+	if (c->cmd.code == SP_COM_STMT_EXECUTE || c->cmd.code == SP_COM_STMT_RESET)
 		stmt->long_data = false;
-	}
 	bool open = stmt->cursor;
 	if (c->cmd.code == SP_COM_STMT_EXECUTE)
 		open = status & SP_STATUS_CURSOR_EXISTS && !c->cmd.error;
@@ -280,10 +279,10 @@ static void note_statement(struct sp_client *c)
 	else if (c->cmd.code == SP_COM_STMT_RESET)
 		open = false;
 	stmt->cursor = open;
-	bool any = false;
-	for (uint32_t i = 0; i < c->stmts.last && !any; i++)
-		any = c->stmts.list[i] && c->stmts.list[i]->cursor;
-	pin(c, SP_PIN_CURSOR, any);
+	if (stmt->own && !open && !stmt->long_data)
+		sp_own_close(stmt, c->backend);
+	if (was || open)
+		sp_session_pin_stmts(&c->session, &c->stmts, c->worker->now);
 }
 
 static void note_command(struct sp_client *c)
@@ -389,9 +388,6 @@ static void note_leftovers(struct sp_client *c)
 		return;
 	note_id(c);
 	note_found(c);
-	if (prepare && c->cmd.lex.flags & SP_LEX_READ_ROW_COUNT)
-		s->reads_rows = true;
-	pin(c, SP_PIN_ROWS, s->reads_rows);
 	note_warnings(c);
 }
 

@@ -20,25 +20,15 @@ static struct sp_span span(const char *s)
 const char *sp_pin_name(enum sp_pin pin)
 {
 	static const char *const names[SP_PIN_COUNT] = {
-		[SP_PIN_TRX] = "transaction",
-		[SP_PIN_NEXT_TRX] = "set transaction",
-		[SP_PIN_LOCK] = "table lock",
-		[SP_PIN_GET_LOCK] = "get_lock",
-		[SP_PIN_TEMP] = "temporary table",
-		[SP_PIN_CURSOR] = "cursor",
-		[SP_PIN_HANDLER] = "handler",
-		[SP_PIN_XA] = "xa",
-		[SP_PIN_USER_VAR] = "user variable",
-		[SP_PIN_PREPARE] = "text prepare",
-		[SP_PIN_WARNINGS] = "warnings",
-		[SP_PIN_ROWS] = "row_count",
-		[SP_PIN_LONG_DATA] = "long data",
-		[SP_PIN_TRACK] = "session_track",
-		[SP_PIN_STATE] = "session state",
-		[SP_PIN_SYSVAR] = "system variable",
-		[SP_PIN_HINT] = "hint",
-		[SP_PIN_MODE] = "session mode",
-		[SP_PIN_STREAM] = "binary log",
+		[SP_PIN_TRX] = "transaction",        [SP_PIN_NEXT_TRX] = "set transaction",
+		[SP_PIN_LOCK] = "table lock",        [SP_PIN_GET_LOCK] = "get_lock",
+		[SP_PIN_TEMP] = "temporary table",   [SP_PIN_CURSOR] = "cursor",
+		[SP_PIN_HANDLER] = "handler",        [SP_PIN_XA] = "xa",
+		[SP_PIN_USER_VAR] = "user variable", [SP_PIN_PREPARE] = "text prepare",
+		[SP_PIN_WARNINGS] = "warnings",      [SP_PIN_LONG_DATA] = "long data",
+		[SP_PIN_TRACK] = "session_track",    [SP_PIN_STATE] = "session state",
+		[SP_PIN_SYSVAR] = "system variable", [SP_PIN_HINT] = "hint",
+		[SP_PIN_MODE] = "session mode",      [SP_PIN_STREAM] = "binary log",
 	};
 
 	return names[pin];
@@ -53,6 +43,18 @@ void sp_pin_set(struct sp_session *s, enum sp_pin pin, bool on, uint64_t now)
 	if (!s->pins)
 		s->pinned_since = now;
 	s->pins |= 1u << pin;
+}
+
+void sp_session_pin_stmts(struct sp_session *s, const struct sp_stmts *stmts, uint64_t now)
+{
+	bool cursor = false, long_data = false;
+
+	for (uint32_t i = 0; i < stmts->last; i++) {
+		cursor |= stmts->list[i] && stmts->list[i]->cursor;
+		long_data |= stmts->list[i] && stmts->list[i]->long_data;
+	}
+	sp_pin_set(s, SP_PIN_CURSOR, cursor, now);
+	sp_pin_set(s, SP_PIN_LONG_DATA, long_data, now);
 }
 
 /* ---- life ---------------------------------------------------------------- */

@@ -31,7 +31,6 @@ enum sp_pin {
 	SP_PIN_PREPARE,  /* PREPARE in text */
 	SP_PIN_WARNINGS, /* SHOW WARNINGS would tell something, until the next statement; soft: see
 			  * sp_pool_tick */
-	SP_PIN_ROWS,     /* a prepared statement reads ROW_COUNT() or FOUND_ROWS(); soft */
 	SP_PIN_LONG_DATA,
 	SP_PIN_TRACK,  /* the client asked for trackers of its own */
 	SP_PIN_STATE,  /* the server says that some state changed, and nobody knows which */
@@ -44,7 +43,7 @@ enum sp_pin {
 };
 
 /* Pins that are lost after a while when others wait: exact for who asks soon, no hold for ever. */
-enum { SP_PINS_SOFT = 1 << SP_PIN_WARNINGS | 1 << SP_PIN_ROWS, SP_SOFT_MS = 100 };
+enum { SP_PINS_SOFT = 1 << SP_PIN_WARNINGS, SP_SOFT_MS = 100 };
 
 const char *sp_pin_name(enum sp_pin pin);
 
@@ -64,7 +63,6 @@ struct sp_session {
 	uint8_t option;           /* enum sp_option */
 	uint32_t handlers;        /* HANDLER ... OPEN */
 	int locks;                /* GET_LOCKs held, as far as seen */
-	bool reads_rows;          /* see SP_PIN_ROWS */
 	bool trx_state, trx_char; /* the server's trackers are not empty */
 	/*
 	 * LAST_INSERT_ID(), FOUND_ROWS(), ROW_COUNT(), and the numbers of the connections that have
@@ -83,6 +81,10 @@ static inline bool sp_pinned(const struct sp_session *s, enum sp_pin pin)
 	return s->pins & 1u << pin;
 }
 void sp_pin_set(struct sp_session *s, enum sp_pin pin, bool on, uint64_t now);
+
+/* Cursors and long data. */
+struct sp_stmts;
+void sp_session_pin_stmts(struct sp_session *s, const struct sp_stmts *stmts, uint64_t now);
 
 /* As after a login or COM_RESET_CONNECTION; the database stays. */
 void sp_session_reset(struct sp_session *s);

@@ -284,7 +284,7 @@ class Maker:
             ("select ?, @a, database()", 1), (f"select * from {self.t} where id >= ? order by id limit 3", 1), (f"insert into {self.table()} (a, s) values (?, ?)", 2),
             ("set @b = ?", 1), ("select 1", 0), (f"update {self.t} set a = ? where id = ?", 2), ("select last_insert_id(), row_count()", 0),
             (f"select sql_calc_found_rows id from {self.t} where id > ? order by id limit 1", 1), ("select * from nowhere", 0), ("select @@sql_mode, ?", 1),
-            ("call diff_a.p_out(?, ?, ?)", 3), ("select found_rows()", 0), (f"delete from {self.t} where id = ?", 1), ("select 'x' \"y\"", 0), ("begin", 0), ("commit", 0),
+            ("call diff_a.p_out(?, ?, ?)", 3), ("select found_rows()", 0), ("select row_count() as r, found_rows() f, ?", 1), (f"delete from {self.t} where id = ?", 1), ("select 'x' \"y\"", 0), ("begin", 0), ("commit", 0),
             ("select @a := ?", 1), ("use diff_b", 0), ("select ? from (select 1) x", 1), ("drop temporary table if exists pst", 0), ("create temporary table if not exists pst (a int)", 0),
             ("set sql_mode = ?", 1), ("insert into pst values (?)", 1), (f"select s, a from diff_b.{self.t} where a = ? or a = ?", 2))
         self.slots[slot] = params
@@ -304,6 +304,12 @@ class Maker:
 
     def binary(self):
         return [self.prepare_any()] + [self.execute_any() for _ in range(self.number(3))]
+
+    def twins(self):
+        """Two statements with the same words, each with a cursor or long data of its own."""
+        sql, params = self.pick((f"select id, a from {self.t} where id > ? order by id", (0,)), (f"select row_count(), found_rows(), id from {self.t}", ()),
+                                ("select last_insert_id() union all select row_count() union all select 3", ()))
+        return [self.pick([], [self.insert()], [self.write()], [self.counted()]), self.pick(("twins", sql, params), ("twin_data", self.number(3000)))]
 
     def multi(self):
         parts = []
@@ -336,7 +342,7 @@ class Maker:
     def step(self):
         heavy = [self.plain] * 6 + [self.insert] * 3 + [self.ids] * 3 + [self.set_literal] * 3 + [self.read_variables] * 3
         often = [self.set_expression, self.system_variable, self.read_system, self.names, self.write, self.counted, self.changed, self.diagnosed, self.schema,
-                 self.binary, self.execute_any, self.execute_any, self.multi, self.call, self.other] * 2
+                 self.binary, self.twins, self.execute_any, self.execute_any, self.multi, self.call, self.other] * 2
         rare = [self.temporary, self.transaction, self.transaction, self.autocommit, self.next_transaction, self.locks, self.table_locks, self.handler, self.text_prepared,
                 self.renamed, self.lost, self.lost, self.distributed]
         maria = [self.statement_scoped, self.block, self.sequence, self.sequence] if self.maria else []
@@ -432,6 +438,10 @@ class Player:
             return tuple((values[0], values[-1]) for values in result_values(reply))
         if kind == "long":
             return self.play_long(step[1])
+        if kind == "twins":
+            return self.play_twins(*step[1:])
+        if kind == "twin_data":
+            return self.play_twin_data(step[1])
         return self.play_statement(kind, *step[1:])
 
     def play_statement(self, kind, slot, *more):
@@ -472,6 +482,39 @@ class Player:
         out = result_values(self.link.execute(reply.statement, (b"", b""), long_data=(0, 1)))
         self.link.command(wire.COM_STMT_CLOSE, number)
         return out
+
+    def play_twins(self, sql, params):
+        """Two cursors that are read in turn; one is opened anew while the other is open."""
+        link, (one, other) = self.link, (self.link.prepare(sql), self.link.prepare(sql))
+        out = [result_values(one), result_values(other)]
+        if one.statement is None:
+            return tuple(out)
+        one, other = one.statement, other.statement
+        open_now = {}
+        for number, act in ((one, 1), (one, 0), (other, 1), (one, 0), (other, 0), (other, 1), (other, 0), (one, 0), (one, 2), (other, 0), (one, 1), (one, 0)):
+            if act == 1:
+                reply = link.execute(number, params, cursor=1)
+                open_now[number] = reply.results[-1].error is None and (reply.results[-1].status or 0) & wire.CURSOR_EXISTS
+            elif act == 2:
+                reply = link.command(wire.COM_STMT_RESET, number.to_bytes(4, "little"))
+                open_now[number] = False
+            elif open_now.get(number):
+                reply = link.fetch(number, 1)
+                open_now[number] = not reply.error and not reply.results[0].status & wire.LAST_ROW_SENT
+            out.append(result_values(reply))
+        for number in (one, other):
+            link.command(wire.COM_STMT_CLOSE, number.to_bytes(4, "little"))
+        return tuple(out)
+
+    def play_twin_data(self, size):
+        link, numbers = self.link, [self.link.prepare("select ?, @a, length(?)").statement for _ in range(2)]
+        for n in (0, 1, 1, 0):
+            for parameter in (0, 1):
+                link.command(wire.COM_STMT_SEND_LONG_DATA, numbers[n].to_bytes(4, "little") + bytes([parameter, 0]) + b"xy"[n:n + 1] * size)
+        out = [result_values(link.execute(numbers[n], (b"", b""), long_data=(0, 1))) for n in (1, 0)]
+        for number in numbers:
+            link.command(wire.COM_STMT_CLOSE, number.to_bytes(4, "little"))
+        return tuple(out)
 
     def play_cursor(self, statement, params):
         reply = self.link.execute(statement, params, cursor=1)
