@@ -377,7 +377,7 @@ static void unpin_all(struct sp_client *c)
 	s->trx_state = s->trx_char = false;
 	s->status &= (uint16_t) ~(SP_STATUS_IN_TRANS | SP_STATUS_IN_TRANS_READONLY);
 	sp_vars_clear(&s->temp);
-	sp_vars_clear(&s->texts);
+	sp_named_clear(&s->texts);
 	for (uint32_t i = 0; i < c->stmts.last; i++)
 		if (c->stmts.list[i])
 			c->stmts.list[i]->cursor = c->stmts.list[i]->long_data = false;

@@ -163,8 +163,7 @@ static void leave_autocommit(struct sp_vars *vars, const struct sp_backend *b)
 		sp_vars_set(vars, name, (struct sp_span){ now->value, strlen(now->value) });
 }
 
-/* The schema and the variables that a text means. */
-static void move_to(struct sp_backend *b, const char *db, const struct sp_vars *vars,
+void sp_attach_move(struct sp_backend *b, const char *db, const struct sp_vars *vars,
 		    struct buf *prefix)
 {
 	struct buf set;
@@ -198,7 +197,7 @@ static void set_user_vars(struct sp_client *c, struct sp_backend *b, struct buf 
 		struct buf set;
 		buf_init(&set, 1024 * 1024);
 		if (sp_uvars_write(&s->user, i, &set)) {
-			move_to(b, NULL, &s->user.states->list[i], prefix);
+			sp_attach_move(b, NULL, &s->user.states->list[i], prefix);
 			expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set),
 				  buf_len(&set));
 		}
@@ -234,7 +233,7 @@ static bool prepare(struct sp_client *c, struct sp_backend *b, struct buf *prefi
 	if (!stmt || sp_table_find(&b->prepared, sp_stmt_text(stmt)))
 		return false;
 	e.text = sp_stmt_text(stmt);
-	move_to(b, e.text->db, &e.text->vars, prefix);
+	sp_attach_move(b, e.text->db, &e.text->vars, prefix);
 	sp_backend_expect(b, e);
 	sp_write_command(prefix, SP_COM_STMT_PREPARE, e.text->sql, e.text->len);
 	b->pool->worker->figures.prepares++;
@@ -336,18 +335,20 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 		reset(b, prefix);
 	sp_own_share(c, b);
 	wait |= prepare(c, b, prefix);
+	sp_text_prepare_replay(c, b, prefix);
 	wait |= change_db(c, b, prefix);
 	set_option(c, b, prefix);
 	set_user_vars(c, b, prefix);
 	set_vars(c, b, prefix);
-	sp_text_prepare_replay(c, b, prefix);
 	if (buf_len(prefix) > 0)
 		s->rows_on = 0;
 	leave_rows(c, b, prefix);
 	c->cmd.stale_rows = s->rows_on != b->number;
 	c->cmd.stale_found = s->found_on != b->number;
-	if (sp_own_tell(c)) {
+	bool own = sp_own_tell(c);
+	if (own)
 		wait |= prepare(c, b, prefix);
+	if (own || sp_text_prepare_tell(c, b, prefix)) {
 		change_db(c, b, prefix);
 		set_vars(c, b, prefix);
 	}

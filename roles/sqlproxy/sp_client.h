@@ -195,6 +195,10 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 bool sp_attach_needs_id(const struct sp_client *c);
 bool sp_attach_needs_found(const struct sp_client *c);
 
+/* To the schema and the variables that a text means. */
+void sp_attach_move(struct sp_backend *b, const char *db, const struct sp_vars *vars,
+		    struct buf *prefix);
+
 /*
  * Its client is gone and left locks or a transaction: it is reset now, and free when that is
  * answered.

@@ -92,6 +92,8 @@ static void classify_text(struct sp_client *c, struct sp_span sql)
 	struct sp_cmd *cmd = &c->cmd;
 
 	sp_lex(sql.at, sql.len, sp_session_lex_mode(&c->session), &cmd->lex);
+	if (cmd->lex.verb == SP_VERB_EXECUTE || (cmd->lex.flags & SP_LEX_MULTI))
+		sp_text_prepare_look(&c->session.texts, &cmd->lex);
 	if (!cmd->whole)
 		cmd->lex.flags = (cmd->lex.flags & ~(uint32_t)SP_LEX_READ) | SP_LEX_UNKNOWN_FUNC;
 	cmd->found = cmd->whole ? sp_found_after(&cmd->lex, sql) : SP_FOUND_MAYBE;

@@ -367,8 +367,9 @@ static void note_found(struct sp_client *c)
 		return;
 	if (found == SP_FOUND_ROWS && c->cmd.error && b->scan.rows == 0) /* it did not begin */
 		return;
+	bool cursor = c->cmd.stmt && c->cmd.stmt->cursor; /* it counts all, and sends none */
 	s->found_on = b->number;
-	s->found_away = found != SP_FOUND_ROWS || c->cmd.error || s->row_count != -1;
+	s->found_away = found != SP_FOUND_ROWS || c->cmd.error || s->row_count != -1 || cursor;
 	s->found_rows = b->scan.rows;
 	if (s->found_away)
 		b->leftovers_of = c->id;

@@ -80,7 +80,7 @@ void sp_session_fini(struct sp_session *s)
 	sp_vars_clear(&s->vars);
 	sp_uvars_clear(&s->user);
 	sp_vars_clear(&s->temp);
-	sp_vars_clear(&s->texts);
+	sp_named_clear(&s->texts);
 	free(s->warning_rows);
 	s->warning_rows = NULL;
 	free(s->db);

@@ -14,6 +14,7 @@
 
 #include "roles/sqlproxy/sp_lex.h"
 #include "roles/sqlproxy/sp_packet.h"
+#include "roles/sqlproxy/sp_text_prepare.h"
 #include "roles/sqlproxy/sp_uvars.h"
 #include "roles/sqlproxy/sp_vars.h"
 
@@ -51,10 +52,10 @@ const char *sp_pin_name(enum sp_pin pin);
 enum sp_option { SP_OPTION_NONE, SP_OPTION_ON, SP_OPTION_OFF };
 
 struct sp_session {
-	struct sp_vars vars;      /* system variables */
-	struct sp_uvars user;     /* user variables with literals */
-	struct sp_vars temp;      /* names of temporary tables */
-	struct sp_vars texts;     /* names of text PREPAREs */
+	struct sp_vars vars;  /* system variables */
+	struct sp_uvars user; /* user variables with literals */
+	struct sp_vars temp;  /* names of temporary tables */
+	struct sp_named_list texts;
 	char *db;                 /* the real schema's name; NULL: none */
 	uint32_t pins;            /* bits of enum sp_pin */
 	uint64_t pinned_since;    /* ms; of the oldest pin now set */

@@ -278,6 +278,26 @@ class Maker:
                 *self.pick([], [self.plain()], [self.set_literal()], ["use diff_b"]), self.pick("execute tp1 using @a", "set @a = 3", "execute tp1 using @b"), "execute tp1 using @a",
                 self.pick("execute tp1", "select 1"), self.pick("deallocate prepare tp1", "drop prepare tp1", "do 1"), "execute tp1 using @a", "deallocate prepare tp1"]
 
+    def text_prepared_elsewhere(self):
+        """What a PREPARE means is decided where it stands; what it executes has state of its own."""
+        t = self.t
+        make, text = self.pick(
+            (["use diff_b"], f"select count(*), database() from {t}"), (["use diff_a"], f"insert into {t} (a) values (6)"), (["set sql_mode = 'PIPES_AS_CONCAT'"], "select 1 || 2"),
+            (["set sql_mode = 'ANSI_QUOTES'"], f'select "id" from {t} order by 1 limit 1'), (["set sql_mode = 'NO_BACKSLASH_ESCAPES'"], "select ''a\b''"),
+            ([], "select ''it\\''s'', \"q\", ''a\\nb'', ''100\\%''"), (["set names latin1"], "select ''ä'', hex(''ä''), charset(''x'')"),
+            (["set names utf8mb4 collate utf8mb4_bin"], "select ''a'' = ''A'', collation(''x'')"),
+            ([], "select row_count(), found_rows(), last_insert_id()"), ([], "select ROW_COUNT() as r, ''row_count()''"), ([], "show warnings"), ([], "select @@warning_count"),
+            ([], f"select get_lock(''{self.lock}'', 0)"), ([], "set @@group_concat_max_len = 78"), ([], "create temporary table if not exists tpt (a int)"),
+            ([], "set @a = 7"), ([], "select @a := 8"), ([], f"select sql_calc_found_rows id from {t} limit 1"), (["set sql_select_limit = 2"], f"select id from {t} order by id"))
+        after = [self.insert, self.write, self.plain, self.counted, self.set_literal, self.read_variables, self.ids, lambda: "use diff_a", lambda: "use diff_b",
+                 lambda: "set sql_mode = default", lambda: "set names utf8mb4", lambda: "set sql_mode = 'ANSI'", lambda: "select 1/0", lambda: "begin", lambda: ("ping",)]
+        out = [*make, f"prepare te from '{text}'"]
+        for _ in range(self.rng.randint(1, 3)):
+            out += [self.rng.choice(after)() for _ in range(self.rng.randint(0, 3))] + ["execute te", self.pick("select row_count(), last_insert_id()", "select found_rows()",
+                    "select @@group_concat_max_len, @a", f"select is_used_lock('{self.lock}') = connection_id()", "select 1")]
+        return out + ["rollback", "drop temporary table if exists tpt", f"do release_lock('{self.lock}'), release_lock('{self.lock}'), release_lock('{self.lock}')",
+                      self.pick("deallocate prepare te", "set names utf8mb4"), "set sql_mode = default, sql_select_limit = default"]
+
     def prepare_any(self):
         slot = self.number(5)
         sql, params = self.pick(
@@ -343,7 +363,7 @@ class Maker:
         heavy = [self.plain] * 6 + [self.insert] * 3 + [self.ids] * 3 + [self.set_literal] * 3 + [self.read_variables] * 3
         often = [self.set_expression, self.system_variable, self.read_system, self.names, self.write, self.counted, self.changed, self.diagnosed, self.schema,
                  self.binary, self.twins, self.execute_any, self.execute_any, self.multi, self.call, self.other] * 2
-        rare = [self.temporary, self.transaction, self.transaction, self.autocommit, self.next_transaction, self.locks, self.table_locks, self.handler, self.text_prepared,
+        rare = [self.temporary, self.transaction, self.transaction, self.autocommit, self.next_transaction, self.locks, self.table_locks, self.handler, self.text_prepared, self.text_prepared_elsewhere,
                 self.renamed, self.lost, self.lost, self.distributed]
         maria = [self.statement_scoped, self.block, self.sequence, self.sequence] if self.maria else []
         return self.rng.choice(heavy + often + rare + maria)()
