@@ -134,8 +134,17 @@ bool sp_attach_needs_id(const struct sp_client *c)
 	if (lex->flags & (SP_LEX_READ_LAST_ID | SP_LEX_SET_LAST_ID | SP_LEX_UNKNOWN_FUNC |
 			  SP_LEX_PIN | SP_LEX_MULTI))
 		return true;
-	return lex->verb == SP_VERB_INSERT || lex->verb == SP_VERB_CALL ||
-	       lex->verb == SP_VERB_EXECUTE || lex->verb == SP_VERB_LOAD;
+	switch (lex->verb) { /* a trigger may read it */
+	case SP_VERB_INSERT:
+	case SP_VERB_UPDATE:
+	case SP_VERB_DELETE:
+	case SP_VERB_CALL:
+	case SP_VERB_EXECUTE:
+	case SP_VERB_LOAD:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static bool set_id(struct sp_client *c, struct sp_backend *b)

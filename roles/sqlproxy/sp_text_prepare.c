@@ -15,7 +15,11 @@
 #include "roles/sqlproxy/sp_stmt.h"
 #include "roles/sqlproxy/sp_worker.h"
 
-enum { REPLAYS_MOST = 6, TEXT_MOST = 64 * 1024 }; /* in one prefix; bytes of one */
+enum {
+	REPLAYS_MOST = 6, /* in one prefix */
+	TEXT_MOST = 64 * 1024,
+	SP_PARSE_ERROR = 1064,
+};
 
 /* ---- the list ------------------------------------------------------------ */
 
@@ -130,6 +134,24 @@ static struct sp_text *text_of(struct sp_client *c, bool no_backslash)
 	return text;
 }
 
+/* A PREPARE of which not even the literal was right did nothing. */
+static bool not_understood(const struct sp_client *c)
+{
+	struct sp_span sql = c->cmd.sql;
+	bool right = true;
+	struct buf raw;
+
+	if (c->cmd.error != SP_PARSE_ERROR || c->cmd.lex.verb != SP_VERB_PREPARE || !sql.at)
+		return false;
+	struct sp_span literal = literal_of(sql, c->cmd.lex.object);
+	buf_init(&raw, TEXT_MOST);
+	if (literal.at)
+		right = unquote(literal, sp_session_lex_mode(&c->session) & SP_LEX_NO_BACKSLASH,
+				&raw);
+	buf_fini(&raw);
+	return literal.at ? !right : !memchr(sql.at, '@', sql.len);
+}
+
 static struct sp_span key_of(const struct sp_text *text, char out[24])
 {
 	int n = snprintf(out, 24, "%llx", (unsigned long long)text->key);
@@ -165,7 +187,8 @@ void sp_text_prepare_note(struct sp_client *c)
 
 	if (verb == SP_VERB_PREPARE && !c->cmd.error) {
 		prepared(c);
-	} else if ((verb == SP_VERB_PREPARE || verb == SP_VERB_DEALLOCATE) && name.at) {
+	} else if ((verb == SP_VERB_PREPARE || verb == SP_VERB_DEALLOCATE) && name.at &&
+		   !not_understood(c)) {
 		/* one that fails has removed what had that name */
 		named_remove(&s->texts, name);
 		sp_vars_remove(&c->backend->texts, name);

@@ -278,13 +278,22 @@ class Maker:
                 *self.pick([], [self.plain()], [self.set_literal()], ["use diff_b"]), self.pick("execute tp1 using @a", "set @a = 3", "execute tp1 using @b"), "execute tp1 using @a",
                 self.pick("execute tp1", "select 1"), self.pick("deallocate prepare tp1", "drop prepare tp1", "do 1"), "execute tp1 using @a", "deallocate prepare tp1"]
 
+    def triggered(self):
+        """Triggers read the session's state, and leave some."""
+        k, n = f"diff_a.{self.k}", self.number(50)
+        act = lambda: self.pick(f"update {k} set v = 'u'", f"update {k} set v = 'w' where k = {n}", f"delete from {k} order by k limit 1", f"replace into {k} values ({n}, 'r')",
+                                f"insert ignore into {k} values ({n}, 'i')", f"insert into {k} values ({n}, 'd') on duplicate key update v = 'dup'",
+                                f"update {k} join diff_a.{self.t} on k = id set v = 'j'", ("prepared", f"update {k} set v = ?", ("p",)))
+        return [f"insert ignore into {k} values ({n}, 'x')", self.pick(self.insert(), self.ids(), self.set_literal(), self.plain()), act(), self.pick([], [act()]),
+                self.pick(f"select v from {k} order by k limit 3", "select @gone", "select last_insert_id(), row_count()"), f"select v from {k} order by k limit 3"]
+
     def text_prepared_elsewhere(self):
         """What a PREPARE means is decided where it stands; what it executes has state of its own."""
         t = self.t
         make, text = self.pick(
             (["use diff_b"], f"select count(*), database() from {t}"), (["use diff_a"], f"insert into {t} (a) values (6)"), (["set sql_mode = 'PIPES_AS_CONCAT'"], "select 1 || 2"),
             (["set sql_mode = 'ANSI_QUOTES'"], f'select "id" from {t} order by 1 limit 1'), (["set sql_mode = 'NO_BACKSLASH_ESCAPES'"], "select ''a\b''"),
-            ([], "select ''it\\''s'', \"q\", ''a\\nb'', ''100\\%''"), (["set names latin1"], "select ''ä'', hex(''ä''), charset(''x'')"),
+            ([], "select ''its, \"q\", a\\nb, 100\\%, c\\\\"), ([], "selec"), ([], "select it\\''s'', \"q\", ''a\\nb'', ''100\\%''"), (["set names latin1"], "select ''ä'', hex(''ä''), charset(''x'')"),
             (["set names utf8mb4 collate utf8mb4_bin"], "select ''a'' = ''A'', collation(''x'')"),
             ([], "select row_count(), found_rows(), last_insert_id()"), ([], "select ROW_COUNT() as r, ''row_count()''"), ([], "show warnings"), ([], "select @@warning_count"),
             ([], f"select get_lock(''{self.lock}'', 0)"), ([], "set @@group_concat_max_len = 78"), ([], "create temporary table if not exists tpt (a int)"),
@@ -362,7 +371,7 @@ class Maker:
     def step(self):
         heavy = [self.plain] * 6 + [self.insert] * 3 + [self.ids] * 3 + [self.set_literal] * 3 + [self.read_variables] * 3
         often = [self.set_expression, self.system_variable, self.read_system, self.names, self.write, self.counted, self.changed, self.diagnosed, self.schema,
-                 self.binary, self.twins, self.execute_any, self.execute_any, self.multi, self.call, self.other] * 2
+                 self.binary, self.twins, self.triggered, self.execute_any, self.execute_any, self.multi, self.call, self.other] * 2
         rare = [self.temporary, self.transaction, self.transaction, self.autocommit, self.next_transaction, self.locks, self.table_locks, self.handler, self.text_prepared, self.text_prepared_elsewhere,
                 self.renamed, self.lost, self.lost, self.distributed]
         maria = [self.statement_scoped, self.block, self.sequence, self.sequence] if self.maria else []
@@ -376,6 +385,8 @@ class Maker:
             out += [f"drop table if exists {name}", f"create table {name} {shape}"]
         if self.maria:
             out.append(f"create or replace sequence diff_a.{self.q}")
+        out += [f"create trigger diff_a.u{self.n} before update on diff_a.{self.k} for each row set new.v = concat(last_insert_id(), ifnull(@a, '?'), '/', new.v)",
+                f"create trigger diff_a.d{self.n} after delete on diff_a.{self.k} for each row set @gone = concat(last_insert_id(), ':', old.k)"]
         return out + [f"insert into diff_a.{self.t} (a, s) values (1, 'one'), (2, 'two'), (3, null)"]
 
     def session(self, length: int) -> list:
@@ -458,6 +469,9 @@ class Player:
             return tuple((values[0], values[-1]) for values in result_values(reply))
         if kind == "long":
             return self.play_long(step[1])
+        if kind == "prepared":
+            reply = self.link.prepare(step[1])
+            return result_values(reply), reply.statement is not None and result_values(self.link.execute(reply.statement, step[2]))
         if kind == "twins":
             return self.play_twins(*step[1:])
         if kind == "twin_data":
