@@ -385,8 +385,11 @@ static void note_leftovers(struct sp_client *c)
 	if (c->cmd.code != SP_COM_STATISTICS && !(prepare && !c->cmd.error) && !says)
 		s->rows_on = c->backend->number;
 	if (c->cmd.code != SP_COM_QUERY && c->cmd.code != SP_COM_STMT_EXECUTE &&
-	    c->cmd.code != SP_COM_STMT_BULK_EXECUTE && !prepare)
+	    c->cmd.code != SP_COM_STMT_BULK_EXECUTE && !prepare) {
+		if (c->cmd.error)
+			note_warnings(c);
 		return;
+	}
 	note_id(c);
 	note_found(c);
 	note_warnings(c);
