@@ -126,6 +126,7 @@ static size_t on_ok(struct sp_client *c, uint8_t *packet, size_t len)
 		c->cmd.told_last_id |= told.last_id;
 		c->cmd.told_charset |= told.charset;
 		c->cmd.told_collation |= told.collation;
+		c->cmd.told_results |= told.results;
 	}
 	if (!(ok.status & SP_STATUS_STATE_CHANGED) || sp_pinned(&c->session, SP_PIN_TRACK) ||
 	    told.track_var)

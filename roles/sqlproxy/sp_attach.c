@@ -254,32 +254,30 @@ static void put(struct buf *out, const char *text)
 	buf_put(out, text, strlen(text));
 }
 
-/* Writes a SELECT after which FOUND_ROWS() is n: its digits as joins of ten rows each. */
+/* Writes a SELECT after which FOUND_ROWS() is n: it counts the numbers below n. */
 static void put_found(struct buf *sql, uint64_t n)
 {
-	static const char *const ten =
-		"(SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 "
-		"UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL "
-		"SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1)";
-	bool counts = n == 1 || n >= 10; /* it does not count rows that come from no table */
-	const char *between = counts ? "SELECT SQL_CALC_FOUND_ROWS 1" : "SELECT 1";
-	const char *limit = counts || n == 0 ? " LIMIT 0" : " LIMIT 10";
-	char name[16];
+	static const char digits[] =
+		"(SELECT 0 n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 "
+		"UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL "
+		"SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
+	char text[64];
+	int places = 0;
 
-	for (int place = 0; n > 0 && place < 7; place++, n /= 10)
-		for (uint64_t digit = n % 10; digit > 0; digit--) {
-			put(sql, between);
-			for (int i = 0; i < place; i++) {
-				put(sql, i ? "," : " FROM ");
-				put(sql, ten);
-				snprintf(name, sizeof(name), " t%d", i);
-				put(sql, name);
-			}
-			between = " UNION ALL SELECT 1";
-		}
-	if (*between == 'S')
-		put(sql, between);
-	put(sql, limit);
+	put(sql, "SELECT SQL_CALC_FOUND_ROWS 1 FROM ");
+	for (uint64_t rest = n; places == 0 || (rest > 0 && places < 7); rest /= 10, places++) {
+		put(sql, places ? "," : "");
+		put(sql, digits);
+		snprintf(text, sizeof(text), " t%d", places);
+		put(sql, text);
+	}
+	put(sql, " WHERE 0");
+	for (int i = 0, ten = 1; i < places; i++, ten *= 10) {
+		snprintf(text, sizeof(text), "+%d*t%d.n", ten, i);
+		put(sql, text);
+	}
+	snprintf(text, sizeof(text), "<%llu LIMIT 1", (unsigned long long)n);
+	put(sql, text);
 }
 
 bool sp_attach_needs_found(const struct sp_client *c)
@@ -300,11 +298,14 @@ static void leave_rows(struct sp_client *c, struct sp_backend *b, struct buf *pr
 	struct sp_session *s = &c->session;
 	struct sp_cmd *cmd = &c->cmd;
 	bool fixed = (cmd->stmt && cmd->stmt->long_data) || cmd->lex.flags & SP_LEX_MULTI;
-	bool found = sp_attach_needs_found(c) && (fixed || cmd->found == SP_FOUND_MAYBE);
+	bool found = sp_attach_needs_found(c) &&
+		     (fixed || cmd->found_within || cmd->found == SP_FOUND_MAYBE);
 	bool count = fixed && cmd->lex.flags & SP_LEX_READ_ROW_COUNT && s->rows_on != b->number;
 	struct sp_expect e = { .kind = SP_EXPECT_IGNORED, .answer = SP_ANSWER_QUERY };
 	struct buf sql;
 
+	if (sp_pinned(s, SP_PIN_WARNINGS) && cmd->lex.flags & SP_LEX_READ_WARNINGS)
+		return; /* that would clear them */
 	if (found && s->found_on != b->number) {
 		buf_init(&sql, 64 * 1024);
 		put_found(&sql, s->found_rows);

@@ -399,6 +399,7 @@ static void note_leftovers(struct sp_client *c)
 static void note_untold(struct sp_client *c, bool charset)
 {
 	static const struct sp_span autocommit = { "autocommit", 10 };
+	static const struct sp_span collation = { "collation_connection", 20 };
 	struct sp_session *s = &c->session;
 	struct sp_backend *b = c->backend;
 	bool on = s->status & SP_STATUS_AUTOCOMMIT;
@@ -411,6 +412,11 @@ static void note_untold(struct sp_client *c, bool charset)
 	}
 	if (!charset)
 		return;
+	if (!c->cmd.told_results) { /* no SET NAMES: what that says of the results stays */
+		sp_vars_remove(&s->vars, collation);
+		sp_vars_remove(&b->vars, collation);
+		return;
+	}
 	value = sp_rewrite_collate(sql_of(c));
 	sp_session_set_names(&s->vars, value);
 	sp_session_set_names(&b->vars, value);

@@ -48,7 +48,7 @@ void sp_own_share(struct sp_client *c, struct sp_backend *b)
 	if (stmt->own || !(c->session.pins & (1u << SP_PIN_CURSOR | 1u << SP_PIN_LONG_DATA)) ||
 	    !sp_stmts_rival(&c->stmts, stmt))
 		return;
-	stmt->own = sp_text_copy(stmt->text, (struct sp_span){ stmt->text->sql, stmt->text->len });
+	stmt->own = sp_text_copy(stmt->text, sp_text_span(stmt->text));
 }
 
 bool sp_own_tell(struct sp_client *c)
@@ -63,8 +63,7 @@ bool sp_own_tell(struct sp_client *c)
 	sp_own_calls(c, &calls);
 	*calls.connection_id = '\0';
 	buf_init(&sql, 32 * 1024 * 1024);
-	bool any = sp_rewrite_calls((struct sp_span){ stmt->text->sql, stmt->text->len }, &calls,
-				    &sql);
+	bool any = sp_rewrite_calls(sp_text_span(stmt->text), &calls, &sql);
 	if (any) {
 		sp_text_drop(stmt->own); /* of a rival: nothing was sent for it yet */
 		stmt->own = sp_text_copy(stmt->text, (struct sp_span){ (const char *)buf_data(&sql),

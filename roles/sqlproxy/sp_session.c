@@ -157,6 +157,7 @@ static void track_var(struct sp_session *s, struct sp_backend *b, struct sp_read
 		return;
 	told->charset |= sp_span_is(name, "character_set_connection");
 	told->collation |= sp_span_is(name, "collation_connection");
+	told->results |= sp_span_is(name, "character_set_results");
 	if (name.len > 14 && strncasecmp(name.at, "session_track_", 14) == 0) {
 		told->track_var = true;
 	} else if (is_unsafe(name, value)) {

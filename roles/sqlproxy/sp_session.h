@@ -107,6 +107,7 @@ struct sp_told {
 	bool unsafe_var;         /* a variable that must not be replayed */
 	bool track_var;          /* session_track_* */
 	bool charset, collation; /* of the connection */
+	bool results;            /* character_set_results */
 	bool last_id;            /* LAST_INSERT_ID() was set */
 };
 

@@ -36,6 +36,10 @@ struct sp_text {
 /* As it is understood in a session with that schema (NULL: none), variables and quoting. */
 struct sp_text *sp_text_new(const char *sql, size_t len, const char *db, const struct sp_vars *vars,
 			    unsigned lex_mode);
+static inline struct sp_span sp_text_span(const struct sp_text *t)
+{
+	return (struct sp_span){ t->sql, t->len };
+}
 /* The same meaning in words that nobody shares. */
 struct sp_text *sp_text_copy(const struct sp_text *t, struct sp_span sql);
 void sp_text_drop(struct sp_text *t);

@@ -199,8 +199,9 @@ void sp_text_prepare_note(struct sp_client *c)
 
 /* ---- before an EXECUTE --------------------------------------------------- */
 
-void sp_text_prepare_look(const struct sp_named_list *l, struct sp_lex *lex)
+const struct sp_text *sp_text_prepare_look(const struct sp_named_list *l, struct sp_lex *lex)
 {
+	const struct sp_text *text = NULL;
 	const uint32_t own =
 		SP_LEX_READ | SP_LEX_MULTI | SP_LEX_UVAR_LITERAL | SP_LEX_PIN | SP_LEX_NOPIN;
 
@@ -212,7 +213,9 @@ void sp_text_prepare_look(const struct sp_named_list *l, struct sp_lex *lex)
 		lex->flags |= flags & ~own;
 		lex->flags |= flags & SP_LEX_UVAR_LITERAL ? SP_LEX_UVAR_EXPR : 0;
 		lex->unscoped |= n->text->lex.unscoped;
+		text = n->text;
 	}
+	return lex->flags & SP_LEX_MULTI ? NULL : text;
 }
 
 static void put_prepare(const struct sp_named *n, struct sp_span text, struct buf *prefix)
@@ -246,7 +249,7 @@ static bool replay(struct sp_backend *b, const struct sp_named *n, struct buf *p
 	sp_attach_move(b, n->text->db, &n->text->vars, prefix);
 	if (!sp_backend_expect(b, e))
 		return false;
-	put_prepare(n, (struct sp_span){ n->text->sql, n->text->len }, prefix);
+	put_prepare(n, sp_text_span(n->text), prefix);
 	sp_vars_set(&b->texts, name, key);
 	b->dirty = true;
 	return true;
@@ -286,7 +289,7 @@ bool sp_text_prepare_tell(struct sp_client *c, struct sp_backend *b, struct buf 
 	sp_own_calls(c, &calls);
 	*calls.connection_id = '\0';
 	buf_init(&sql, 2 * TEXT_MOST);
-	bool any = sp_rewrite_calls((struct sp_span){ n->text->sql, n->text->len }, &calls, &sql);
+	bool any = sp_rewrite_calls(sp_text_span(n->text), &calls, &sql);
 	if (any) {
 		sp_attach_move(b, n->text->db, &n->text->vars, prefix);
 		any = sp_backend_expect(b, e);

@@ -30,8 +30,11 @@ struct sp_named_list {
 
 void sp_named_clear(struct sp_named_list *l);
 
-/* An EXECUTE's flags become those of what it executes, as far as they say what that needs. */
-void sp_text_prepare_look(const struct sp_named_list *l, struct sp_lex *lex);
+/*
+ * An EXECUTE's flags become those of what it executes, as far as they say what that needs. Returns
+ * its text; NULL: not known, or one of several.
+ */
+const struct sp_text *sp_text_prepare_look(const struct sp_named_list *l, struct sp_lex *lex);
 
 /* A PREPARE or DEALLOCATE of the client was answered. */
 void sp_text_prepare_note(struct sp_client *c);

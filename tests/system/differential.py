@@ -169,16 +169,24 @@ class Maker:
                          f"select group_concat(id order by id) from {t}", "do 1", "select 1 from dual where false",
                          "select diff_a.f_add(1)", f"/* c */ select a from {t} where id = 1", f"(select 1) union (select 2)",
                          f"select /* x */ database(), user() like 'a%'", f"explain select 1", f"show columns from {t}",
-                         "select row_count(), found_rows(), last_insert_id()", f"show create table {t}", "select current_user()")
+                         "select row_count(), found_rows(), last_insert_id()", self.expression(), self.expression(), f"show create table {t}", "select current_user()")
+
+    def expression(self):
+        """Columns keep their names. None out of range: an error cites the expression, with what took the calls' place."""
+        column = lambda: self.pick("row_count() + 1", "if(found_rows() > 1, 'many', 'f`w')", "found_rows() n", "(row_count())", "row_count() is null", "- found_rows() as `minus`", "'x'", "last_insert_id() + (row_count() > 0)",
+                                   "case when row_count() < 0 then 'a' else 'b, c' end", "(select found_rows())", "row_count() 'r c'", "concat(row_count(), ',', found_rows())", "found_rows() div 2", "@a", "ROW_COUNT ( )")
+        columns = ", ".join(column() for _ in range(self.number(3)))
+        return self.pick(f"select {columns}", f"select distinct {columns} from (select 1) x", f"(select {columns}) union all (select {columns})", f"select {columns} limit 1", f"select {columns} from dual where row_count() < 99",
+                         f"select {columns} /* row_count() */;", ("prepared", f"select {columns}", ()))
 
     def counted(self):
         t = self.table()
         return [self.pick(f"select sql_calc_found_rows * from {t} order by id limit 1", f"select id from {t} order by id limit 2",
                           f"select SQL_CALC_FOUND_ROWS 1 from {t} limit 0"),
-                *self.pick([], [], ["select 5"], [self.plain()]), self.pick("select found_rows()", "select FOUND_ROWS() as f")]
+                *self.pick([], [], ["select 5"], [self.plain()]), self.pick("select found_rows()", "select FOUND_ROWS() as f", self.expression())]
 
     def changed(self):
-        return [self.pick(self.insert(), self.write()), self.pick("select row_count()", "select ROW_COUNT(), last_insert_id()")]
+        return [self.pick(self.insert(), self.write()), self.pick(self.expression(), "select row_count()", "select ROW_COUNT(), last_insert_id()")]
 
     def diagnosed(self):
         """Only right after the statement: a server forgets them at the next one that opens a table, not before."""
