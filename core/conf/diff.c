@@ -28,9 +28,10 @@ static void tell(struct diff *d, const struct conf_item *item, const char *what,
 }
 
 /* As a person wrote it, or would have. */
-static const char *shown(const struct conf_item *item, const struct conf_key *key, size_t i)
+static const char *shown(const struct conf_item *item, const struct conf_key *key)
 {
-	const char *text = entry_of(item)->words[i].text;
+	const struct word *word = conf_word_find(entry_of(item), key);
+	const char *text = word ? word->text : NULL;
 
 	if (!text)
 		text = key->dflt;
@@ -41,7 +42,7 @@ static void compare(struct diff *d, const struct conf_item *old, const struct co
 {
 	const struct conf_key *key = conf_first_key(old->section);
 
-	for (size_t i = 0; key; key = conf_next_key(key), i++) {
+	for (; key; key = conf_next_key(key)) {
 		char what[800];
 
 		if (value_equal(key, old->values, now->values))
@@ -50,7 +51,7 @@ static void compare(struct diff *d, const struct conf_item *old, const struct co
 			snprintf(what, sizeof(what), "%s: changed", key->name);
 		else
 			snprintf(what, sizeof(what), "%s: %.300s -> %.300s", key->name,
-				 shown(old, key, i), shown(now, key, i));
+				 shown(old, key), shown(now, key));
 		tell(d, now, what, !(key->flags & CONF_RELOAD));
 	}
 }

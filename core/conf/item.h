@@ -2,7 +2,7 @@
  * item - what a loaded configuration is made of. Private to core/conf.
  *
  *	conf -> items, one for each section of the file, unnamed ones always
- *	          -> words, one for each key: as the file has it, and where
+ *	          -> words, one for each key that the file has: as it stands there, and where
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 #include "core/conf/conf.h"
 
 struct word {
+	const struct conf_key *key;
 	char *text; /* what was stored, expanded (in a dialect: before that); NULL: the file doesn't
 		     * have the key */
 	const char *file;
@@ -21,7 +22,8 @@ struct entry {
 	struct conf_item item; /* what the world sees */
 	char *name;
 	size_t index;       /* in conf->entries */
-	struct word *words; /* by the place of the key in its table */
+	struct word *words; /* few of the many keys that there may be */
+	size_t word_count;
 };
 
 /* An error that is a warning, should the file turn out to be another program's. */
@@ -58,11 +60,14 @@ static inline struct entry *entry_of(const struct conf_item *item)
 	return (struct entry *)item;
 }
 
-/* The place of a key in its table, or -1. In a dialect, case does not matter. */
-int conf_key_index(const struct conf_section *section, const char *key);
+/* The key of that name, or NULL. In a dialect, case does not matter. */
+const struct conf_key *conf_key_find(const struct conf_section *section, const char *name);
 
-/* The key at a place that conf_key_index gave. */
-const struct conf_key *conf_key_at(const struct conf_section *section, int index);
+/* What the file has for a key, or NULL. */
+struct word *conf_word_find(const struct entry *entry, const struct conf_key *key);
+
+/* The same, made when there is none. The pointer holds until the next is made. */
+struct word *conf_word_make(struct entry *entry, const struct conf_key *key);
 
 /* The last error is in doubt. */
 void conf_doubt(struct conf *conf, const struct conf_errors *errors, bool always);

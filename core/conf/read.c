@@ -237,13 +237,13 @@ static void take_pair(struct reading *r, const char *name, char *value)
 		add_include(r, name, value);
 	} else if (r->now) {
 		const struct conf_section *section = r->now->item.section;
-		int i = conf_key_index(section, name);
-		if (i < 0)
+		const struct conf_key *key = conf_key_find(section, name);
+		if (!key)
 			no_such_key(r, section, name);
 		else if (section->dialect)
-			set_raw(r, conf_key_at(section, i), &r->now->words[i], value);
+			set_raw(r, key, conf_word_make(r->now, key), value);
 		else
-			set_key(r, conf_key_at(section, i), &r->now->words[i], value);
+			set_key(r, key, conf_word_make(r->now, key), value);
 	} else if (!r->skipping) {
 		complain(r, name, "stands before the first [section]");
 	}
@@ -507,8 +507,8 @@ static void check_required(const struct conf *conf, struct conf_errors *errors)
 		const struct conf_section *section = entry->item.section;
 		const struct conf_key *key = entry->item.file ? conf_first_key(section) : NULL;
 
-		for (size_t k = 0; key; key = conf_next_key(key), k++)
-			if (key->flags & CONF_REQUIRED && !entry->words[k].file)
+		for (; key; key = conf_next_key(key))
+			if (key->flags & CONF_REQUIRED && !conf_word_find(entry, key))
 				conf_error(errors, &entry->item, key->name, "[%s%s%s] must set it",
 					   section->name, *entry->name ? " " : "", entry->name);
 	}
@@ -532,18 +532,18 @@ static void translate_entry(const struct conf *conf, struct entry *entry,
 			    struct conf_errors *errors)
 {
 	const struct conf_item *item = &entry->item;
-	const struct conf_key *key = conf_first_key(item->section);
 
-	for (size_t k = 0; key; key = conf_next_key(key), k++) {
+	for (size_t i = 0; i < entry->word_count; i++) {
+		const struct conf_key *key = entry->words[i].key;
 		struct err err = { 0 };
 
-		if (!entry->words[k].text)
+		if (!entry->words[i].text)
 			continue;
-		char *word = translate(conf, item, key, entry->words[k].text, &err);
+		char *word = translate(conf, item, key, entry->words[i].text, &err);
 		if (!word || value_store(key, word, true, item->values, &err) != 0) {
 			conf_error(errors, item, key->name, "%s", err.text);
-			free(entry->words[k].text);
-			entry->words[k].text = NULL;
+			free(entry->words[i].text);
+			entry->words[i].text = NULL;
 		}
 		free(word);
 	}

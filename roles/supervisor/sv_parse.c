@@ -11,7 +11,7 @@
 #include "core/base/mem.h"
 #include "core/conf/conf.h"
 
-enum { STEPS_MAX = 16, NAME_BYTES_MAX = 255, CPUS_MAX = 1024, FD_MAX = 1023 };
+enum { STEPS_MAX = 16, NAME_BYTES_MAX = 255, FD_MAX = 1023 };
 
 /* ---- signals ----------------------------------------------------------------- */
 
@@ -120,17 +120,22 @@ int sv_parse_octal(const char *word, int most, int *out, struct err *err)
 	return 0;
 }
 
-int sv_parse_exitcodes(char *const *list, int out[256], int *count, struct err *err)
+int sv_parse_exitcodes(char *const *list, int **out, int *count, struct err *err)
 {
-	*count = 0;
-	for (; *list; list++) {
-		long long n;
+	int *codes = NULL, n = 0;
 
-		if (!whole_number(*list, 255, &n))
+	for (; *list; list++) {
+		long long code;
+
+		if (!whole_number(*list, 255, &code)) {
+			free(codes);
 			return err_set(err, ERR_CONF, "'%s' is not an exit code (0 to 255)", *list);
-		if (*count < 256)
-			out[(*count)++] = (int)n;
+		}
+		codes = mem_resize(codes, (size_t)(n + 1) * sizeof(*codes));
+		codes[n++] = (int)code;
 	}
+	*out = codes;
+	*count = n;
 	return 0;
 }
 
@@ -301,9 +306,9 @@ int sv_parse_caps(char *const *list, uint64_t *out, struct err *err)
 	return 0;
 }
 
-int sv_parse_cpus(const char *text, uint64_t out[16], struct err *err)
+int sv_parse_cpus(const char *text, uint64_t out[SV_CPUS / 64], struct err *err)
 {
-	memset(out, 0, 16 * sizeof(*out));
+	memset(out, 0, SV_CPUS / 8);
 	for (const char *p = text; *p; p += *p == ',') {
 		char *end;
 		long first = strtol(p, &end, 10), last = first;
@@ -314,7 +319,7 @@ int sv_parse_cpus(const char *text, uint64_t out[16], struct err *err)
 		}
 		end += strspn(end, " ");
 		if (end == p || (*end && *end != ',') || first < 0 || last < first ||
-		    last >= CPUS_MAX)
+		    last >= SV_CPUS)
 			return err_set(err, ERR_CONF, "'%s' is not a list of cores such as 0-3,6",
 				       text);
 		for (long i = first; i <= last; i++)

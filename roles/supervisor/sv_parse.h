@@ -15,8 +15,8 @@ int sv_parse_signal(const char *word, int *signal, struct err *err);
 /* 0750; of at most `most`. */
 int sv_parse_octal(const char *word, int most, int *out, struct err *err);
 
-/* 0,2 */
-int sv_parse_exitcodes(char *const *list, int out[256], int *count, struct err *err);
+/* 0,2. *out is the caller's to free. */
+int sv_parse_exitcodes(char *const *list, int **out, int *count, struct err *err);
 
 /* TERM/10s, INT: at most 16 of them. *steps is the caller's to free. */
 int sv_parse_stop(char *const *list, int64_t wait, struct sv_stop_step **steps, size_t *count,
@@ -38,7 +38,7 @@ int sv_parse_percent(const char *word, int64_t *out, struct err *err);
 int sv_parse_caps(char *const *list, uint64_t *out, struct err *err);
 
 /* 0-3,6 */
-int sv_parse_cpus(const char *text, uint64_t out[16], struct err *err);
+int sv_parse_cpus(const char *text, uint64_t out[SV_CPUS / 64], struct err *err);
 
 /* none, notify, fd:3, log:REGEX, probe. A LOG's regex is the caller's to free. */
 int sv_parse_ready(const char *word, struct sv_ready *out, struct err *err);

@@ -267,7 +267,8 @@ void sv_process_make_all(struct sv_maker *k)
 	if (most > 1 && !strstr(c->process_name, "%(process_num)"))
 		conf_error(k->errors, k->names.item, "process_name",
 			   "must have %%(process_num)d in it where numprocs is above 1");
-	k->program->processes = mem_new(((size_t)most + 1) * sizeof(*k->program->processes));
+	k->program->processes =
+		most ? mem_new((size_t)most * sizeof(*k->program->processes)) : NULL;
 	k->names.in_process = true;
 	for (int64_t i = 0; i < most && k->errors->count == before; i++) {
 		struct sv_process_conf *process = &k->program->processes[k->program->count++];

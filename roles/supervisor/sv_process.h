@@ -28,6 +28,8 @@ struct sv_group;
 struct sv_process_conf;
 struct sv_program;
 
+enum { SV_CPUS = 1024 };
+
 enum sv_kind { SV_PROGRAM, SV_FCGI, SV_LISTENER };
 
 enum sv_log_to {
@@ -144,7 +146,7 @@ struct sv_program {
 	const struct sv_program_conf *conf;
 	struct sv_process_conf *processes; /* by num */
 	size_t count;                      /* with spare ones */
-	int exitcodes[256], exitcode_count;
+	int *exitcodes, exitcode_count;
 	struct sv_stop_step *stop; /* at least one */
 	size_t stop_count;
 	bool killasgroup;
@@ -169,8 +171,7 @@ struct sv_program {
 	struct sv_socket fcgi; /* FCGI: becomes fd 0 */
 	uint64_t caps;         /* bits of CAP_...; with caps_set */
 	bool caps_set;
-	uint64_t cpus[16]; /* bits of cores; with cpus_set */
-	bool cpus_set;
+	uint64_t *cpus;    /* bits of SV_CPUS cores; NULL: as it is */
 	struct cron *cron; /* NULL: none */
 	struct sv_scale scale;
 	uint64_t events; /* LISTENER: bits of sv_event.h */

@@ -72,7 +72,7 @@ static void make_restarts(struct sv_maker *k)
 	     **age = sv_maker_list(k, "max_age", c->max_age);
 
 	sv_maker_complain(k, "exitcodes",
-			  sv_parse_exitcodes(codes, p->exitcodes, &p->exitcode_count, &err), &err);
+			  sv_parse_exitcodes(codes, &p->exitcodes, &p->exitcode_count, &err), &err);
 	sv_maker_complain(k, "restart_backoff", sv_parse_backoff(backoff, &p->backoff, &err), &err);
 	sv_maker_complain(k, "flap", sv_parse_flap(flap, &p->flap, &err), &err);
 	sv_maker_complain(k, "max_age", sv_parse_age(age, &p->max_age, &p->max_age_jitter, &err),
@@ -201,9 +201,10 @@ static void make_rights(struct sv_maker *k)
 	if (mask && *mask)
 		sv_maker_complain(k, "umask", sv_parse_octal(mask, UMASK_MOST, &p->umask, &err),
 				  &err);
-	p->cpus_set = cpus && *cpus;
-	if (p->cpus_set)
+	if (cpus && *cpus) {
+		p->cpus = mem_new(SV_CPUS / 8);
 		sv_maker_complain(k, "cpu_affinity", sv_parse_cpus(cpus, p->cpus, &err), &err);
+	}
 	if (share && *share)
 		sv_maker_complain(k, "cpu_max", sv_parse_percent(share, &p->cpu_max, &err), &err);
 	p->caps_set = *caps;
@@ -251,7 +252,7 @@ static void make_sockets(struct sv_maker *k)
 		conf_error(k->errors, p->item, "sockets", "more than %d", SOCKETS_MOST);
 		count = 0;
 	}
-	p->sockets = mem_new((count + 1) * sizeof(*p->sockets));
+	p->sockets = count ? mem_new(count * sizeof(*p->sockets)) : NULL;
 	for (size_t i = 0; i < count; i++) {
 		int rc = sv_address_socket(list[i], &p->sockets[p->socket_count], &err);
 		p->socket_count += rc == 0;
@@ -418,6 +419,8 @@ void sv_program_fini(struct sv_program *p)
 	cron_free(p->cron);
 	free(p->processes);
 	free(p->sockets);
+	free(p->exitcodes);
+	free(p->cpus);
 	free(p->limits);
 	free(p->depends);
 	free(p->stop);

@@ -195,7 +195,7 @@ static void make_group(struct sv_setup *s, const struct plan *plan, struct conf_
 
 	g->name = plan->name;
 	g->priority = plan->priority;
-	g->programs = mem_new((plan->count + 1) * sizeof(*g->programs));
+	g->programs = plan->count ? mem_new(plan->count * sizeof(*g->programs)) : NULL;
 	for (size_t i = 0; i < plan->count; i++)
 		sv_program_make(&g->programs[g->program_count++], &maker, g, plan->programs[i]);
 	if (strcmp(plan->item->section->name, "group") != 0)

@@ -403,3 +403,68 @@ Test(sv_setup, knows_when_a_program_starts_next)
 	check_int(sv_schedule_next(c, 50000, 0), SV_SCHEDULE_NEVER);
 	sv_setup_drop(s);
 }
+
+/* A file in supervisord's manner, with all that its own version 4 knows. */
+static const char whole[] =
+	"; comments begin lines\n# of both kinds\n"
+	"[unix_http_server]\nfile=/tmp/s.sock   ; path\nchmod=0700\nchown=root:root\n"
+	"username=u ; who\npassword=p%%1\n\n"
+	"[inet_http_server]         ; also TCP\nport=127.0.0.1:9001\nusername=u\npassword=123\n\n"
+	"[supervisord]\nlogfile=/tmp/s.log ; log\nlogfile_maxbytes=50MB\nlogfile_backups=10\n"
+	"loglevel=TRACE\npidfile=/tmp/s.pid\nnodaemon=false\nsilent=false\nminfds=1024\n"
+	"minprocs=200\numask=022\nuser=root\nidentifier=supervisor\ndirectory=/"
+	"tmp\nnocleanup=true\n"
+	"childlogdir=/tmp\nenvironment=KEY=\"value\"\nstrip_ansi=false\n\n"
+	"[rpcinterface:supervisor]\n"
+	"supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n\n"
+	"[supervisorctl]\nserverurl=unix:///tmp/s.sock ; URL\nusername=u\npassword=123\n"
+	"prompt=mine\nhistory_file=~/.history\n\n"
+	"[program:one]\ncommand=/bin/cat              ; program\n"
+	"process_name=%(program_name)s ; "
+	"name\nnumprocs=1\ndirectory=/tmp\numask=022\npriority=999\n"
+	"autostart=true\nstartsecs=1\nstartretries=3\nautorestart=unexpected\nexitcodes=0\n"
+	"stopsignal=QUIT\nstopwaitsecs=10\nstopasgroup=false\nkillasgroup=false\nuser=root\n"
+	"redirect_stderr=false\nstdout_logfile=/tmp/o\nstdout_logfile_maxbytes=1MB\n"
+	"stdout_logfile_backups=10\nstdout_capture_maxbytes=1MB\nstdout_events_enabled=false\n"
+	"stdout_syslog=false\nstderr_logfile=/tmp/e\nstderr_logfile_maxbytes=1MB\n"
+	"stderr_logfile_backups=10\nstderr_capture_maxbytes=1MB\nstderr_events_enabled=false\n"
+	"stderr_syslog=false\nenvironment=A=\"1\",B=\"2\"\nserverurl=AUTO\n\n"
+	"[fcgi-program:two]\ncommand=/usr/bin/php-cgi\nsocket=unix:///tmp/%(program_name)s.sock\n"
+	"socket_owner=root\nsocket_mode=0700\nsocket_backlog=128\n"
+	"process_name=%(program_name)s_%(process_num)02d\nnumprocs=5\n\n"
+	"[eventlistener:three]\ncommand=/bin/listener\nevents=EVENT\nbuffer_size=10\n"
+	"result_handler=supervisor.dispatchers:default_handler\n\n"
+	"[group:four]\nprograms=one,two  ; members\npriority=999\n\n"
+	"[include]\nfiles = /tmp/no_such_folder/*.ini\n";
+
+Test(sv_setup, loads_a_whole_file_of_supervisord)
+{
+	char *said = sv_try_said(whole), *line = strtok(said, "\n");
+	struct sv_setup *s = sv_try(whole);
+
+	for (; line; line = strtok(NULL, "\n")) /* not as root: about users */
+		check_true(geteuid() && strstr(line, "only root"));
+	check_int(s->process_count, 7);
+	check_str(s->http[0].password, "p%1");
+	check_str(s->groups[0].name, "three");
+	check_int(sv_setup_group(s, "four")->count, 6);
+	check_int(s->main.conf->loglevel, SV_LEVEL_DEBUG);
+	free(said);
+	sv_setup_drop(s);
+}
+
+Test(sv_setup, the_reference_loads_as_it_is)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	conf_reference(out, sv_sections);
+	fclose(out);
+	char *said = sv_try_said(text);
+	check_str(said, "");
+	check_true(strstr(text, "\n;[program NAME]\n") && strstr(text, "\n;[unix_http_server]\n"));
+	check_true(strstr(text, "; And all other keys of [program NAME]."));
+	free(said);
+	free(text);
+}
