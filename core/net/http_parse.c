@@ -177,7 +177,9 @@ static bool check_expect(struct http_parser *p, const char *value)
 static bool check_field(struct http_parser *p, const struct http_field *field)
 {
 	if (strcasecmp(field->name, "host") == 0)
-		return (++p->hosts == 1 && is_host(field->value)) || bad(p, 400, "a wrong Host");
+		return (++p->hosts == 1 &&
+			(is_host(field->value) || (p->limits.empty_host && !*field->value))) ||
+		       bad(p, 400, "a wrong Host");
 	if (strcasecmp(field->name, "content-length") == 0)
 		return check_length(p, field->value);
 	if (strcasecmp(field->name, "transfer-encoding") == 0)

@@ -38,9 +38,10 @@ struct http_message {
 };
 
 struct http_limits {
-	size_t head;   /* bytes of request line and fields */
-	size_t fields; /* their number */
-	size_t body;   /* bytes */
+	size_t head;     /* bytes of request line and fields */
+	size_t fields;   /* their number */
+	size_t body;     /* bytes */
+	bool empty_host; /* is allowed, as clients of unix sockets send it */
 };
 
 enum http_state { HTTP_IN_HEAD, HTTP_IN_BODY, HTTP_WHOLE, HTTP_BAD };

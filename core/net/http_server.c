@@ -56,6 +56,7 @@ struct http_call {
 	struct buf in; /* bytes that the parser hasn't taken: the next message's */
 	void *data;
 	void (*gone)(void *data);
+	void (*room)(void *data); /* of a stream */
 	char peer[ADDR_TEXT];
 	int open; /* stream and timer */
 	bool calling;
@@ -63,6 +64,8 @@ struct http_call {
 	bool lingering;
 	bool advancing;
 	bool continued; /* 100 was sent */
+	bool streaming; /* the answer comes in pieces */
+	bool chunked;
 };
 
 static void advance(struct http_call *call);
@@ -174,6 +177,7 @@ const char *http_status_text(int status)
 		{ 405, "Method Not Allowed" },
 		{ 408, "Request Timeout" },
 		{ 409, "Conflict" },
+		{ 410, "Gone" },
 		{ 413, "Content Too Large" },
 		{ 414, "URI Too Long" },
 		{ 417, "Expectation Failed" },
@@ -208,6 +212,8 @@ static void put_date(FILE *out)
 struct how {
 	bool head_only;
 	bool keep_alive;
+	bool chunked; /* the body comes later, in pieces */
+	bool open;    /* the same, until the connection ends */
 };
 
 static void send_answer(struct stream *stream, const struct http_answer *a, struct how how)
@@ -220,7 +226,9 @@ static void send_answer(struct stream *stream, const struct http_answer *a, stru
 	put_date(out);
 	if (a->type)
 		fprintf(out, "Content-Type: %s\r\n", a->type);
-	if (a->status != 204 && a->status != 304)
+	if (how.chunked)
+		fputs("Transfer-Encoding: chunked\r\n", out);
+	else if (a->status != 204 && a->status != 304 && !how.open)
 		fprintf(out, "Content-Length: %zu\r\n", a->size);
 	fprintf(out, "Connection: %s\r\n%s\r\n", how.keep_alive ? "keep-alive" : "close",
 		a->fields ? a->fields : "");
@@ -251,16 +259,12 @@ static void refuse(struct http_call *call, int status)
 	linger(call);
 }
 
-void http_reply(struct http_call *call, const struct http_answer *answer)
+/* The call is over. */
+static void next_call(struct http_call *call, bool keep_alive)
 {
-	const struct http_message *m = http_parser_message(call->parser);
-	struct how how = { .head_only = strcmp(m->method, "HEAD") == 0,
-			   .keep_alive = m->keep_alive && !call->server->draining };
-
-	call->calling = false;
-	call->gone = NULL;
-	send_answer(&call->stream, answer, how);
-	if (!how.keep_alive) {
+	call->calling = call->streaming = false;
+	call->gone = call->room = NULL;
+	if (!keep_alive) {
 		linger(call);
 		return;
 	}
@@ -268,6 +272,59 @@ void http_reply(struct http_call *call, const struct http_answer *answer)
 	call->continued = false;
 	set_deadline(call, call->server->conf.idle_timeout);
 	advance(call);
+}
+
+static bool keeps_alive(const struct http_call *call)
+{
+	return http_parser_message(call->parser)->keep_alive && !call->server->draining;
+}
+
+void http_reply(struct http_call *call, const struct http_answer *answer)
+{
+	const struct http_message *m = http_parser_message(call->parser);
+	struct how how = { .head_only = strcmp(m->method, "HEAD") == 0,
+			   .keep_alive = keeps_alive(call) };
+
+	send_answer(&call->stream, answer, how);
+	next_call(call, how.keep_alive);
+}
+
+void http_stream(struct http_call *call, const struct http_answer *head, void (*room)(void *data))
+{
+	call->chunked = http_parser_message(call->parser)->minor > 0;
+	call->streaming = true;
+	call->room = room;
+	send_answer(&call->stream, head,
+		    (struct how){ .keep_alive = call->chunked && keeps_alive(call),
+				  .chunked = call->chunked,
+				  .open = true });
+	advance(call); /* from now on its end is seen */
+}
+
+size_t http_stream_put(struct http_call *call, const void *data, size_t n)
+{
+	char size[24];
+	int len = snprintf(size, sizeof(size), "%zx\r\n", n);
+	uv_buf_t bufs[] = { uv_buf_init(size, (unsigned)len),
+			    uv_buf_init((char *)data, (unsigned)n),
+			    uv_buf_init((char *)"\r\n", 2) };
+
+	if (n == 0)
+		return stream_backlog(&call->stream);
+	if (call->chunked)
+		stream_write(&call->stream, bufs, 3);
+	else
+		stream_write(&call->stream, bufs + 1, 1);
+	return stream_backlog(&call->stream);
+}
+
+void http_stream_end(struct http_call *call)
+{
+	bool keep_alive = call->chunked && keeps_alive(call);
+
+	if (call->chunked)
+		stream_put(&call->stream, "0\r\n\r\n", 5);
+	next_call(call, keep_alive);
 }
 
 void http_reply_status(struct http_call *call, int status)
@@ -347,7 +404,7 @@ static bool read_some(struct http_call *call)
 	}
 	if (buf_len(&call->in) == 0)
 		buf_fini(&call->in); /* an idle connection owns no buffer */
-	if (n == UV_EOF && stream_backlog(&call->stream) > 0)
+	if (n == UV_EOF && stream_backlog(&call->stream) > 0 && !call->streaming)
 		linger(call);
 	else if (n < 0)
 		call_close(call);
@@ -375,8 +432,17 @@ static void advance(struct http_call *call)
 	call->advancing = false;
 	if (call->closing || call->lingering)
 		return;
-	if (may_go_on(call))
+	if (may_go_on(call) || call->streaming)
 		stream_resume(&call->stream);
+	else
+		stream_pause(&call->stream);
+}
+
+/* Who takes a stream may end; what he asks meanwhile waits. */
+static void listen_to(struct http_call *call)
+{
+	if (buf_len(&call->in) < READ_SIZE)
+		read_some(call);
 	else
 		stream_pause(&call->stream);
 }
@@ -387,6 +453,10 @@ static void on_event(struct stream *stream, enum stream_event event)
 
 	if (stream->error)
 		call_close(call);
+	else if (call->streaming && event == STREAM_DRAINED && call->room)
+		call->room(call->data);
+	else if (call->streaming)
+		listen_to(call);
 	else if (event == STREAM_READABLE || event == STREAM_DRAINED)
 		advance(call);
 }

@@ -2,8 +2,8 @@
  * http_server - HTTP/1.1 for whoever has answers: admin pages, task posts.
  *
  * One call at a time on a connection, in order; what a client sends ahead waits
- * in the socket. The handler answers at once or later, with one http_reply. If
- * the client goes first, `gone` comes instead, and the call is no more.
+ * in the socket. The handler answers at once or later, with one http_reply, or in pieces
+ * (http_stream). If the client goes first, `gone` comes instead, and the call is no more.
  *
  *	READING --message--> CALLING --http_reply--> READING ... or LINGERING (close)
  *	   \--bad: 4xx/5xx----------------------------------------/
@@ -74,6 +74,18 @@ void http_reply(struct http_call *call, const struct http_answer *answer);
 
 /* A status with its own words for a body. */
 void http_reply_status(struct http_call *call, int status);
+
+/*
+ * An answer in pieces: its head now (body and size are not looked at), then as many pieces as there
+ * are, then the end. `room` comes when what was unsent has become little; NULL: nobody asks. The
+ * client may go at any time, even within http_stream_put: then `gone` of http_call_wait comes from
+ * the loop.
+ */
+void http_stream(struct http_call *call, const struct http_answer *head, void (*room)(void *data));
+
+/* Copies. Returns the bytes that are unsent, over which the caller sets a limit. */
+size_t http_stream_put(struct http_call *call, const void *data, size_t n);
+void http_stream_end(struct http_call *call);
 
 /* "Not Found" */
 const char *http_status_text(int status);

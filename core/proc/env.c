@@ -80,6 +80,18 @@ void env_set(struct env *e, const char *key, const char *value)
 	put(e, var);
 }
 
+void env_add(struct env *e, char *const *vars)
+{
+	for (; vars && *vars; vars++) {
+		char *key = mem_str(*vars), *eq = strchr(key, '=');
+		if (eq) {
+			*eq = '\0';
+			env_set(e, key, eq + 1);
+		}
+		free(key);
+	}
+}
+
 const char *env_get(const struct env *e, const char *key)
 {
 	size_t len = strlen(key), at = find(e, key, len);

@@ -33,6 +33,9 @@ void env_copy(struct env *e, const struct env *from);
 /* Replaces. key: not empty, without '='. value NULL: takes it away. */
 void env_set(struct env *e, const char *key, const char *value);
 
+/* All of a list of "KEY=value" that ends with NULL; the list itself may be NULL. */
+void env_add(struct env *e, char *const *vars);
+
 /* The value, or NULL. It is the env's. */
 const char *env_get(const struct env *e, const char *key);
 

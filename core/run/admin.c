@@ -8,6 +8,7 @@
 #include "core/base/mem.h"
 #include "core/log/log.h"
 #include "core/net/addr.h"
+#include "core/net/http_auth.h"
 #include "core/net/http_server.h"
 #include "core/net/listen.h"
 #include "core/run/life.h"
@@ -63,52 +64,17 @@ static void answer(struct admin *a, struct http_call *call, const char *type, sh
 
 /* ---- who may see it --------------------------------------------------------------- */
 
-static void base64(const char *in, char *out)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t n = strlen(in);
-
-	for (size_t i = 0; i < n; i += 3, out += 4) {
-		unsigned a = (unsigned char)in[i], b = i + 1 < n ? (unsigned char)in[i + 1] : 0,
-			 c = i + 2 < n ? (unsigned char)in[i + 2] : 0;
-
-		out[0] = digits[a >> 2];
-		out[1] = digits[(a << 4 | b >> 4) & 63];
-		out[2] = i + 1 < n ? digits[(b << 2 | c >> 6) & 63] : '=';
-		out[3] = i + 2 < n ? digits[c & 63] : '=';
-	}
-	*out = '\0';
-}
-
-/* Takes as long for a wrong first letter as for a wrong last one. */
-static bool same(const char *a, const char *b)
-{
-	size_t n = strlen(a);
-	bool long_enough = strlen(b) == n;
-	int wrong = !long_enough;
-
-	for (size_t i = 0; i < n; i++)
-		wrong |= a[i] ^ b[long_enough ? i : 0];
-	return wrong == 0;
-}
-
 static bool is_allowed(const struct http_message *m, const char *password)
 {
-	const char *given = http_field(m, "authorization");
-	char plain[512], basic[700], wanted[720];
+	const char *token = http_auth_bearer(m);
+	char user[HTTP_AUTH_MOST], *given;
 
 	if (!password || !*password)
 		return true;
-	if (!given || strlen(password) > 400)
-		return false;
-	snprintf(wanted, sizeof(wanted), "Bearer %s", password);
-	if (same(given, wanted))
-		return true;
-	snprintf(plain, sizeof(plain), "admin:%s", password);
-	base64(plain, basic);
-	snprintf(wanted, sizeof(wanted), "Basic %s", basic);
-	return same(given, wanted);
+	if (token)
+		return http_auth_same(password, token);
+	return http_auth_basic(m, user, &given) && http_auth_same("admin", user) &&
+	       http_auth_same(password, given);
 }
 
 static bool is_page(const char *target, const char *page)

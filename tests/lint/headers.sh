@@ -9,6 +9,7 @@ jansson\.h core/run/request|core/base/json|roles/
 sqlite3\.h core/store/
 amqp roles/jobd/jd_amqp
 mysql roles/sqlproxy/sp_probe
+expat\.h roles/supervisor/sv_xml
 zlib\.h core/|roles/[a-z]*/[a-z]*_zip
 zstd\.h core/proc/logzip'
 

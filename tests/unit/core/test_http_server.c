@@ -34,6 +34,18 @@ static void on_call(struct http_call *call, void *data)
 		char *big = calloc(1, 8 << 20);
 		http_reply(call, &(struct http_answer){ 200, "text/plain", NULL, big, 8 << 20 });
 		free(big);
+	} else if (strcmp(m->target, "/pieces") == 0) {
+		http_call_wait(call, w, on_gone);
+		http_stream(call, &(struct http_answer){ .status = 200, .type = "text/plain" },
+			    NULL);
+		http_stream_put(call, "one ", 4);
+		http_stream_put(call, "", 0);
+		http_stream_put(call, "and another", 11);
+		http_stream_end(call);
+	} else if (strcmp(m->target, "/stream") == 0) {
+		w->held = call;
+		http_call_wait(call, w, on_gone);
+		http_stream(call, &(struct http_answer){ .status = 200 }, NULL);
 	} else {
 		http_reply(call,
 			   &(struct http_answer){ 200, "text/plain", NULL, m->body, m->body_len });
@@ -219,5 +231,43 @@ Test(http_server, drain_ends_by_itself)
 	check_has(answer_to(&w, fd, "", NULL), "Connection: close\r\n");
 	close(fd);
 	close(idle);
+	end(&w);
+}
+
+Test(http_server, answers_in_pieces)
+{
+	struct world w;
+
+	start(&w);
+	int fd = client(&w);
+	char *got = answer_to(&w, fd, "GET /pieces HTTP/1.1\r\nHost: a\r\n\r\n", "0\r\n\r\n");
+	check_has(got, "Transfer-Encoding: chunked");
+	check_has(got, "\r\n\r\n4\r\none \r\nb\r\nand another\r\n0\r\n\r\n");
+	got = answer_to(&w, fd, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nafter",
+			"after");
+	check_has(got, "after");
+	close(fd);
+	fd = client(&w);
+	got = answer_to(&w, fd, "GET /pieces HTTP/1.0\r\n\r\n", NULL);
+	cr_expect(strstr(got, "chunked") == NULL);
+	check_has(got, "\r\n\r\none and another");
+	close(fd);
+	check_int(w.gone, 0);
+	end(&w);
+}
+
+Test(http_server, the_end_of_who_takes_a_stream_is_seen)
+{
+	struct world w;
+
+	start(&w);
+	int fd = client(&w);
+	answer_to(&w, fd, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\n");
+	cr_assert(w.held != NULL);
+	check_int(w.gone, 0);
+	close(fd);
+	for (int i = 0; i < 100 && !w.gone; i++)
+		uv_run(&w.loop, UV_RUN_ONCE);
+	check_int(w.gone, 1);
 	end(&w);
 }

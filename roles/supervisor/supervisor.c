@@ -1,0 +1,243 @@
+#include "roles/supervisor/supervisor.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+#include "core/conf/conf.h"
+#include "core/log/log.h"
+#include "core/run/run.h"
+#include "core/stat/stat.h"
+#include "roles/supervisor/sv.h"
+#include "roles/supervisor/sv_http.h"
+#include "roles/supervisor/sv_keys.h"
+#include "roles/supervisor/sv_life.h"
+#include "roles/supervisor/sv_proc.h"
+#include "roles/supervisor/sv_setup.h"
+#include "roles/supervisor/sv_show.h"
+#include "roles/supervisor/sv_sockets.h"
+#include "roles/supervisor/sv_stream.h"
+#include "roles/supervisor/sv_team.h"
+#include "roles/supervisor/sv_update.h"
+
+/* ---- logs ------------------------------------------------------------------------------- */
+
+static void on_log_trouble(struct logfiles *all, const char *path, int code, uint64_t dropped)
+{
+	(void)all;
+	if (code)
+		log_error("log %s takes nothing: %s; what comes is dropped", path,
+			  uv_strerror(code));
+	else
+		log_warn("log %s takes bytes again, dropped=%llu", path,
+			 (unsigned long long)dropped);
+}
+
+static void open_outputs(struct sv *sv)
+{
+	outputs_init(&sv->outputs, sv->loop);
+	sv->outputs.files.owner = sv;
+	sv->outputs.files.block = (uint64_t)sv->setup->main.conf->log_block;
+	sv->outputs.files.on_trouble = on_log_trouble;
+}
+
+/* ---- signals ------------------------------------------------------------------------------ */
+
+/* An orphan has been buried: somebody may have waited for it. */
+static void on_stranger(struct reap *r, pid_t pid, int status)
+{
+	struct sv *sv = r->owner;
+	struct list *it, *tmp, *in, *next;
+
+	(void)status;
+	log_debug("reaped a stranger pid=%d", (int)pid);
+	list_each (it, tmp, &sv->teams)
+		list_each (in, next, &container_of(it, struct sv_team, link)->procs) {
+			struct sv_proc *p = container_of(in, struct sv_proc, link);
+			if (sv_proc_state(p) == SV_STOPPING && p->ended)
+				sv_proc_poke(p);
+		}
+}
+
+static void on_quit(uv_signal_t *h, int signo)
+{
+	struct sv *sv = h->data;
+
+	(void)signo;
+	run_stop(sv->run);
+}
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+static void fill_env(struct sv *sv)
+{
+	env_fini(&sv->env);
+	env_init(&sv->env);
+	env_inherit(&sv->env);
+	env_set(&sv->env, "NOTIFY_SOCKET", NULL); /* is ours, not theirs */
+	env_set(&sv->env, "LISTEN_FDS", NULL);
+	env_set(&sv->env, "LISTEN_PID", NULL);
+	env_add(&sv->env, sv->setup->main.env);
+}
+
+static void start_all(struct sv *sv)
+{
+	struct list *it, *tmp;
+
+	for (size_t i = 0; i < sv->setup->group_count; i++)
+		sv_team_add(sv, &sv->setup->groups[i]);
+	list_each (it, tmp, &sv->teams)
+		sv_team_autostart(container_of(it, struct sv_team, link));
+}
+
+static int reload(void *self, const struct conf *conf, struct err *err)
+{
+	struct sv *sv = self;
+	struct sv_setup *now = sv_setup_new(conf, err);
+
+	if (!now)
+		return ERR_CONF;
+	sv_update(sv, now);
+	fill_env(sv);
+	return 0;
+}
+
+static void drain(void *self)
+{
+	struct sv *sv = self;
+
+	sv->stopping = true;
+	sv->state = SV_SHUTDOWN;
+	sv->leave = sv->setup->main.conf->on_exit == SV_EXIT_LEAVE;
+	if (sv->leave)
+		log_info("no process is started again; waiting for those that run to end");
+	sv_settle(sv);
+}
+
+static void on_outputs_closed(struct logfiles *all)
+{
+	struct sv *sv = all->owner;
+
+	sv_setup_drop(sv->setup);
+	sv_update_pend(sv, NULL);
+	env_fini(&sv->env);
+	free(sv);
+}
+
+static void on_reap_closed(struct reap *r)
+{
+	struct sv *sv = r->owner;
+
+	outputs_close(&sv->outputs, on_outputs_closed);
+}
+
+static void on_handle_closed(uv_handle_t *h)
+{
+	struct sv *sv = h->data;
+
+	if (--sv->open == 0)
+		reap_close(&sv->reap, on_reap_closed);
+}
+
+void sv_close(struct sv *sv)
+{
+	sv->closing = false; /* once */
+	sv_sockets_close(sv);
+	uv_close((uv_handle_t *)&sv->quit, on_handle_closed);
+	uv_close((uv_handle_t *)&sv->soon, on_handle_closed);
+}
+
+/* Whoever still runs is killed, unless he is to be left. */
+static void end_life(struct sv *sv, struct sv_proc *p)
+{
+	struct sv_life *l = p->life;
+
+	if (!l)
+		return;
+	if (!sv->leave) {
+		sv_life_signal(l, SIGKILL, true);
+		if (sv_life_left(l) > 0)
+			sv_life_signal_left(l, SIGKILL);
+	}
+	sv_life_let_go(l);
+}
+
+static void stop(void *self)
+{
+	struct sv *sv = self;
+	struct list *it, *tmp, *in, *next;
+
+	sv->stopping = sv->drained = true;
+	sv_stream_close_all(sv);
+	sv_http_close(sv);
+	list_each (it, tmp, &sv->teams) {
+		struct sv_team *t = container_of(it, struct sv_team, link);
+		t->removed = false;
+		list_each (in, next, &t->procs) {
+			struct sv_proc *p = container_of(in, struct sv_proc, link);
+			end_life(sv, p);
+			sv_proc_close(p);
+		}
+		sv_team_remove(t);
+	}
+	sv->closing = true;
+	sv_settle(sv);
+}
+
+static int init(struct run *run, const struct conf *conf, void **self, struct err *err)
+{
+	struct sv_setup *setup = sv_setup_new(conf, err);
+
+	if (!setup)
+		return err->code ? err->code : ERR_CONF;
+	struct sv *sv = mem_new(sizeof(*sv));
+	sv->run = run;
+	sv->loop = run_loop(run);
+	sv->setup = setup;
+	sv->state = SV_RUNNING;
+	list_init(&sv->teams);
+	list_init(&sv->watchers);
+	list_init(&sv->sockets);
+	list_init(&sv->listeners);
+	list_init(&sv->readers);
+	env_init(&sv->env);
+	fill_env(sv);
+	open_outputs(sv);
+	sv->reap.owner = sv;
+	sv->reap.on_stranger = on_stranger;
+	int rc = reap_open(&sv->reap, sv->loop, setup->main.conf->subreaper);
+	if (rc)
+		return err_set(err, rc, "reaping: %s", uv_strerror(rc));
+	uv_signal_init(sv->loop, &sv->quit);
+	uv_timer_init(sv->loop, &sv->soon);
+	sv->quit.data = sv->soon.data = sv;
+	sv->open = 2;
+	uv_signal_start(&sv->quit, on_quit, SIGQUIT); /* keeps the loop alive, whoever runs */
+	*self = sv;
+	rc = sv_http_open(sv, err);
+	if (rc) {
+		stop(sv);
+		return rc;
+	}
+	start_all(sv);
+	return 0;
+}
+
+static void status(void *self, struct stat_out *out)
+{
+	sv_show_status(self, out);
+}
+
+const struct role supervisor_role = {
+	.name = "supervisor",
+	.summary = "keeps processes alive, with supervisord's files and tools",
+	.sections = sv_sections,
+	.check = sv_setup_check,
+	.init = init,
+	.reload = reload,
+	.drain = drain,
+	.stop = stop,
+	.status = status,
+	.patient = true,
+};

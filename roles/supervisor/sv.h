@@ -1,0 +1,65 @@
+/*
+ * sv - the supervisor as it runs: what all of its parts share. Everything is on the main loop.
+ *
+ *	sv -- teams (groups as they run) -- procs -- a life each, from spawn to the last byte
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "core/base/list.h"
+#include "core/proc/env.h"
+#include "core/proc/output.h"
+#include "core/proc/reap.h"
+
+struct run;
+struct sv_proc;
+struct sv_setup;
+
+/* supervisord's own numbers. */
+enum sv_state { SV_FATAL = 2, SV_RUNNING = 1, SV_RESTARTING = 0, SV_SHUTDOWN = -1 };
+
+struct sv {
+	struct run *run;
+	uv_loop_t *loop;
+	struct sv_setup *setup;   /* held; that of the last update */
+	struct sv_setup *pending; /* held; was read, and is not in force yet; NULL: none */
+	enum sv_state state;
+	struct list teams;     /* in the order of their start */
+	struct list watchers;  /* struct sv_watch */
+	struct list sockets;   /* sv_sockets.c */
+	struct list listeners; /* sv_http.c */
+	struct list readers;   /* sv_stream.c */
+	struct outputs outputs;
+	struct reap reap;
+	struct env env; /* of every child, before its own */
+	uv_signal_t quit;
+	uv_timer_t soon; /* looks whether all is over */
+	int open;        /* of the two */
+	unsigned lives;  /* that are not closed yet, their own handles too */
+	unsigned marks;  /* given out */
+	bool stopping;   /* all is to end */
+	bool drained, closing;
+	bool now;   /* and is not waited for */
+	bool leave; /* the children are to go on without us */
+};
+
+/* A state that a process moved to. */
+struct sv_watch {
+	struct list link;
+	void *owner;
+	void (*on_move)(struct sv_watch *w, struct sv_proc *p, int from);
+};
+
+void sv_watch(struct sv *sv, struct sv_watch *w);
+void sv_unwatch(struct sv_watch *w);
+
+/* Tells all of them; and those who wait for this process to be ready go on. */
+void sv_moved(struct sv *sv, struct sv_proc *p, int from);
+
+/* The last handle of a process is closed: what is left of us goes too. */
+void sv_close(struct sv *sv);
+
+/* Something ended: is everything that was to end over? */
+void sv_settle(struct sv *sv);

@@ -1,0 +1,235 @@
+#include "roles/supervisor/sv_call.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "roles/supervisor/sv.h"
+
+static const struct sv_method *const tables[] = { sv_info_methods, sv_run_methods, sv_log_methods,
+						  sv_admin_methods, sv_system_methods };
+
+static const struct sv_method *find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		for (const struct sv_method *m = tables[i]; m->name; m++)
+			if (strcmp(m->name, name) == 0)
+				return m;
+	return NULL;
+}
+
+const char *sv_fault_name(enum sv_fault fault)
+{
+	static const char *const names[] = {
+		[SV_UNKNOWN_METHOD] = "UNKNOWN_METHOD",
+		[SV_INCORRECT_PARAMETERS] = "INCORRECT_PARAMETERS",
+		[SV_BAD_ARGUMENTS] = "BAD_ARGUMENTS",
+		[SV_SIGNATURE_UNSUPPORTED] = "SIGNATURE_UNSUPPORTED",
+		[SV_SHUTDOWN_STATE] = "SHUTDOWN_STATE",
+		[SV_BAD_NAME] = "BAD_NAME",
+		[SV_BAD_SIGNAL] = "BAD_SIGNAL",
+		[SV_NO_FILE] = "NO_FILE",
+		[SV_NOT_EXECUTABLE] = "NOT_EXECUTABLE",
+		[SV_FAILED] = "FAILED",
+		[SV_ABNORMAL_TERMINATION] = "ABNORMAL_TERMINATION",
+		[SV_SPAWN_ERROR] = "SPAWN_ERROR",
+		[SV_ALREADY_STARTED] = "ALREADY_STARTED",
+		[SV_NOT_RUNNING] = "NOT_RUNNING",
+		[SV_SUCCESS] = "SUCCESS",
+		[SV_ALREADY_ADDED] = "ALREADY_ADDED",
+		[SV_STILL_RUNNING] = "STILL_RUNNING",
+		[SV_CANT_REREAD] = "CANT_REREAD",
+	};
+
+	return names[fault];
+}
+
+static void call_free(struct sv_call *c)
+{
+	json_decref(c->params);
+	free(c);
+}
+
+void sv_call_return(struct sv_call *c, json_t *result)
+{
+	c->done(c, result, 0, NULL);
+	json_decref(result);
+	call_free(c);
+}
+
+void sv_call_fault(struct sv_call *c, enum sv_fault fault, const char *extra)
+{
+	char text[640];
+
+	snprintf(text, sizeof(text), "%s%s%.500s", sv_fault_name(fault), extra ? ": " : "",
+		 extra ? extra : "");
+	c->done(c, NULL, fault, text);
+	call_free(c);
+}
+
+void sv_call_run(struct sv *sv, const char *method, json_t *params, sv_call_done done, void *data)
+{
+	struct sv_call *c = mem_new(sizeof(*c));
+	const struct sv_method *m = find(method);
+	size_t n = json_array_size(params);
+
+	*c = (struct sv_call){ .sv = sv, .params = params, .data = data, .done = done };
+	if (!m)
+		sv_call_fault(c, SV_UNKNOWN_METHOD, NULL);
+	else if (n < m->least || n > m->most)
+		sv_call_fault(c, SV_INCORRECT_PARAMETERS, NULL);
+	else if (sv->stopping && !m->always)
+		sv_call_fault(c, SV_SHUTDOWN_STATE, NULL);
+	else
+		m->run(c);
+}
+
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+const char *sv_call_string(struct sv_call *c, size_t i)
+{
+	const char *s = json_string_value(json_array_get(c->params, i));
+
+	if (!s)
+		sv_call_fault(c, SV_INCORRECT_PARAMETERS, NULL);
+	return s;
+}
+
+bool sv_call_integer(struct sv_call *c, size_t i, json_int_t *out)
+{
+	const json_t *n = json_array_get(c->params, i);
+
+	if (json_is_integer(n))
+		*out = json_integer_value(n);
+	else
+		sv_call_fault(c, SV_INCORRECT_PARAMETERS, NULL);
+	return json_is_integer(n);
+}
+
+bool sv_call_flag(const struct sv_call *c, size_t i, bool otherwise)
+{
+	const json_t *n = json_array_get(c->params, i);
+
+	if (json_is_integer(n))
+		return json_integer_value(n) != 0;
+	return n ? json_is_true(n) : otherwise;
+}
+
+/* ---- system.* -----------------------------------------------------------------------------------
+ */
+
+static void list_methods(struct sv_call *c)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		for (const struct sv_method *m = tables[i]; m->name; m++)
+			json_array_append_new(all, json_string(m->name));
+	sv_call_return(c, all);
+}
+
+static void method_signature(struct sv_call *c)
+{
+	const char *name = sv_call_string(c, 0);
+
+	if (!name)
+		return;
+	if (find(name))
+		sv_call_fault(c, SV_SIGNATURE_UNSUPPORTED, NULL);
+	else
+		sv_call_fault(c, SV_SIGNATURE_UNSUPPORTED, name);
+}
+
+static void method_help(struct sv_call *c)
+{
+	const char *name = sv_call_string(c, 0);
+
+	if (!name)
+		return;
+	if (find(name))
+		sv_call_return(c, json_sprintf("%s: as in supervisord's documentation of its "
+					       "XML-RPC API",
+					       name));
+	else
+		sv_call_fault(c, SV_SIGNATURE_UNSUPPORTED, name);
+}
+
+/* Calls one after the other; each has a result, or a struct with its fault. */
+struct multi {
+	struct sv_call *outer;
+	json_t *results;
+	size_t at;
+	bool running, went_on;
+};
+
+static void go_on(struct multi *m);
+
+static void one_done(struct sv_call *c, json_t *result, enum sv_fault fault, const char *text)
+{
+	struct multi *m = c->data;
+
+	if (result)
+		json_array_append(m->results, result);
+	else
+		json_array_append_new(m->results, json_pack("{s:i,s:s}", "faultCode", (int)fault,
+							    "faultString", text));
+	if (m->running)
+		m->went_on = true;
+	else
+		go_on(m);
+}
+
+/* false: it is answered later. */
+static bool run_one(struct multi *m)
+{
+	const json_t *one = json_array_get(m->outer->params, 0);
+	const json_t *call = json_array_get(one, m->at++);
+	const char *name = json_string_value(json_object_get(call, "methodName"));
+	json_t *params = json_object_get(call, "params");
+
+	m->went_on = false;
+	m->running = true;
+	if (!name || strcmp(name, "system.multicall") == 0) {
+		json_array_append_new(m->results,
+				      json_pack("{s:i,s:s}", "faultCode", SV_INCORRECT_PARAMETERS,
+						"faultString", "INCORRECT_PARAMETERS"));
+		m->went_on = true;
+	} else {
+		sv_call_run(m->outer->sv, name, params ? json_incref(params) : json_array(),
+			    one_done, m);
+	}
+	m->running = false;
+	return m->went_on;
+}
+
+static void go_on(struct multi *m)
+{
+	const json_t *calls = json_array_get(m->outer->params, 0);
+
+	while (m->at < json_array_size(calls))
+		if (!run_one(m))
+			return;
+	sv_call_return(m->outer, m->results);
+	free(m);
+}
+
+static void multicall(struct sv_call *c)
+{
+	if (!json_is_array(json_array_get(c->params, 0))) {
+		sv_call_fault(c, SV_INCORRECT_PARAMETERS, NULL);
+		return;
+	}
+	struct multi *m = mem_new(sizeof(*m));
+	m->outer = c;
+	m->results = json_array();
+	go_on(m);
+}
+
+const struct sv_method sv_system_methods[] = {
+	{ "system.listMethods", 0, 0, list_methods, true },
+	{ "system.methodSignature", 1, 1, method_signature, true },
+	{ "system.methodHelp", 1, 1, method_help, true },
+	{ "system.multicall", 1, 1, multicall, true },
+	{ NULL, 0, 0, NULL, false },
+};

@@ -1,0 +1,619 @@
+#include "roles/supervisor/sv_proc.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+#include "core/log/log.h"
+#include "roles/supervisor/sv.h"
+#include "roles/supervisor/sv_care.h"
+#include "roles/supervisor/sv_depend.h"
+#include "roles/supervisor/sv_life.h"
+#include "roles/supervisor/sv_setup.h"
+#include "roles/supervisor/sv_team.h"
+
+enum { KILL_AGAIN = 2000, FLAPS = sizeof(((struct sv_proc *)0)->flaps) / sizeof(uint64_t) };
+
+static const struct sm_state table[];
+
+static int64_t wall_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- what a state is called ---------------------------------------------------- */
+
+enum sv_proc_state sv_proc_state(const struct sv_proc *p)
+{
+	return (enum sv_proc_state)p->sm.now;
+}
+
+int sv_proc_code(enum sv_proc_state s)
+{
+	static const int codes[] = { 0, 10, 20, 30, 40, 100, 200, 1000, 1000 };
+
+	return codes[s];
+}
+
+const char *sv_proc_state_name(enum sv_proc_state s)
+{
+	return table[s].name;
+}
+
+bool sv_proc_is_running(const struct sv_proc *p)
+{
+	enum sv_proc_state s = sv_proc_state(p);
+
+	return s == SV_STARTING || s == SV_RUNNING_STATE || s == SV_BACKOFF;
+}
+
+const char *sv_proc_full(const struct sv_proc *p, char *into, size_t size)
+{
+	snprintf(into, size, "%s:%s", p->team->conf->name, p->conf->name);
+	return into;
+}
+
+/* As Python writes a timedelta. */
+static void uptime(int64_t s, char *into, size_t size)
+{
+	int64_t days = s / 86400;
+	int at = 0;
+
+	if (days)
+		at = snprintf(into, size, "%lld day%s, ", (long long)days, days == 1 ? "" : "s");
+	snprintf(into + at, size - (size_t)at, "%d:%02d:%02d", (int)(s / 3600 % 24),
+		 (int)(s / 60 % 60), (int)(s % 60));
+}
+
+static void moment(int64_t ms, char *into, size_t size)
+{
+	time_t at = (time_t)(ms / 1000);
+	struct tm tm;
+
+	localtime_r(&at, &tm);
+	strftime(into, size, "%b %d %I:%M %p", &tm);
+}
+
+char *sv_proc_description(const struct sv_proc *p, char *into, size_t size)
+{
+	enum sv_proc_state s = sv_proc_state(p);
+	char text[64];
+	int64_t age = (wall_ms() - p->started_at) / 1000;
+
+	*into = '\0';
+	if (p->waits) {
+		sv_depend_text(p, into, size);
+	} else if (s == SV_RUNNING_STATE) {
+		uptime(age < 0 ? 0 : age, text, sizeof(text));
+		snprintf(into, size, "pid %d, uptime %s", (int)p->pid, text);
+	} else if (s == SV_FATAL_STATE || s == SV_BACKOFF) {
+		snprintf(into, size, "%s",
+			 *p->spawn_error ? p->spawn_error
+					 : "unknown error (try \"tail\" of its log)");
+	} else if (s == SV_STOPPED || s == SV_EXITED) {
+		if (p->started_at)
+			moment(p->stopped_at, into, size);
+		else
+			snprintf(into, size, "Not started");
+	}
+	return into;
+}
+
+/* ---- moves ---------------------------------------------------------------------- */
+
+static void on_due(uv_timer_t *t)
+{
+	struct sv_proc *p = t->data;
+
+	p->due = true;
+	sv_proc_poke(p);
+}
+
+static void set_deadline(struct sv_proc *p, int64_t ms)
+{
+	p->due = ms <= 0;
+	if (ms > 0)
+		uv_timer_start(&p->timer, on_due, (uint64_t)ms, 0);
+}
+
+static int move(struct sv_proc *p, enum sv_proc_state next)
+{
+	uv_timer_stop(&p->timer);
+	p->due = false;
+	p->fresh = true;
+	p->from = sv_proc_state(p);
+	return next;
+}
+
+/* Once for each state: it is told, after it is true. */
+static bool begin(struct sv_proc *p)
+{
+	bool fresh = p->fresh;
+
+	p->fresh = false;
+	if (fresh) {
+		p->entered = uv_now(p->sv->loop);
+		sv_moved(p->sv, p, p->from);
+	}
+	return fresh;
+}
+
+/* ---- starts --------------------------------------------------------------------- */
+
+static const struct sv_program *program(const struct sv_proc *p)
+{
+	return p->conf->program;
+}
+
+static void note_start(struct sv_proc *p)
+{
+	p->flaps[p->flaps_at++ % FLAPS] = uv_now(p->sv->loop);
+}
+
+/* As many starts as `flap` allows, or more, were within its window. */
+static bool flaps(const struct sv_proc *p)
+{
+	const struct sv_flap *f = &program(p)->flap;
+	uint64_t now = uv_now(p->sv->loop);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < FLAPS && i < p->flaps_at; i++)
+		n += p->flaps[i] + (uint64_t)f->window > now;
+	return f->given && n >= (unsigned)f->count;
+}
+
+/* Before the next start, ms. */
+static int64_t delay(const struct sv_proc *p)
+{
+	const struct sv_backoff *b = &program(p)->backoff;
+
+	if (!b->given)
+		return sv_proc_state(p) == SV_BACKOFF ? (int64_t)p->tries * 1000 : 0;
+	double ms = (double)b->delay * pow(b->factor, p->row > 1 ? p->row - 1 : 0);
+	if (b->cap > 0 && ms > (double)b->cap)
+		ms = (double)b->cap;
+	ms += ms * b->jitter * (2.0 * drand48() - 1.0);
+	return (int64_t)ms;
+}
+
+/* Why not, is in spawn_error then. */
+static bool spawned(struct sv_proc *p)
+{
+	struct err err = { 0 };
+	char full[512];
+
+	*p->spawn_error = *p->status = '\0';
+	p->watchdog = 0;
+	p->ended = p->ready = p->healthy = p->again = p->ordered = false;
+	p->started_at = wall_ms();
+	p->spawned = uv_now(p->sv->loop);
+	note_start(p);
+	p->life = sv_life_start(p, &err);
+	if (!p->life) {
+		snprintf(p->spawn_error, sizeof(p->spawn_error), "%s", err.text);
+		log_warn("spawn failed: %s name=%s", err.text, sv_proc_full(p, full, sizeof(full)));
+		return false;
+	}
+	p->pid = p->life->child.pid;
+	log_info("spawned name=%s pid=%d", sv_proc_full(p, full, sizeof(full)), (int)p->pid);
+	return true;
+}
+
+static int step_stopped(void *self)
+{
+	struct sv_proc *p = self;
+
+	begin(p);
+	if (p->removed)
+		return move(p, SV_GONE);
+	if (!p->wanted || p->sv->stopping)
+		return SM_WAIT;
+	p->waits = !sv_depend_met(p);
+	return p->waits ? SM_WAIT : move(p, SV_STARTING);
+}
+
+static int step_starting(void *self)
+{
+	struct sv_proc *p = self;
+	char full[512];
+
+	if (begin(p)) {
+		if (!spawned(p))
+			return move(p, SV_BACKOFF);
+		set_deadline(p, program(p)->conf->startsecs);
+	}
+	if (p->ended) {
+		snprintf(p->spawn_error, sizeof(p->spawn_error),
+			 "Exited too quickly (process log may have details)");
+		return move(p, p->wanted ? SV_BACKOFF : SV_STOPPED);
+	}
+	if (!p->wanted || p->again)
+		return move(p, SV_STOPPING);
+	if (!p->due)
+		return SM_WAIT;
+	log_info("entered RUNNING state name=%s", sv_proc_full(p, full, sizeof(full)));
+	return move(p, SV_RUNNING_STATE);
+}
+
+/* ---- runs ------------------------------------------------------------------------ */
+
+static bool expected(const struct sv_proc *p)
+{
+	const struct sv_program *g = program(p);
+
+	if (p->end.how != CHILD_EXITED)
+		return false;
+	for (int i = 0; i < g->exitcode_count; i++)
+		if (g->exitcodes[i] == p->end.code)
+			return true;
+	return false;
+}
+
+static int step_running(void *self)
+{
+	struct sv_proc *p = self;
+
+	if (begin(p)) {
+		p->tries = 0;
+		set_deadline(p, program(p)->conf->restart_reset);
+		sv_care_begin(p);
+	}
+	if (p->ended || !p->wanted || p->again)
+		sv_care_end(p);
+	if (p->ended)
+		return move(p, SV_EXITED);
+	if (!p->wanted || p->again)
+		return move(p, SV_STOPPING);
+	if (p->due)
+		p->row = 0; /* it is stable */
+	return SM_WAIT;
+}
+
+/* ---- ends ------------------------------------------------------------------------ */
+
+static bool restarts(const struct sv_proc *p)
+{
+	switch (program(p)->conf->autorestart) {
+	case SV_RESTART_ALWAYS:
+		return true;
+	case SV_RESTART_UNEXPECTED:
+		return !expected(p);
+	case SV_RESTART_ON_SUCCESS:
+		return expected(p);
+	case SV_RESTART_ON_ABNORMAL:
+		return p->end.how == CHILD_KILLED;
+	default:
+		return false;
+	}
+}
+
+static int step_exited(void *self)
+{
+	struct sv_proc *p = self;
+
+	if (begin(p)) {
+		if (p->wanted && !restarts(p))
+			p->wanted = false;
+		if (p->wanted && flaps(p))
+			return move(p, SV_FATAL_STATE);
+		p->row++;
+		if (p->wanted)
+			p->restarts[SV_BY_EXIT]++;
+		set_deadline(p, p->wanted ? delay(p) : 0);
+	}
+	if (p->removed)
+		return move(p, SV_GONE);
+	if (!p->wanted || p->sv->stopping || !(p->due || p->ordered))
+		return SM_WAIT;
+	p->waits = !sv_depend_met(p);
+	return p->waits ? SM_WAIT : move(p, SV_STARTING);
+}
+
+static int step_backoff(void *self)
+{
+	struct sv_proc *p = self;
+	const struct sv_program *g = program(p);
+
+	if (begin(p)) {
+		p->tries++;
+		p->row++;
+		if (g->flap.given ? flaps(p) : p->tries > (unsigned)g->conf->startretries)
+			return move(p, SV_FATAL_STATE);
+		set_deadline(p, delay(p));
+	}
+	if (!p->wanted || p->sv->stopping)
+		return move(p, SV_STOPPED);
+	return p->due ? move(p, SV_STARTING) : SM_WAIT;
+}
+
+static int step_fatal(void *self)
+{
+	struct sv_proc *p = self;
+	int64_t retry = program(p)->flap.given ? program(p)->flap.retry : 0;
+	char full[512];
+
+	if (begin(p)) {
+		p->tries = 0;
+		p->wanted = retry > 0;
+		log_error("gave up: entered FATAL state name=%s: %s",
+			  sv_proc_full(p, full, sizeof(full)), p->spawn_error);
+		if (retry > 0)
+			set_deadline(p, retry);
+	}
+	if (p->removed)
+		return move(p, SV_GONE);
+	if (!p->wanted || p->sv->stopping || !(p->due || p->ordered))
+		return SM_WAIT;
+	return move(p, SV_STARTING);
+}
+
+/* ---- stops ----------------------------------------------------------------------- */
+
+static void send_stop(struct sv_proc *p)
+{
+	const struct sv_program *g = program(p);
+	const struct sv_stop_step *s = &g->stop[p->stop_step];
+	char full[512];
+
+	log_info("stopping with %s name=%s pid=%d", strsignal(s->signal),
+		 sv_proc_full(p, full, sizeof(full)), (int)p->pid);
+	sv_life_signal(p->life, s->signal, g->conf->stopasgroup);
+	set_deadline(p, s->wait);
+}
+
+static void send_kill(struct sv_proc *p)
+{
+	const struct sv_program *g = program(p);
+	char full[512];
+
+	log_warn("killing with SIGKILL name=%s pid=%d", sv_proc_full(p, full, sizeof(full)),
+		 (int)p->pid);
+	sv_life_signal(p->life, SIGKILL, g->killasgroup || g->conf->kill_tree != SV_TREE_OFF);
+	set_deadline(p, KILL_AGAIN);
+}
+
+static void stop_more(struct sv_proc *p)
+{
+	if (p->stop_step < program(p)->stop_count && ++p->stop_step < program(p)->stop_count)
+		send_stop(p);
+	else
+		send_kill(p);
+}
+
+/* What it leaves gets the rest of its time to end, then none. */
+static bool is_rest_over(struct sv_proc *p)
+{
+	const struct sv_program *g = program(p);
+
+	if (!p->life || p->rest_killed)
+		return true;
+	if (p->life->killing)
+		return false;
+	if (g->conf->kill_tree == SV_TREE_OFF || sv_life_left(p->life) == 0)
+		return true;
+	if (!p->rest_told) {
+		p->rest_told = true;
+		sv_life_signal_left(p->life, g->stop[0].signal);
+		set_deadline(p, p->sv->now ? 0 : g->stop[0].wait);
+	}
+	if (p->due)
+		sv_life_kill_left(p->life);
+	return false;
+}
+
+static int step_stopping(void *self)
+{
+	struct sv_proc *p = self;
+
+	if (begin(p)) {
+		p->stop_step = 0;
+		p->rest_told = p->rest_killed = false;
+		send_stop(p);
+	}
+	if (!p->ended) {
+		if (p->due)
+			stop_more(p);
+		return SM_WAIT;
+	}
+	if (!is_rest_over(p))
+		return SM_WAIT;
+	if (p->life)
+		sv_life_let_go(p->life);
+	if (p->again)
+		p->restarts[p->reason]++;
+	p->again = false;
+	return move(p, SV_STOPPED);
+}
+
+static int step_unknown(void *self)
+{
+	struct sv_proc *p = self;
+
+	begin(p);
+	return p->ended ? move(p, SV_EXITED) : SM_WAIT;
+}
+
+static const struct sm_state table[] = {
+	[SV_STOPPED] = { "STOPPED", SM_TO(SV_STARTING) | SM_TO(SV_RUNNING_STATE) | SM_TO(SV_GONE),
+			 step_stopped },
+	[SV_STARTING] = { "STARTING",
+			  SM_TO(SV_RUNNING_STATE) | SM_TO(SV_BACKOFF) | SM_TO(SV_STOPPING) |
+				  SM_TO(SV_STOPPED),
+			  step_starting },
+	[SV_RUNNING_STATE] = { "RUNNING", SM_TO(SV_EXITED) | SM_TO(SV_STOPPING), step_running },
+	[SV_BACKOFF] = { "BACKOFF", SM_TO(SV_STARTING) | SM_TO(SV_FATAL_STATE) | SM_TO(SV_STOPPED),
+			 step_backoff },
+	[SV_STOPPING] = { "STOPPING", SM_TO(SV_STOPPED) | SM_TO(SV_UNKNOWN), step_stopping },
+	[SV_EXITED] = { "EXITED", SM_TO(SV_STARTING) | SM_TO(SV_FATAL_STATE) | SM_TO(SV_GONE),
+			step_exited },
+	[SV_FATAL_STATE] = { "FATAL", SM_TO(SV_STARTING) | SM_TO(SV_GONE), step_fatal },
+	[SV_UNKNOWN] = { "UNKNOWN", SM_TO(SV_EXITED), step_unknown },
+	[SV_GONE] = { "GONE", 0, NULL },
+};
+
+/* ---- orders ----------------------------------------------------------------------- */
+
+void sv_proc_poke(struct sv_proc *p)
+{
+	sm_run(&p->sm);
+	if (sv_proc_state(p) == SV_GONE && p->fresh) {
+		begin(p);
+		sv_proc_close(p);
+	}
+}
+
+void sv_proc_start(struct sv_proc *p)
+{
+	p->wanted = p->ordered = true;
+	p->tries = p->row = 0;
+	p->flaps_at = 0;
+	sv_proc_poke(p);
+}
+
+void sv_proc_stop(struct sv_proc *p)
+{
+	p->wanted = p->ordered = p->again = p->waits = false;
+	sv_proc_poke(p);
+	sv_settle(p->sv);
+}
+
+void sv_proc_restart(struct sv_proc *p, enum sv_reason reason)
+{
+	p->wanted = p->ordered = true;
+	p->reason = reason;
+	p->again = p->life && !p->ended;
+	sv_proc_poke(p);
+}
+
+int sv_proc_signal(struct sv_proc *p, int sig)
+{
+	return p->life && !p->ended ? sv_life_signal(p->life, sig, false) : UV_ESRCH;
+}
+
+void sv_proc_kill(struct sv_proc *p)
+{
+	if (sv_proc_state(p) != SV_STOPPING)
+		return;
+	p->stop_step = (unsigned)program(p)->stop_count;
+	uv_timer_stop(&p->timer);
+	p->due = true;
+	sv_proc_poke(p);
+}
+
+void sv_proc_rebind(struct sv_proc *p, const struct sv_process_conf *conf)
+{
+	struct sv_setup *old = p->setup;
+
+	p->setup = sv_setup_hold(p->sv->setup);
+	p->conf = conf;
+	sv_setup_drop(old);
+}
+
+void sv_proc_change(struct sv_proc *p, const struct sv_process_conf *conf, bool restart)
+{
+	sv_proc_rebind(p, conf);
+	if (restart && sv_proc_is_running(p))
+		sv_proc_restart(p, SV_BY_CHANGE);
+	else if (!restart && p->life)
+		sv_life_change(p->life);
+}
+
+/* ---- its life speaks ---------------------------------------------------------------- */
+
+void sv_proc_died(struct sv_proc *p, const struct child_end *end)
+{
+	char how[96], full[512];
+	enum sv_proc_state s = sv_proc_state(p);
+
+	p->ended = true;
+	p->end = *end;
+	p->has_exit = true;
+	p->exit_status = end->how == CHILD_EXITED ? end->code : -1;
+	p->stopped_at = wall_ms();
+	child_end_text(end, how, sizeof(how));
+	log_at(s == SV_STOPPING || expected(p) ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+	       "%s name=%s pid=%d %s", s == SV_STOPPING ? "stopped" : "exited",
+	       sv_proc_full(p, full, sizeof(full)), (int)p->pid, how);
+	p->pid = 0;
+	p->ready = p->healthy = false;
+	if (s != SV_STOPPING)
+		sv_life_let_go(p->life);
+	sv_proc_poke(p);
+}
+
+void sv_proc_rest_killed(struct sv_proc *p)
+{
+	p->rest_killed = true;
+	sv_proc_poke(p);
+}
+
+void sv_proc_is_ready(struct sv_proc *p)
+{
+	if (p->ready)
+		return;
+	p->ready = true;
+	sv_moved(p->sv, p, sv_proc_state(p));
+}
+
+void sv_proc_is_healthy(struct sv_proc *p, bool healthy)
+{
+	if (p->healthy == healthy)
+		return;
+	p->healthy = healthy;
+	sv_moved(p->sv, p, sv_proc_state(p));
+}
+
+/* ---- life ------------------------------------------------------------------------------ */
+
+struct sv_proc *sv_proc_new(struct sv_team *team, const struct sv_process_conf *conf)
+{
+	struct sv_proc *p = mem_new(sizeof(*p));
+
+	p->sv = team->sv;
+	p->team = team;
+	p->setup = sv_setup_hold(team->sv->setup);
+	p->conf = conf;
+	list_init(&p->link);
+	uv_timer_init(p->sv->loop, &p->timer);
+	p->timer.data = p;
+	p->sv->lives++;
+	sm_init(&p->sm, table, SV_STOPPED, p);
+	return p;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	struct sv_proc *p = h->data;
+	struct sv *sv = p->sv;
+
+	sv_setup_drop(p->setup);
+	free(p->auto_out);
+	free(p->auto_err);
+	free(p);
+	sv->lives--;
+	sv_settle(sv);
+}
+
+void sv_proc_close(struct sv_proc *p)
+{
+	if (uv_is_closing((uv_handle_t *)&p->timer))
+		return;
+	list_remove(&p->link);
+	sv_team_settle(p->team);
+	uv_close((uv_handle_t *)&p->timer, on_closed);
+}
+
+void sv_proc_remove(struct sv_proc *p)
+{
+	p->removed = true;
+	p->wanted = false;
+	sv_proc_poke(p);
+}

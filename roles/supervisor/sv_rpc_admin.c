@@ -1,0 +1,119 @@
+/* The configuration read anew, groups that come and go, the end. */
+#include <string.h>
+
+#include "core/base/err.h"
+#include "core/conf/conf.h"
+#include "core/log/log.h"
+#include "core/run/run.h"
+#include "roles/supervisor/sv.h"
+#include "roles/supervisor/sv_call.h"
+#include "roles/supervisor/sv_proc.h"
+#include "roles/supervisor/sv_setup.h"
+#include "roles/supervisor/sv_team.h"
+#include "roles/supervisor/sv_update.h"
+
+/* By group, as supervisord tells it: names that were added, changed, removed. */
+struct groups {
+	json_t *added, *changed, *removed;
+};
+
+static void append_once(json_t *list, const char *name)
+{
+	size_t i;
+	json_t *have;
+
+	json_array_foreach(list, i, have) if (strcmp(json_string_value(have), name) == 0) return;
+	json_array_append_new(list, json_string(name));
+}
+
+static void note(void *data, const struct sv_difference *d)
+{
+	struct groups *g = data;
+
+	if (d->change == SV_GROUP_ADDED)
+		append_once(g->added, d->now_group->name);
+	else if (d->change == SV_GROUP_REMOVED)
+		append_once(g->removed, d->old_group->name);
+	else
+		append_once(g->changed, d->now_group ? d->now_group->name : d->old_group->name);
+}
+
+static void reload_config(struct sv_call *c)
+{
+	struct groups g = { json_array(), json_array(), json_array() };
+	struct err err = { 0 };
+	struct sv_setup *now = sv_update_read(c->sv, &err);
+
+	if (!now) {
+		sv_call_fault(c, SV_CANT_REREAD, err.text);
+	} else {
+		sv_setup_diff(c->sv->setup, now, note, &g);
+		sv_update_pend(c->sv, now);
+		sv_call_return(c, json_pack("[[O,O,O]]", g.added, g.changed, g.removed));
+	}
+	json_decref(g.added);
+	json_decref(g.changed);
+	json_decref(g.removed);
+}
+
+static void add_group(struct sv_call *c)
+{
+	const char *name = sv_call_string(c, 0);
+
+	if (!name)
+		return;
+	const struct sv_setup *s = c->sv->pending ? c->sv->pending : c->sv->setup;
+	const struct sv_group *g = sv_setup_group(s, name);
+	if (sv_team_find(c->sv, name)) {
+		sv_call_fault(c, SV_ALREADY_ADDED, name);
+	} else if (!g) {
+		sv_call_fault(c, SV_BAD_NAME, name);
+	} else {
+		sv_update_commit(c->sv);
+		sv_team_autostart(sv_team_add(c->sv, sv_setup_group(c->sv->setup, name)));
+		sv_call_return(c, json_true());
+	}
+}
+
+static void remove_group(struct sv_call *c)
+{
+	const char *name = sv_call_string(c, 0);
+
+	if (!name)
+		return;
+	struct sv_team *t = sv_team_find(c->sv, name);
+	if (!t) {
+		sv_call_fault(c, SV_BAD_NAME, name);
+	} else if (!sv_team_is_stopped(t)) {
+		sv_call_fault(c, SV_STILL_RUNNING, name);
+	} else {
+		sv_team_remove(t);
+		sv_call_return(c, json_true());
+	}
+}
+
+static void shut_down(struct sv_call *c)
+{
+	log_info("shutdown was ordered");
+	c->sv->state = SV_SHUTDOWN;
+	run_stop(c->sv->run);
+	sv_call_return(c, json_true());
+}
+
+/* supervisord starts itself anew, and all with it; here what changed is enough. */
+static void restart(struct sv_call *c)
+{
+	struct sv *sv = c->sv;
+
+	sv_call_return(c, json_true());
+	run_reload(sv->run, NULL);
+}
+
+const struct sv_method sv_admin_methods[] = {
+	{ "supervisor.reloadConfig", 0, 0, reload_config, false },
+	{ "supervisor.addProcessGroup", 1, 1, add_group, false },
+	{ "supervisor.removeProcessGroup", 1, 1, remove_group, false },
+	{ "supervisor.shutdown", 0, 0, shut_down, true },
+	{ "supervisor.restart", 0, 0, restart, false },
+	{ NULL, 0, 0, NULL, false },
+};

@@ -1,0 +1,270 @@
+#include "roles/supervisor/sv_stream.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/buf.h"
+#include "core/base/mem.h"
+#include "core/net/http_server.h"
+#include "core/proc/follow.h"
+#include "roles/supervisor/sv.h"
+#include "roles/supervisor/sv_info.h"
+#include "roles/supervisor/sv_life.h"
+#include "roles/supervisor/sv_logs.h"
+#include "roles/supervisor/sv_proc.h"
+#include "roles/supervisor/sv_team.h"
+
+enum { FIRST = 1024, BUFFER = 256 * 1024, UNSENT_MOST = 256 * 1024, LOOK = 500 };
+
+/* One reader. What does not fit into his buffer is left out, and he is told. */
+struct reader {
+	struct list link;
+	struct http_call *call;
+	struct sv *sv;
+	struct sv_proc *proc; /* of a log; NULL: all of them */
+	bool err, following, main;
+	struct follow follow;
+	struct sv_watch watch;
+	uv_timer_t timer; /* main: looks at the file */
+	int64_t at;
+};
+
+static void on_timer_closed(uv_handle_t *h)
+{
+	struct reader *r = h->data;
+	struct sv *sv = r->sv;
+
+	free(r);
+	sv->lives--;
+	sv_settle(sv);
+}
+
+static void leave(struct reader *r)
+{
+	if (r->following)
+		follow_stop(&r->follow);
+	sv_unwatch(&r->watch);
+	list_remove(&r->link);
+	uv_close((uv_handle_t *)&r->timer, on_timer_closed);
+}
+
+static void on_gone(void *data)
+{
+	leave(data);
+}
+
+static void end(struct reader *r)
+{
+	http_stream_end(r->call);
+	leave(r);
+}
+
+static struct reader *reader_new(struct sv *sv, struct http_call *call, const char *type,
+				 void (*room)(void *data))
+{
+	struct reader *r = mem_new(sizeof(*r));
+
+	r->sv = sv;
+	r->call = call;
+	r->watch.owner = r;
+	list_init(&r->watch.link);
+	list_append(&sv->readers, &r->link);
+	uv_timer_init(sv->loop, &r->timer);
+	r->timer.data = r;
+	sv->lives++;
+	http_call_wait(call, r, on_gone);
+	http_stream(call,
+		    &(struct http_answer){
+			    .status = 200, .type = type, .fields = "Cache-Control: no-store\r\n" },
+		    room);
+	return r;
+}
+
+/* ---- a process's log
+ * ------------------------------------------------------------------------------------------ */
+
+static void pass(struct reader *r)
+{
+	struct buf *b = &r->follow.buf;
+	size_t n = buf_len(b);
+
+	if (n == 0)
+		return;
+	size_t unsent = http_stream_put(r->call, buf_data(b), n);
+	buf_take(b, n);
+	if (r->follow.missed && unsent < UNSENT_MOST) {
+		char text[80];
+		int len = snprintf(text, sizeof(text), "\n[%llu bytes left out]\n",
+				   (unsigned long long)r->follow.missed);
+		http_stream_put(r->call, text, (size_t)len);
+		r->follow.missed = 0;
+	}
+}
+
+static void on_bytes(struct follow *f)
+{
+	struct reader *r = f->owner;
+
+	if (http_stream_put(r->call, NULL, 0) < UNSENT_MOST)
+		pass(r);
+}
+
+static void on_room(void *data)
+{
+	struct reader *r = data;
+
+	if (r->following)
+		pass(r);
+}
+
+static void follow_life(struct reader *r)
+{
+	struct sv_life *l = r->proc->life;
+
+	if (r->following)
+		follow_stop(&r->follow);
+	r->following = l && (r->err ? l->has_err : l->has_out);
+	if (!r->following)
+		return;
+	r->follow.owner = r;
+	follow_start(&r->follow, r->err ? &l->err : &l->out, BUFFER, on_bytes);
+}
+
+/* Another life has another pipe. */
+static void on_move(struct sv_watch *w, struct sv_proc *p, int from)
+{
+	struct reader *r = w->owner;
+
+	(void)from;
+	if (p != r->proc)
+		return;
+	if (sv_proc_state(p) == SV_GONE)
+		end(r);
+	else if (sv_proc_state(p) == SV_RUNNING_STATE || r->follow.ended)
+		follow_life(r);
+}
+
+static void unescape(const char *from, char *into, size_t size)
+{
+	size_t n = 0;
+
+	for (; *from && *from != '?' && n + 1 < size; from++) {
+		unsigned byte;
+		if (*from == '%' && sscanf(from + 1, "%2x", &byte) == 1 && byte) {
+			into[n++] = (char)byte;
+			from += 2;
+		} else {
+			into[n++] = *from;
+		}
+	}
+	into[n] = '\0';
+}
+
+void sv_stream_log(struct sv *sv, struct http_call *call, const char *what)
+{
+	char name[600];
+	struct tail tail;
+	struct buf first;
+
+	unescape(what, name, sizeof(name));
+	char *slash = strchr(name, '/');
+	if (slash)
+		*slash++ = '\0';
+	bool err = slash && strcmp(slash, "stderr") == 0;
+	struct sv_proc *p = sv_team_lookup(sv, name);
+	if (!p || !sv_logs_of(p, err, &tail)) {
+		http_reply_status(call, p ? 410 : 404);
+		return;
+	}
+	struct reader *r = reader_new(sv, call, "text/plain", on_room);
+	r->proc = p;
+	r->err = err;
+	r->watch.on_move = on_move;
+	sv_watch(sv, &r->watch);
+	buf_init(&first, FIRST);
+	tail_read(&tail, -FIRST, 0, &first);
+	http_stream_put(call, buf_data(&first), buf_len(&first));
+	buf_fini(&first);
+	follow_life(r);
+}
+
+/* ---- our own log
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static void on_look(uv_timer_t *t)
+{
+	struct reader *r = t->data;
+	struct tail tail;
+	struct buf b;
+	bool overflow;
+
+	if (!sv_logs_main(r->sv, &tail) || http_stream_put(r->call, NULL, 0) >= UNSENT_MOST)
+		return;
+	int64_t before = r->at;
+	buf_init(&b, BUFFER);
+	tail_follow(&tail, &r->at, BUFFER, &overflow, &b);
+	size_t fresh = r->at >= before ? (size_t)(r->at - before) : buf_len(&b);
+	size_t n = buf_len(&b) < fresh ? buf_len(&b) : fresh;
+	http_stream_put(r->call, buf_data(&b) + buf_len(&b) - n, n);
+	buf_fini(&b);
+}
+
+void sv_stream_main(struct sv *sv, struct http_call *call)
+{
+	struct tail tail;
+	struct buf first;
+	bool overflow;
+
+	if (!sv_logs_main(sv, &tail)) {
+		http_reply_status(call, 410);
+		return;
+	}
+	struct reader *r = reader_new(sv, call, "text/plain", NULL);
+	buf_init(&first, FIRST);
+	tail_follow(&tail, &r->at, FIRST, &overflow, &first);
+	http_stream_put(call, buf_data(&first), buf_len(&first));
+	buf_fini(&first);
+	uv_timer_start(&r->timer, on_look, LOOK, LOOK);
+}
+
+/* ---- events
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void on_event(struct sv_watch *w, struct sv_proc *p, int from)
+{
+	struct reader *r = w->owner;
+	json_t *o = sv_info_process(p);
+
+	json_object_set_new(o, "from_state",
+			    json_string(sv_proc_state_name((enum sv_proc_state)from)));
+	json_object_set_new(o, "ready", json_boolean(p->ready));
+	json_object_set_new(o, "healthy", json_boolean(p->healthy));
+	char *text = json_dumps(o, JSON_COMPACT), *line;
+	int n = asprintf(&line, "event: process\ndata: %s\n\n", text);
+	if (n > 0 && http_stream_put(r->call, NULL, 0) < UNSENT_MOST)
+		http_stream_put(r->call, line, (size_t)n);
+	free(line);
+	free(text);
+	json_decref(o);
+}
+
+void sv_stream_events(struct sv *sv, struct http_call *call)
+{
+	struct reader *r = reader_new(sv, call, "text/event-stream", NULL);
+
+	http_stream_put(call, ": troupe\n\n", 10);
+	r->watch.on_move = on_event;
+	sv_watch(sv, &r->watch);
+}
+
+void sv_stream_close_all(struct sv *sv)
+{
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &sv->readers)
+		end(container_of(it, struct reader, link));
+}
