@@ -126,6 +126,7 @@ static size_t on_ok(struct sp_client *c, uint8_t *packet, size_t len)
 		c->cmd.told_last_id |= told.last_id;
 		c->cmd.told_charset |= told.charset;
 		c->cmd.told_collation |= told.collation;
+		c->cmd.told_results |= told.results;
 	}
 	if (!(ok.status & SP_STATUS_STATE_CHANGED) || sp_pinned(&c->session, SP_PIN_TRACK) ||
 	    told.track_var)
@@ -377,7 +378,7 @@ static void unpin_all(struct sp_client *c)
 	s->trx_state = s->trx_char = false;
 	s->status &= (uint16_t) ~(SP_STATUS_IN_TRANS | SP_STATUS_IN_TRANS_READONLY);
 	sp_vars_clear(&s->temp);
-	sp_vars_clear(&s->texts);
+	sp_named_clear(&s->texts);
 	for (uint32_t i = 0; i < c->stmts.last; i++)
 		if (c->stmts.list[i])
 			c->stmts.list[i]->cursor = c->stmts.list[i]->long_data = false;

@@ -15,6 +15,7 @@
 #include "roles/sqlproxy/sp_client.h"
 #include "roles/sqlproxy/sp_group.h"
 #include "roles/sqlproxy/sp_handover.h"
+#include "roles/sqlproxy/sp_own.h"
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_text_prepare.h"
 #include "roles/sqlproxy/sp_worker.h"
@@ -36,32 +37,10 @@ static void expect_ok(struct sp_backend *b, struct buf *prefix, uint8_t command,
 	sp_write_command(prefix, command, arg, len);
 }
 
-/* Set back to its DEFAULT, such a variable would not be what a login made it. */
-static bool set_by_login(const char *name)
-{
-	return strncmp(name, "character_set", 13) == 0 || strncmp(name, "collation", 9) == 0 ||
-	       strcmp(name, "names") == 0 || strcmp(name, "wait_timeout") == 0 ||
-	       strcmp(name, "sql_auto_is_null") == 0;
-}
-
-/* It has variables set that `vars` has not, and that DEFAULT would not put right. */
-static bool login_values_lost(const struct sp_backend *b, const struct sp_vars *vars)
-{
-	if (b->vars.hash == vars->hash)
-		return false;
-	for (uint32_t i = 0; i < b->vars.count; i++) {
-		const char *name = b->vars.list[i].name;
-		if (set_by_login(name) &&
-		    !sp_vars_find(vars, (struct sp_span){ name, strlen(name) }))
-			return true;
-	}
-	return false;
-}
-
 static bool login_values_of_user_lost(const struct sp_backend *b, const struct sp_uvars *user)
 {
 	for (int i = 0; user->states && i < user->states->count; i++)
-		if (login_values_lost(b, &user->states->list[i]))
+		if (sp_session_login_lost(b, &user->states->list[i]))
 			return true;
 	return false;
 }
@@ -73,11 +52,11 @@ static bool must_reset(const struct sp_client *c, struct sp_backend *b)
 
 	if (b->owner == c->owner || !b->owner || rule == SP_RESET_NEVER || !b->has_reset)
 		return false;
-	if (rule == SP_RESET_ALWAYS || b->dirty || login_values_lost(b, &c->session.vars) ||
+	if (rule == SP_RESET_ALWAYS || b->dirty || sp_session_login_lost(b, &c->session.vars) ||
 	    login_values_of_user_lost(b, &c->session.user))
 		return true;
-	return stmt && !sp_table_find(&b->prepared, stmt->text) &&
-	       login_values_lost(b, &stmt->text->vars);
+	return stmt && !sp_table_find(&b->prepared, sp_stmt_text(stmt)) &&
+	       sp_session_login_lost(b, &stmt->text->vars);
 }
 
 static void reset(struct sp_backend *b, struct buf *prefix)
@@ -155,8 +134,17 @@ bool sp_attach_needs_id(const struct sp_client *c)
 	if (lex->flags & (SP_LEX_READ_LAST_ID | SP_LEX_SET_LAST_ID | SP_LEX_UNKNOWN_FUNC |
 			  SP_LEX_PIN | SP_LEX_MULTI))
 		return true;
-	return lex->verb == SP_VERB_INSERT || lex->verb == SP_VERB_CALL ||
-	       lex->verb == SP_VERB_EXECUTE || lex->verb == SP_VERB_LOAD;
+	switch (lex->verb) { /* a trigger may read it */
+	case SP_VERB_INSERT:
+	case SP_VERB_UPDATE:
+	case SP_VERB_DELETE:
+	case SP_VERB_CALL:
+	case SP_VERB_EXECUTE:
+	case SP_VERB_LOAD:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static bool set_id(struct sp_client *c, struct sp_backend *b)
@@ -184,8 +172,7 @@ static void leave_autocommit(struct sp_vars *vars, const struct sp_backend *b)
 		sp_vars_set(vars, name, (struct sp_span){ now->value, strlen(now->value) });
 }
 
-/* The schema and the variables that a text means. */
-static void move_to(struct sp_backend *b, const char *db, const struct sp_vars *vars,
+void sp_attach_move(struct sp_backend *b, const char *db, const struct sp_vars *vars,
 		    struct buf *prefix)
 {
 	struct buf set;
@@ -198,7 +185,7 @@ static void move_to(struct sp_backend *b, const char *db, const struct sp_vars *
 	sp_vars_copy(&there, vars);
 	leave_autocommit(&there, b);
 	buf_init(&set, 1024 * 1024);
-	if (!login_values_lost(b, &there) && sp_session_write_set(&there, b, NULL, &set))
+	if (!sp_session_login_lost(b, &there) && sp_session_write_set(&there, b, NULL, &set))
 		expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set), buf_len(&set));
 	buf_fini(&set);
 	sp_vars_clear(&there);
@@ -219,7 +206,7 @@ static void set_user_vars(struct sp_client *c, struct sp_backend *b, struct buf 
 		struct buf set;
 		buf_init(&set, 1024 * 1024);
 		if (sp_uvars_write(&s->user, i, &set)) {
-			move_to(b, NULL, &s->user.states->list[i], prefix);
+			sp_attach_move(b, NULL, &s->user.states->list[i], prefix);
 			expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set),
 				  buf_len(&set));
 		}
@@ -252,10 +239,10 @@ static bool prepare(struct sp_client *c, struct sp_backend *b, struct buf *prefi
 	struct sp_stmt *stmt = c->cmd.stmt;
 	struct sp_expect e = { .kind = SP_EXPECT_PREPARE, .answer = SP_ANSWER_PREPARE };
 
-	if (!stmt || sp_table_find(&b->prepared, stmt->text))
+	if (!stmt || sp_table_find(&b->prepared, sp_stmt_text(stmt)))
 		return false;
-	e.text = stmt->text;
-	move_to(b, e.text->db, &e.text->vars, prefix);
+	e.text = sp_stmt_text(stmt);
+	sp_attach_move(b, e.text->db, &e.text->vars, prefix);
 	sp_backend_expect(b, e);
 	sp_write_command(prefix, SP_COM_STMT_PREPARE, e.text->sql, e.text->len);
 	b->pool->worker->figures.prepares++;
@@ -267,32 +254,30 @@ static void put(struct buf *out, const char *text)
 	buf_put(out, text, strlen(text));
 }
 
-/* Writes a SELECT after which FOUND_ROWS() is n: its digits as joins of ten rows each. */
+/* Writes a SELECT after which FOUND_ROWS() is n: it counts the numbers below n. */
 static void put_found(struct buf *sql, uint64_t n)
 {
-	static const char *const ten =
-		"(SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 "
-		"UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL "
-		"SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1)";
-	bool counts = n == 1 || n >= 10; /* it does not count rows that come from no table */
-	const char *between = counts ? "SELECT SQL_CALC_FOUND_ROWS 1" : "SELECT 1";
-	const char *limit = counts || n == 0 ? " LIMIT 0" : " LIMIT 10";
-	char name[16];
+	static const char digits[] =
+		"(SELECT 0 n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 "
+		"UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL "
+		"SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
+	char text[64];
+	int places = 0;
 
-	for (int place = 0; n > 0 && place < 7; place++, n /= 10)
-		for (uint64_t digit = n % 10; digit > 0; digit--) {
-			put(sql, between);
-			for (int i = 0; i < place; i++) {
-				put(sql, i ? "," : " FROM ");
-				put(sql, ten);
-				snprintf(name, sizeof(name), " t%d", i);
-				put(sql, name);
-			}
-			between = " UNION ALL SELECT 1";
-		}
-	if (*between == 'S')
-		put(sql, between);
-	put(sql, limit);
+	put(sql, "SELECT SQL_CALC_FOUND_ROWS 1 FROM ");
+	for (uint64_t rest = n; places == 0 || (rest > 0 && places < 7); rest /= 10, places++) {
+		put(sql, places ? "," : "");
+		put(sql, digits);
+		snprintf(text, sizeof(text), " t%d", places);
+		put(sql, text);
+	}
+	put(sql, " WHERE 0");
+	for (int i = 0, ten = 1; i < places; i++, ten *= 10) {
+		snprintf(text, sizeof(text), "+%d*t%d.n", ten, i);
+		put(sql, text);
+	}
+	snprintf(text, sizeof(text), "<%llu LIMIT 1", (unsigned long long)n);
+	put(sql, text);
 }
 
 bool sp_attach_needs_found(const struct sp_client *c)
@@ -305,19 +290,22 @@ bool sp_attach_needs_found(const struct sp_client *c)
 
 /*
  * ROW_COUNT() and FOUND_ROWS() onto the connection, as far as a statement without tables can: for
- * a prepared statement or several in one text, which can't be rewritten (sp_rewrite), and ahead of
- * what may leave FOUND_ROWS() as it was.
+ * a statement that has got long data, or several in one text, which can't be rewritten, and ahead
+ * of what may leave FOUND_ROWS() as it was.
  */
 static void leave_rows(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
 {
 	struct sp_session *s = &c->session;
 	struct sp_cmd *cmd = &c->cmd;
-	bool fixed = cmd->code == SP_COM_STMT_EXECUTE || cmd->lex.flags & SP_LEX_MULTI;
-	bool found = sp_attach_needs_found(c) && (fixed || cmd->found == SP_FOUND_MAYBE);
+	bool fixed = (cmd->stmt && cmd->stmt->long_data) || cmd->lex.flags & SP_LEX_MULTI;
+	bool found = sp_attach_needs_found(c) &&
+		     (fixed || cmd->found_within || cmd->found == SP_FOUND_MAYBE);
 	bool count = fixed && cmd->lex.flags & SP_LEX_READ_ROW_COUNT && s->rows_on != b->number;
 	struct sp_expect e = { .kind = SP_EXPECT_IGNORED, .answer = SP_ANSWER_QUERY };
 	struct buf sql;
 
+	if (sp_pinned(s, SP_PIN_WARNINGS) && cmd->lex.flags & SP_LEX_READ_WARNINGS)
+		return; /* that would clear them */
 	if (found && s->found_on != b->number) {
 		buf_init(&sql, 64 * 1024);
 		put_found(&sql, s->found_rows);
@@ -355,17 +343,25 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 		sp_handover_ask(b, prefix);
 	if (must_reset(c, b))
 		reset(b, prefix);
+	sp_own_share(c, b);
 	wait |= prepare(c, b, prefix);
+	sp_text_prepare_replay(c, b, prefix);
 	wait |= change_db(c, b, prefix);
 	set_option(c, b, prefix);
 	set_user_vars(c, b, prefix);
 	set_vars(c, b, prefix);
-	sp_text_prepare_replay(c, b, prefix);
 	if (buf_len(prefix) > 0)
 		s->rows_on = 0;
 	leave_rows(c, b, prefix);
 	c->cmd.stale_rows = s->rows_on != b->number;
 	c->cmd.stale_found = s->found_on != b->number;
+	bool own = sp_own_tell(c);
+	if (own)
+		wait |= prepare(c, b, prefix);
+	if (own || sp_text_prepare_tell(c, b, prefix)) {
+		change_db(c, b, prefix);
+		set_vars(c, b, prefix);
+	}
 	b->owner = c->owner;
 	b->client = c;
 	c->backend = b;

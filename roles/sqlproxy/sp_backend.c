@@ -32,6 +32,7 @@ static void backend_free(struct sp_backend *b)
 
 	list_remove(&b->link);
 	sp_vars_clear(&b->vars);
+	sp_vars_clear(&b->login);
 	sp_vars_clear(&b->texts);
 	sp_table_clear(&b->prepared);
 	for (; b->expects_count > 0; b->expects_count--)

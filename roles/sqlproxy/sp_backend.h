@@ -74,7 +74,8 @@ struct sp_backend {
 	struct sp_client *client; /* attached */
 	uint32_t owner;           /* the last session: whose state it has; 0: nobody's */
 	struct sp_vars vars;      /* system variables that differ from a new connection's */
-	struct sp_vars texts;     /* PREPAREs in text that its owner made */
+	struct sp_vars login;     /* of a new connection, those that DEFAULT would not put back */
+	struct sp_vars texts;     /* PREPAREs in text that its owner made: hashes */
 	char *db;
 	uint64_t user_hash; /* of the user variables that were set on it for its owner */
 	uint8_t option;     /* enum sp_option, as set last */

@@ -202,9 +202,15 @@ static void switch_plugin(struct sp_backend *b, const uint8_t *payload, size_t l
 
 static void logged_in(struct sp_backend *b)
 {
+	/* Set to what they are, the last five are told. */
 	static const char track[] = "SET SESSION session_track_system_variables='*',"
 				    "session_track_state_change=1,"
-				    "session_track_transaction_info='CHARACTERISTICS'";
+				    "session_track_transaction_info='CHARACTERISTICS',"
+				    "character_set_client=@@character_set_client,"
+				    "character_set_results=@@character_set_results,"
+				    "collation_connection=@@collation_connection,"
+				    "wait_timeout=@@wait_timeout,"
+				    "sql_auto_is_null=@@sql_auto_is_null";
 	const char *init = b->pool->group->database->conf->init;
 	struct buf out;
 
@@ -233,12 +239,16 @@ static void now_idle(struct sp_backend *b)
 	sp_pool_opened(b);
 }
 
-static void take_setting(struct sp_backend *b, const uint8_t *payload)
+static void take_setting(struct sp_backend *b, const uint8_t *payload, size_t len)
 {
+	struct sp_ok ok;
+
 	if (*payload == 0xff && !*b->errand) {
 		sp_backend_close(b, "the server refused our settings; see init");
 		return;
 	}
+	if (*payload == 0x00 && b->has_track && sp_ok_read(&ok, payload, len, b->caps) == 0)
+		sp_session_track_login(b, ok.track);
 	if (--b->settings == 0)
 		now_idle(b);
 }
@@ -259,7 +269,7 @@ static void take_login_packet(struct sp_backend *b, const uint8_t *payload, size
 	if (b->state == SP_BACKEND_GREETING) {
 		take_greeting(b, payload, len);
 	} else if (b->state == SP_BACKEND_PREPARING) {
-		take_setting(b, payload);
+		take_setting(b, payload, len);
 	} else if (*payload == 0x00) {
 		logged_in(b);
 		if (b->settings == 0)

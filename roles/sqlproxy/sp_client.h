@@ -65,9 +65,11 @@ struct sp_cmd {
 	bool retried;
 	bool file;        /* the server asked for one: the answer's part before it goes out first */
 	bool eof_changed; /* an EOF said that state changed; what, comes with a later OK */
-	bool told_state, told_unsafe, told_track, told_charset, told_collation, told_last_id;
+	bool told_state, told_unsafe, told_track, told_charset, told_collation, told_results,
+		told_last_id;
 	bool scoped;                  /* a SET was rewritten, see sp_rewrite_set */
 	bool stale_rows, stale_found; /* ROW_COUNT(), FOUND_ROWS() there are not the client's */
+	bool found_within;            /* see sp_found_within */
 	enum sp_found found;          /* what it does to FOUND_ROWS() */
 	const uint8_t *packet;        /* where it was classified: the lexer's spans point there */
 	struct sp_lex lex;
@@ -194,6 +196,10 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
  */
 bool sp_attach_needs_id(const struct sp_client *c);
 bool sp_attach_needs_found(const struct sp_client *c);
+
+/* To the schema and the variables that a text means. */
+void sp_attach_move(struct sp_backend *b, const char *db, const struct sp_vars *vars,
+		    struct buf *prefix);
 
 /*
  * Its client is gone and left locks or a transaction: it is reset now, and free when that is

@@ -92,9 +92,16 @@ static void classify_text(struct sp_client *c, struct sp_span sql)
 	struct sp_cmd *cmd = &c->cmd;
 
 	sp_lex(sql.at, sql.len, sp_session_lex_mode(&c->session), &cmd->lex);
+	const struct sp_text *text = NULL;
+	if (cmd->lex.verb == SP_VERB_EXECUTE || (cmd->lex.flags & SP_LEX_MULTI))
+		text = sp_text_prepare_look(&c->session.texts, &cmd->lex);
 	if (!cmd->whole)
 		cmd->lex.flags = (cmd->lex.flags & ~(uint32_t)SP_LEX_READ) | SP_LEX_UNKNOWN_FUNC;
-	cmd->found = cmd->whole ? sp_found_after(&cmd->lex, sql) : SP_FOUND_MAYBE;
+	if (cmd->lex.flags & SP_LEX_READ_FOUND_ROWS)
+		cmd->found_within = sp_found_within(text ? sp_text_span(text) : sql);
+	cmd->found = text         ? text->found
+		     : cmd->whole ? sp_found_after(&cmd->lex, sql)
+				  : SP_FOUND_MAYBE;
 	cmd->rule = sp_command_rule(c, sql);
 	cmd->digest = sp_digest_find(c->worker, c, sql.at, sql.len);
 }
@@ -110,7 +117,9 @@ static void classify_statement(struct sp_client *c)
 	if (!executes)
 		return;
 	c->cmd.found = t->found;
-	c->cmd.rule = sp_command_rule(c, (struct sp_span){ t->sql, t->len });
+	if (t->lex.flags & SP_LEX_READ_FOUND_ROWS)
+		c->cmd.found_within = sp_found_within(sp_text_span(t));
+	c->cmd.rule = sp_command_rule(c, sp_text_span(t));
 	if (!t->digest)
 		t->digest = sp_digest_find(c->worker, c, t->sql, t->len);
 	c->cmd.digest = t->digest;
@@ -160,9 +169,9 @@ static void close_statement(struct sp_client *c, struct sp_stmt *stmt)
 	if (!stmt)
 		return;
 	if (c->backend && (stmt->cursor || stmt->long_data)) {
-		sp_table_close(&c->backend->prepared, stmt->text, &c->backend->held);
-		sp_pin_set(&c->session, SP_PIN_CURSOR, false, 0);
-		sp_pin_set(&c->session, SP_PIN_LONG_DATA, false, 0);
+		sp_table_close(&c->backend->prepared, sp_stmt_text(stmt), &c->backend->held);
+		stmt->cursor = stmt->long_data = false;
+		sp_session_pin_stmts(&c->session, &c->stmts, c->worker->now);
 	}
 	sp_stmts_remove(&c->stmts, stmt);
 }

@@ -11,6 +11,7 @@
 #include "roles/sqlproxy/sp_backend.h"
 #include "roles/sqlproxy/sp_client.h"
 #include "roles/sqlproxy/sp_group.h"
+#include "roles/sqlproxy/sp_own.h"
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_rewrite.h"
 #include "roles/sqlproxy/sp_route.h"
@@ -118,7 +119,7 @@ static bool add_types(struct sp_client *c, const struct sp_view *v, struct sp_pr
 
 static bool rewrite_execute(struct sp_client *c, struct sp_view *v, struct buf *out)
 {
-	struct sp_prepared *p = sp_table_find(&c->backend->prepared, c->cmd.stmt->text);
+	struct sp_prepared *p = sp_table_find(&c->backend->prepared, sp_stmt_text(c->cmd.stmt));
 
 	if (!p)
 		return false;
@@ -143,30 +144,15 @@ static bool rewrite_use(struct sp_client *c, const struct sp_view *v, struct buf
 	return true;
 }
 
-/* A difference of such numbers has the very type of ROW_COUNT() and FOUND_ROWS(). */
-static void write_difference(char *out, size_t size, int64_t value)
-{
-	snprintf(out, size, "(%lld-%lld)", (long long)(INT64_MAX - (value < 0)),
-		 (long long)(INT64_MAX - (value < 0) - value));
-}
-
 /* Replaces the calls that would tell something of the connection by what they are to tell. */
 static bool rewrite_calls(struct sp_client *c, const struct sp_view *v, struct buf *out)
 {
 	const struct sp_cmd *cmd = &c->cmd;
-	uint32_t flags = cmd->lex.flags;
-	struct sp_calls calls = { "", "", "" };
+	struct sp_calls calls;
 
 	if (cmd->code != SP_COM_QUERY || c->caps & SP_CAP_QUERY_ATTRIBUTES)
 		return false;
-	if (flags & SP_LEX_CONNECTION_ID)
-		snprintf(calls.connection_id, sizeof(calls.connection_id), "cast(%u as unsigned)",
-			 c->id);
-	if (flags & SP_LEX_READ_ROW_COUNT && cmd->stale_rows)
-		write_difference(calls.row_count, sizeof(calls.row_count), c->session.row_count);
-	if (flags & SP_LEX_READ_FOUND_ROWS && cmd->stale_found)
-		write_difference(calls.found_rows, sizeof(calls.found_rows),
-				 (int64_t)c->session.found_rows);
+	sp_own_calls(c, &calls);
 	struct sp_span sql = { (const char *)sp_view_body(v) + 1, sp_view_len(v) - 1 };
 	size_t begin = sp_packet_begin(out);
 	sp_write_int(out, SP_COM_QUERY, 1);

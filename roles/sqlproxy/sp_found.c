@@ -119,6 +119,17 @@ static enum sp_found after_change(enum sp_verb verb, struct sp_span sql)
 	return many ? SP_FOUND_MAYBE : SP_FOUND_SAME;
 }
 
+bool sp_found_within(struct sp_span sql)
+{
+	const char *first = word_in(sql, "select");
+
+	if (!first)
+		return false;
+	sql.len -= (size_t)(first + 6 - sql.at);
+	sql.at = first + 6;
+	return word_in(sql, "select") || word_in(sql, "values") || word_in(sql, "table");
+}
+
 enum sp_found sp_found_after(const struct sp_lex *lex, struct sp_span sql)
 {
 	bool insert = lex->verb == SP_VERB_INSERT;

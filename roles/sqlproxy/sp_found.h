@@ -15,4 +15,10 @@ enum sp_found {
 	SP_FOUND_MAYBE, /* one of these */
 };
 
+/*
+ * Does the statement ask for FOUND_ROWS() after queries of its own (derived tables, a UNION's
+ * first part) may have changed it?
+ */
+bool sp_found_within(struct sp_span sql);
+
 enum sp_found sp_found_after(const struct sp_lex *lex, struct sp_span sql);

@@ -12,6 +12,7 @@
 
 #include "roles/sqlproxy/sp_backend.h"
 #include "roles/sqlproxy/sp_client.h"
+#include "roles/sqlproxy/sp_own.h"
 #include "roles/sqlproxy/sp_rewrite.h"
 #include "roles/sqlproxy/sp_text_prepare.h"
 #include "roles/sqlproxy/sp_worker.h"
@@ -267,11 +268,9 @@ static void note_statement(struct sp_client *c)
 
 	if (!stmt)
 		return;
-	if (c->cmd.code == SP_COM_STMT_EXECUTE || c->cmd.code == SP_COM_STMT_RESET) {
-		if (stmt->long_data)
-			pin(c, SP_PIN_LONG_DATA, false);
+	bool was = stmt->cursor || stmt->long_data;
+	if (c->cmd.code == SP_COM_STMT_EXECUTE || c->cmd.code == SP_COM_STMT_RESET)
 		stmt->long_data = false;
-	}
 	bool open = stmt->cursor;
 	if (c->cmd.code == SP_COM_STMT_EXECUTE)
 		open = status & SP_STATUS_CURSOR_EXISTS && !c->cmd.error;
@@ -280,10 +279,10 @@ static void note_statement(struct sp_client *c)
 	else if (c->cmd.code == SP_COM_STMT_RESET)
 		open = false;
 	stmt->cursor = open;
-	bool any = false;
-	for (uint32_t i = 0; i < c->stmts.last && !any; i++)
-		any = c->stmts.list[i] && c->stmts.list[i]->cursor;
-	pin(c, SP_PIN_CURSOR, any);
+	if (stmt->own && !open && !stmt->long_data)
+		sp_own_close(stmt, c->backend);
+	if (was || open)
+		sp_session_pin_stmts(&c->session, &c->stmts, c->worker->now);
 }
 
 static void note_command(struct sp_client *c)
@@ -368,8 +367,9 @@ static void note_found(struct sp_client *c)
 		return;
 	if (found == SP_FOUND_ROWS && c->cmd.error && b->scan.rows == 0) /* it did not begin */
 		return;
+	bool cursor = c->cmd.stmt && c->cmd.stmt->cursor; /* it counts all, and sends none */
 	s->found_on = b->number;
-	s->found_away = found != SP_FOUND_ROWS || c->cmd.error || s->row_count != -1;
+	s->found_away = found != SP_FOUND_ROWS || c->cmd.error || s->row_count != -1 || cursor;
 	s->found_rows = b->scan.rows;
 	if (s->found_away)
 		b->leftovers_of = c->id;
@@ -385,13 +385,13 @@ static void note_leftovers(struct sp_client *c)
 	if (c->cmd.code != SP_COM_STATISTICS && !(prepare && !c->cmd.error) && !says)
 		s->rows_on = c->backend->number;
 	if (c->cmd.code != SP_COM_QUERY && c->cmd.code != SP_COM_STMT_EXECUTE &&
-	    c->cmd.code != SP_COM_STMT_BULK_EXECUTE && !prepare)
+	    c->cmd.code != SP_COM_STMT_BULK_EXECUTE && !prepare) {
+		if (c->cmd.error)
+			note_warnings(c);
 		return;
+	}
 	note_id(c);
 	note_found(c);
-	if (prepare && c->cmd.lex.flags & SP_LEX_READ_ROW_COUNT)
-		s->reads_rows = true;
-	pin(c, SP_PIN_ROWS, s->reads_rows);
 	note_warnings(c);
 }
 
@@ -399,6 +399,7 @@ static void note_leftovers(struct sp_client *c)
 static void note_untold(struct sp_client *c, bool charset)
 {
 	static const struct sp_span autocommit = { "autocommit", 10 };
+	static const struct sp_span collation = { "collation_connection", 20 };
 	struct sp_session *s = &c->session;
 	struct sp_backend *b = c->backend;
 	bool on = s->status & SP_STATUS_AUTOCOMMIT;
@@ -411,6 +412,11 @@ static void note_untold(struct sp_client *c, bool charset)
 	}
 	if (!charset)
 		return;
+	if (!c->cmd.told_results) { /* no SET NAMES: what that says of the results stays */
+		sp_vars_remove(&s->vars, collation);
+		sp_vars_remove(&b->vars, collation);
+		return;
+	}
 	value = sp_rewrite_collate(sql_of(c));
 	sp_session_set_names(&s->vars, value);
 	sp_session_set_names(&b->vars, value);

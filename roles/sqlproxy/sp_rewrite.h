@@ -3,7 +3,7 @@
  * client believes to have, when the statement runs on another.
  *
  *	SELECT CONNECTION_ID()      ->  SELECT 1073741825 AS `CONNECTION_ID()`
- *	SELECT ROW_COUNT() + 1      ->  SELECT (3) + 1
+ *	SELECT ROW_COUNT() + 1      ->  SELECT (3) + 1 AS `ROW_COUNT() + 1`
  */
 #pragma once
 
@@ -22,8 +22,8 @@ struct sp_calls {
 };
 
 /*
- * Writes the text with the calls replaced; false: there is none. An alias keeps the column's name
- * where the call is all of a column. CONNECTION_ID() inside an expression stays: there, it is
+ * Writes the text with the calls replaced; false: there is none. An alias keeps the name of a
+ * column that has none of its own. CONNECTION_ID() inside an expression stays: there, it is
  * compared with ids that the server gives out.
  */
 bool sp_rewrite_calls(struct sp_span text, const struct sp_calls *calls, struct buf *out);

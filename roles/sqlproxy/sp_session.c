@@ -20,25 +20,15 @@ static struct sp_span span(const char *s)
 const char *sp_pin_name(enum sp_pin pin)
 {
 	static const char *const names[SP_PIN_COUNT] = {
-		[SP_PIN_TRX] = "transaction",
-		[SP_PIN_NEXT_TRX] = "set transaction",
-		[SP_PIN_LOCK] = "table lock",
-		[SP_PIN_GET_LOCK] = "get_lock",
-		[SP_PIN_TEMP] = "temporary table",
-		[SP_PIN_CURSOR] = "cursor",
-		[SP_PIN_HANDLER] = "handler",
-		[SP_PIN_XA] = "xa",
-		[SP_PIN_USER_VAR] = "user variable",
-		[SP_PIN_PREPARE] = "text prepare",
-		[SP_PIN_WARNINGS] = "warnings",
-		[SP_PIN_ROWS] = "row_count",
-		[SP_PIN_LONG_DATA] = "long data",
-		[SP_PIN_TRACK] = "session_track",
-		[SP_PIN_STATE] = "session state",
-		[SP_PIN_SYSVAR] = "system variable",
-		[SP_PIN_HINT] = "hint",
-		[SP_PIN_MODE] = "session mode",
-		[SP_PIN_STREAM] = "binary log",
+		[SP_PIN_TRX] = "transaction",        [SP_PIN_NEXT_TRX] = "set transaction",
+		[SP_PIN_LOCK] = "table lock",        [SP_PIN_GET_LOCK] = "get_lock",
+		[SP_PIN_TEMP] = "temporary table",   [SP_PIN_CURSOR] = "cursor",
+		[SP_PIN_HANDLER] = "handler",        [SP_PIN_XA] = "xa",
+		[SP_PIN_USER_VAR] = "user variable", [SP_PIN_PREPARE] = "text prepare",
+		[SP_PIN_WARNINGS] = "warnings",      [SP_PIN_LONG_DATA] = "long data",
+		[SP_PIN_TRACK] = "session_track",    [SP_PIN_STATE] = "session state",
+		[SP_PIN_SYSVAR] = "system variable", [SP_PIN_HINT] = "hint",
+		[SP_PIN_MODE] = "session mode",      [SP_PIN_STREAM] = "binary log",
 	};
 
 	return names[pin];
@@ -53,6 +43,18 @@ void sp_pin_set(struct sp_session *s, enum sp_pin pin, bool on, uint64_t now)
 	if (!s->pins)
 		s->pinned_since = now;
 	s->pins |= 1u << pin;
+}
+
+void sp_session_pin_stmts(struct sp_session *s, const struct sp_stmts *stmts, uint64_t now)
+{
+	bool cursor = false, long_data = false;
+
+	for (uint32_t i = 0; i < stmts->last; i++) {
+		cursor |= stmts->list[i] && stmts->list[i]->cursor;
+		long_data |= stmts->list[i] && stmts->list[i]->long_data;
+	}
+	sp_pin_set(s, SP_PIN_CURSOR, cursor, now);
+	sp_pin_set(s, SP_PIN_LONG_DATA, long_data, now);
 }
 
 /* ---- life ---------------------------------------------------------------- */
@@ -78,7 +80,7 @@ void sp_session_fini(struct sp_session *s)
 	sp_vars_clear(&s->vars);
 	sp_uvars_clear(&s->user);
 	sp_vars_clear(&s->temp);
-	sp_vars_clear(&s->texts);
+	sp_named_clear(&s->texts);
 	free(s->warning_rows);
 	s->warning_rows = NULL;
 	free(s->db);
@@ -155,6 +157,7 @@ static void track_var(struct sp_session *s, struct sp_backend *b, struct sp_read
 		return;
 	told->charset |= sp_span_is(name, "character_set_connection");
 	told->collation |= sp_span_is(name, "collation_connection");
+	told->results |= sp_span_is(name, "character_set_results");
 	if (name.len > 14 && strncasecmp(name.at, "session_track_", 14) == 0) {
 		told->track_var = true;
 	} else if (is_unsafe(name, value)) {
@@ -302,6 +305,55 @@ static bool is_charset(const char *name)
 	return strncmp(name, "character_set_", 14) == 0 || strncmp(name, "collation_", 10) == 0;
 }
 
+/* What a login and SET NAMES decide. */
+static bool is_login_charset(const char *name)
+{
+	return strcmp(name, "character_set_client") == 0 ||
+	       strcmp(name, "character_set_results") == 0 ||
+	       strcmp(name, "character_set_connection") == 0 ||
+	       strcmp(name, "collation_connection") == 0;
+}
+
+/* Set back to its DEFAULT, such a variable would not be what a login made it. */
+static bool is_set_by_login(const char *name)
+{
+	return is_login_charset(name) || strcmp(name, "wait_timeout") == 0 ||
+	       strcmp(name, "sql_auto_is_null") == 0;
+}
+
+void sp_session_track_login(struct sp_backend *b, struct sp_span track)
+{
+	enum sp_track type;
+	struct sp_span data;
+	char text[64];
+
+	while (sp_track_next(&track, &type, &data)) {
+		struct sp_reader r = sp_reader(data.at, data.len);
+		while (type == SP_TRACK_SYSVAR && sp_reader_left(&r) && !r.bad) {
+			struct sp_span name = sp_read_lenenc_bytes(&r);
+			struct sp_span value = sp_read_lenenc_bytes(&r);
+			if (r.bad || name.len >= sizeof(text))
+				continue;
+			snprintf(text, sizeof(text), "%.*s", (int)name.len, name.at);
+			if (is_set_by_login(text))
+				sp_vars_set(&b->login, name, value);
+		}
+	}
+}
+
+bool sp_session_login_lost(const struct sp_backend *b, const struct sp_vars *vars)
+{
+	if (b->vars.hash == vars->hash || b->login.count >= 5)
+		return false;
+	for (uint32_t i = 0; i < b->vars.count; i++) {
+		const char *name = b->vars.list[i].name;
+		bool lost = is_set_by_login(name) || strcmp(name, names) == 0;
+		if (lost && !sp_vars_find(vars, span(name)))
+			return true;
+	}
+	return false;
+}
+
 static void put_names(struct buf *out, const struct sp_var *var, bool *any)
 {
 	separate(out, any);
@@ -309,14 +361,72 @@ static void put_names(struct buf *out, const struct sp_var *var, bool *any)
 	put(out, var->value);
 }
 
+static void put_login(const struct sp_backend *b, const char *name, struct buf *out, bool *any)
+{
+	const struct sp_var *login = sp_vars_find(&b->login, span(name));
+
+	if (login) {
+		put_var(out, login, any);
+		return;
+	}
+	separate(out, any);
+	put(out, name);
+	put(out, "=DEFAULT");
+}
+
+/* Character sets that `vars` has not become the login's. Returns whether the connection's did. */
+static bool put_login_charsets(const struct sp_vars *vars, const struct sp_backend *b,
+			       struct buf *out, bool *any)
+{
+	static const char *const two[] = { "character_set_client", "character_set_results" };
+	bool named = sp_vars_find(&b->vars, span(names));
+	const struct sp_span charset = { "character_set_connection", 24 };
+	const struct sp_span collation = { "collation_connection", 20 };
+
+	for (int i = 0; i < 2; i++)
+		if ((named || sp_vars_find(&b->vars, span(two[i]))) &&
+		    !sp_vars_find(vars, span(two[i])))
+			put_login(b, two[i], out, any);
+	bool other = named || sp_vars_find(&b->vars, charset) || sp_vars_find(&b->vars, collation);
+	if (!other || sp_vars_find(vars, collation))
+		return false;
+	if (!sp_vars_find(vars, charset)) /* set as well by its collation */
+		put_login(b, collation.at, out, any);
+	return true;
+}
+
+/* Variables that `vars` has not become what they were. */
+static bool put_missing(const struct sp_vars *vars, const struct sp_backend *b, struct buf *out,
+			bool *any)
+{
+	for (uint32_t i = 0; i < b->vars.count; i++) {
+		const char *name = b->vars.list[i].name;
+		if (!sp_vars_find(vars, span(name)) && strcmp(name, names) != 0 &&
+		    !is_login_charset(name))
+			put_login(b, name, out, any);
+	}
+	return !sp_vars_find(vars, span(names)) && put_login_charsets(vars, b, out, any);
+}
+
+/* On top of the NAMES that `vars` has: then those have to be said again. */
+static bool has_other_charsets(const struct sp_backend *b, const struct sp_vars *vars)
+{
+	for (uint32_t i = 0; i < b->vars.count; i++)
+		if (is_login_charset(b->vars.list[i].name) &&
+		    !sp_vars_find(vars, span(b->vars.list[i].name)))
+			return true;
+	return false;
+}
+
 static void put_vars(const struct sp_vars *vars, struct sp_backend *b, struct buf *out, bool *any)
 {
-	bool moved = false; /* a character set was, and others with it */
+	bool moved = put_missing(vars, b, out, any); /* a character set was, and others with it */
+	bool renamed = has_other_charsets(b, vars);
 
 	for (int now = 0; now < 3; now++)
 		for (uint32_t i = 0; i < vars->count; i++) {
 			const struct sp_var *var = &vars->list[i];
-			bool put_again = moved && is_charset(var->name);
+			bool put_again = now == 0 ? renamed : moved && is_charset(var->name);
 			if (turn(var) != now || (same_var(&b->vars, var) && !put_again))
 				continue;
 			if (now == 0)
@@ -325,16 +435,6 @@ static void put_vars(const struct sp_vars *vars, struct sp_backend *b, struct bu
 				put_var(out, var, any);
 			moved |= now == 0 || strcmp(var->name, "character_set_connection") == 0;
 		}
-	bool named = sp_vars_find(vars, span(names));
-	for (uint32_t i = 0; i < b->vars.count; i++) {
-		const char *name = b->vars.list[i].name;
-		if (sp_vars_find(vars, span(name)) || strcmp(name, names) == 0 ||
-		    (named && is_charset(name)))
-			continue;
-		separate(out, any);
-		put(out, name);
-		put(out, "=DEFAULT");
-	}
 	sp_vars_copy(&b->vars, vars);
 }
 

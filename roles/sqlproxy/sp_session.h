@@ -14,6 +14,7 @@
 
 #include "roles/sqlproxy/sp_lex.h"
 #include "roles/sqlproxy/sp_packet.h"
+#include "roles/sqlproxy/sp_text_prepare.h"
 #include "roles/sqlproxy/sp_uvars.h"
 #include "roles/sqlproxy/sp_vars.h"
 
@@ -31,7 +32,6 @@ enum sp_pin {
 	SP_PIN_PREPARE,  /* PREPARE in text */
 	SP_PIN_WARNINGS, /* SHOW WARNINGS would tell something, until the next statement; soft: see
 			  * sp_pool_tick */
-	SP_PIN_ROWS,     /* a prepared statement reads ROW_COUNT() or FOUND_ROWS(); soft */
 	SP_PIN_LONG_DATA,
 	SP_PIN_TRACK,  /* the client asked for trackers of its own */
 	SP_PIN_STATE,  /* the server says that some state changed, and nobody knows which */
@@ -44,7 +44,7 @@ enum sp_pin {
 };
 
 /* Pins that are lost after a while when others wait: exact for who asks soon, no hold for ever. */
-enum { SP_PINS_SOFT = 1 << SP_PIN_WARNINGS | 1 << SP_PIN_ROWS, SP_SOFT_MS = 100 };
+enum { SP_PINS_SOFT = 1 << SP_PIN_WARNINGS, SP_SOFT_MS = 100 };
 
 const char *sp_pin_name(enum sp_pin pin);
 
@@ -52,10 +52,10 @@ const char *sp_pin_name(enum sp_pin pin);
 enum sp_option { SP_OPTION_NONE, SP_OPTION_ON, SP_OPTION_OFF };
 
 struct sp_session {
-	struct sp_vars vars;      /* system variables */
-	struct sp_uvars user;     /* user variables with literals */
-	struct sp_vars temp;      /* names of temporary tables */
-	struct sp_vars texts;     /* names of text PREPAREs */
+	struct sp_vars vars;  /* system variables */
+	struct sp_uvars user; /* user variables with literals */
+	struct sp_vars temp;  /* names of temporary tables */
+	struct sp_named_list texts;
 	char *db;                 /* the real schema's name; NULL: none */
 	uint32_t pins;            /* bits of enum sp_pin */
 	uint64_t pinned_since;    /* ms; of the oldest pin now set */
@@ -64,7 +64,6 @@ struct sp_session {
 	uint8_t option;           /* enum sp_option */
 	uint32_t handlers;        /* HANDLER ... OPEN */
 	int locks;                /* GET_LOCKs held, as far as seen */
-	bool reads_rows;          /* see SP_PIN_ROWS */
 	bool trx_state, trx_char; /* the server's trackers are not empty */
 	/*
 	 * LAST_INSERT_ID(), FOUND_ROWS(), ROW_COUNT(), and the numbers of the connections that have
@@ -83,6 +82,10 @@ static inline bool sp_pinned(const struct sp_session *s, enum sp_pin pin)
 	return s->pins & 1u << pin;
 }
 void sp_pin_set(struct sp_session *s, enum sp_pin pin, bool on, uint64_t now);
+
+/* Cursors and long data. */
+struct sp_stmts;
+void sp_session_pin_stmts(struct sp_session *s, const struct sp_stmts *stmts, uint64_t now);
 
 /* As after a login or COM_RESET_CONNECTION; the database stays. */
 void sp_session_reset(struct sp_session *s);
@@ -104,6 +107,7 @@ struct sp_told {
 	bool unsafe_var;         /* a variable that must not be replayed */
 	bool track_var;          /* session_track_* */
 	bool charset, collation; /* of the connection */
+	bool results;            /* character_set_results */
 	bool last_id;            /* LAST_INSERT_ID() was set */
 };
 
@@ -114,6 +118,12 @@ struct sp_told {
 struct sp_backend;
 void sp_session_track(struct sp_session *s, struct sp_backend *b, struct sp_span track,
 		      const struct sp_lex *lex, struct sp_told *told);
+
+/* Takes over what a new connection tells of the variables that DEFAULT would not put back. */
+void sp_session_track_login(struct sp_backend *b, struct sp_span track);
+
+/* Has that connection a variable set that `vars` has not, and nobody knows what it was? */
+bool sp_session_login_lost(const struct sp_backend *b, const struct sp_vars *vars);
 
 /*
  * Writes `SET a=1, b='x', last_insert_id=3` for the variables that differ, and LAST_INSERT_ID()

@@ -34,6 +34,20 @@ struct sp_text *sp_text_new(const char *sql, size_t len, const char *db, const s
 	return t;
 }
 
+struct sp_text *sp_text_copy(const struct sp_text *t, struct sp_span sql)
+{
+	struct sp_text *copy = mem_new(sizeof(*copy) + sql.len + 1);
+
+	copy->held = 1;
+	copy->len = (uint32_t)sql.len;
+	copy->key = t->key;
+	copy->own = true;
+	copy->db = t->db ? mem_str(t->db) : NULL;
+	sp_vars_copy(&copy->vars, &t->vars);
+	memcpy(copy->sql, sql.at, sql.len);
+	return copy;
+}
+
 void sp_text_drop(struct sp_text *t)
 {
 	if (!t || --t->held > 0)
@@ -45,8 +59,8 @@ void sp_text_drop(struct sp_text *t)
 
 static bool same_text(const struct sp_text *a, const struct sp_text *b)
 {
-	return a == b ||
-	       (a->key == b->key && a->len == b->len && memcmp(a->sql, b->sql, a->len) == 0);
+	return a == b || (!a->own && !b->own && a->key == b->key && a->len == b->len &&
+			  memcmp(a->sql, b->sql, a->len) == 0);
 }
 
 static atomic_uint_fast64_t serials = 1;
@@ -80,9 +94,21 @@ struct sp_stmt *sp_stmts_find(const struct sp_stmts *s, uint32_t id)
 	return id > 0 && id <= s->last ? s->list[id - 1] : NULL;
 }
 
+const struct sp_stmt *sp_stmts_rival(const struct sp_stmts *s, const struct sp_stmt *stmt)
+{
+	for (uint32_t i = 0; i < s->last; i++) {
+		const struct sp_stmt *other = s->list[i];
+		if (other && other != stmt && (other->cursor || other->long_data) &&
+		    same_text(sp_stmt_text(other), stmt->text))
+			return other;
+	}
+	return NULL;
+}
+
 static void stmt_free(struct sp_stmt *stmt)
 {
 	sp_text_drop(stmt->text);
+	sp_text_drop(stmt->own);
 	free(stmt->types);
 	free(stmt);
 }

@@ -29,24 +29,38 @@ struct sp_text {
 	enum sp_found found;
 	struct sp_vars vars; /* of the session that prepared it */
 	char *db;            /* NULL: none */
+	bool own;            /* shared with no other of the same words */
 	char sql[];
 };
 
 /* As it is understood in a session with that schema (NULL: none), variables and quoting. */
 struct sp_text *sp_text_new(const char *sql, size_t len, const char *db, const struct sp_vars *vars,
 			    unsigned lex_mode);
+static inline struct sp_span sp_text_span(const struct sp_text *t)
+{
+	return (struct sp_span){ t->sql, t->len };
+}
+/* The same meaning in words that nobody shares. */
+struct sp_text *sp_text_copy(const struct sp_text *t, struct sp_span sql);
 void sp_text_drop(struct sp_text *t);
 
 /* ---- a client's statements */
 struct sp_stmt {
 	uint32_t id; /* the client's */
 	struct sp_text *text;
+	struct sp_text *own; /* runs in its place on the connection that it has now, or NULL */
 	uint16_t params, columns;
 	bool cursor; /* open on the connection that the session is pinned to */
 	bool long_data;
 	uint8_t *types;  /* 2 bytes for each parameter, as sent last; NULL: never */
 	uint64_t serial; /* names it among all of the process */
 };
+
+/* Under which a connection has prepared it. */
+static inline struct sp_text *sp_stmt_text(const struct sp_stmt *stmt)
+{
+	return stmt->own ? stmt->own : stmt->text;
+}
 
 struct sp_stmts {
 	struct sp_stmt **list; /* by id - 1, may have holes */
@@ -58,6 +72,8 @@ enum { SP_STMTS_MAX = 65536 }; /* of one client */
 /* NULL: too many. */
 struct sp_stmt *sp_stmts_add(struct sp_stmts *s, struct sp_text *text);
 struct sp_stmt *sp_stmts_find(const struct sp_stmts *s, uint32_t id);
+/* Another one with the same words that has a cursor open, or a piece of a parameter. */
+const struct sp_stmt *sp_stmts_rival(const struct sp_stmts *s, const struct sp_stmt *stmt);
 void sp_stmts_remove(struct sp_stmts *s, struct sp_stmt *stmt);
 void sp_stmts_clear(struct sp_stmts *s);
 

@@ -169,16 +169,24 @@ class Maker:
                          f"select group_concat(id order by id) from {t}", "do 1", "select 1 from dual where false",
                          "select diff_a.f_add(1)", f"/* c */ select a from {t} where id = 1", f"(select 1) union (select 2)",
                          f"select /* x */ database(), user() like 'a%'", f"explain select 1", f"show columns from {t}",
-                         "select row_count(), found_rows(), last_insert_id()", f"show create table {t}", "select current_user()")
+                         "select row_count(), found_rows(), last_insert_id()", self.expression(), self.expression(), f"show create table {t}", "select current_user()")
+
+    def expression(self):
+        """Columns keep their names. None out of range: an error cites the expression, with what took the calls' place."""
+        column = lambda: self.pick("row_count() + 1", "if(found_rows() > 1, 'many', 'f`w')", "found_rows() n", "(row_count())", "row_count() is null", "- found_rows() as `minus`", "'x'", "last_insert_id() + (row_count() > 0)",
+                                   "case when row_count() < 0 then 'a' else 'b, c' end", "(select found_rows())", "row_count() 'r c'", "concat(row_count(), ',', found_rows())", "found_rows() div 2", "@a", "ROW_COUNT ( )")
+        columns = ", ".join(column() for _ in range(self.number(3)))
+        return self.pick(f"select {columns}", f"select distinct {columns} from (select 1) x", f"(select {columns}) union all (select {columns})", f"select {columns} limit 1", f"select {columns} from dual where row_count() < 99",
+                         f"select {columns} /* row_count() */;", ("prepared", f"select {columns}", ()))
 
     def counted(self):
         t = self.table()
         return [self.pick(f"select sql_calc_found_rows * from {t} order by id limit 1", f"select id from {t} order by id limit 2",
                           f"select SQL_CALC_FOUND_ROWS 1 from {t} limit 0"),
-                *self.pick([], [], ["select 5"], [self.plain()]), self.pick("select found_rows()", "select FOUND_ROWS() as f")]
+                *self.pick([], [], ["select 5"], [self.plain()]), self.pick("select found_rows()", "select FOUND_ROWS() as f", self.expression())]
 
     def changed(self):
-        return [self.pick(self.insert(), self.write()), self.pick("select row_count()", "select ROW_COUNT(), last_insert_id()")]
+        return [self.pick(self.insert(), self.write()), self.pick(self.expression(), "select row_count()", "select ROW_COUNT(), last_insert_id()")]
 
     def diagnosed(self):
         """Only right after the statement: a server forgets them at the next one that opens a table, not before."""
@@ -194,9 +202,10 @@ class Maker:
                          ("init", "nowhere"), "USE diff_b", f"select count(*) from {self.t}", "select schema()", "/* x */ use diff_a")
 
     def temporary(self):
+        """In MySQL 5.6 no SET insert_id, which nothing may use up here: a COM_CHANGE_USER leaves it there."""
         name = self.pick("tmp1", "tmp2", self.t)
         body = [f"insert into {name} (a) values ({self.number()})", f"select a from {name}", f"update {name} set a = a + 1",
-                f"select * from {name}", self.plain(), self.ids(), "select @@sql_mode", f"insert into {self.k} select 900 + a, 'tmp' from {name}"]
+                f"select * from {name}", self.plain(), self.ids() if self.maria else "select last_insert_id()", "select @@sql_mode", f"insert into {self.k} select 900 + a, 'tmp' from {name}"]
         start = self.pick(f"create temporary table {name} (a int)", f"create temporary table {name} as select 5 as a",
                           f"create temporary table {name} like diff_a.{self.t}", f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} (a int)",
                           f"create /* x */ temporary table {name} select 6 a union select 7",
@@ -278,13 +287,44 @@ class Maker:
                 *self.pick([], [self.plain()], [self.set_literal()], ["use diff_b"]), self.pick("execute tp1 using @a", "set @a = 3", "execute tp1 using @b"), "execute tp1 using @a",
                 self.pick("execute tp1", "select 1"), self.pick("deallocate prepare tp1", "drop prepare tp1", "do 1"), "execute tp1 using @a", "deallocate prepare tp1"]
 
+    def triggered(self):
+        """Triggers read the session's state, and leave some."""
+        k, n = f"diff_a.{self.k}", self.number(50)
+        act = lambda: self.pick(f"update {k} set v = 'u'", f"update {k} set v = 'w' where k = {n}", f"delete from {k} order by k limit 1", f"replace into {k} values ({n}, 'r')",
+                                f"insert ignore into {k} values ({n}, 'i')", f"insert into {k} values ({n}, 'd') on duplicate key update v = 'dup'",
+                                f"update {k} join diff_a.{self.t} on k = id set v = 'j'", ("prepared", f"update {k} set v = ?", ("p",)))
+        return [f"insert ignore into {k} values ({n}, 'x')", self.pick(self.insert(), self.ids(), self.set_literal(), self.plain()), act(), self.pick([], [act()]),
+                self.pick(f"select v from {k} order by k limit 3", "select @gone", "select last_insert_id(), row_count()"), f"select v from {k} order by k limit 3"]
+
+    def text_prepared_elsewhere(self):
+        """What a PREPARE means is decided where it stands; what it executes has state of its own."""
+        t = self.t
+        make, text = self.pick(
+            (["use diff_b"], f"select count(*), database() from {t}"), (["use diff_a"], f"insert into {t} (a) values (6)"), (["set sql_mode = 'PIPES_AS_CONCAT'"], "select 1 || 2"),
+            (["set sql_mode = 'ANSI_QUOTES'"], f'select "id" from {t} order by 1 limit 1'), (["set sql_mode = 'NO_BACKSLASH_ESCAPES'"], "select ''a\b''"),
+            ([], "select ''its, \"q\", a\\nb, 100\\%, c\\\\"), ([], "selec"), ([], "select it\\''s'', \"q\", ''a\\nb'', ''100\\%''"), (["set names latin1"], "select ''ä'', hex(''ä''), charset(''x'')"),
+            (["set names utf8mb4 collate utf8mb4_bin"], "select ''a'' = ''A'', collation(''x'')"),
+            ([], "select row_count(), found_rows(), last_insert_id()"), ([], "select ROW_COUNT() as r, ''row_count()''"), ([], "show warnings"), ([], "select @@warning_count"),
+            ([], f"select get_lock(''{self.lock}'', 0)"), ([], "set @@group_concat_max_len = 78"), ([], "create temporary table if not exists tpt (a int)"),
+            ([], "set @a = 7"), ([], "select @a := 8"), ([], f"select sql_calc_found_rows id from {t} limit 1"), (["set sql_select_limit = 2"], f"select id from {t} order by id"))
+        after = [self.insert, self.write, self.plain, self.counted, self.set_literal, self.read_variables, self.ids, lambda: "use diff_a", lambda: "use diff_b",
+                 lambda: "set sql_mode = default", lambda: "set names utf8mb4", lambda: "set sql_mode = 'ANSI'", lambda: "select 1/0", lambda: "begin", lambda: ("ping",)]
+        out = [*make, f"prepare te from '{text}'"]
+        if "warning" in text:  # as in `diagnosed`
+            after = [lambda: self.pick("select 1/0", "select cast('x' as signed)", "selec", f"select 1 from {t}")]
+        for _ in range(self.rng.randint(1, 3)):
+            out += [self.rng.choice(after)() for _ in range(self.rng.randint("warning" in text, 3))] + ["execute te", self.pick("select row_count(), last_insert_id()", "select found_rows()",
+                    "select @@group_concat_max_len, @a", f"select is_used_lock('{self.lock}') = connection_id()", "select 1")]
+        return out + ["rollback", "drop temporary table if exists tpt", f"do release_lock('{self.lock}'), release_lock('{self.lock}'), release_lock('{self.lock}')",
+                      self.pick("deallocate prepare te", "set names utf8mb4"), "set sql_mode = default, sql_select_limit = default"]
+
     def prepare_any(self):
         slot = self.number(5)
         sql, params = self.pick(
             ("select ?, @a, database()", 1), (f"select * from {self.t} where id >= ? order by id limit 3", 1), (f"insert into {self.table()} (a, s) values (?, ?)", 2),
             ("set @b = ?", 1), ("select 1", 0), (f"update {self.t} set a = ? where id = ?", 2), ("select last_insert_id(), row_count()", 0),
             (f"select sql_calc_found_rows id from {self.t} where id > ? order by id limit 1", 1), ("select * from nowhere", 0), ("select @@sql_mode, ?", 1),
-            ("call diff_a.p_out(?, ?, ?)", 3), ("select found_rows()", 0), (f"delete from {self.t} where id = ?", 1), ("select 'x' \"y\"", 0), ("begin", 0), ("commit", 0),
+            ("call diff_a.p_out(?, ?, ?)", 3), ("select found_rows()", 0), ("select row_count() as r, found_rows() f, ?", 1), (f"delete from {self.t} where id = ?", 1), ("select 'x' \"y\"", 0), ("begin", 0), ("commit", 0),
             ("select @a := ?", 1), ("use diff_b", 0), ("select ? from (select 1) x", 1), ("drop temporary table if exists pst", 0), ("create temporary table if not exists pst (a int)", 0),
             ("set sql_mode = ?", 1), ("insert into pst values (?)", 1), (f"select s, a from diff_b.{self.t} where a = ? or a = ?", 2))
         self.slots[slot] = params
@@ -298,12 +338,20 @@ class Maker:
             return [self.prepare_any(), self.execute_any()]
         slot = self.rng.choice(sorted(self.slots))
         params = tuple(self.parameter() for _ in range(self.slots[slot]))
+        if len(params) == 3:  # the CALL: run again without types, MariaDB 10.11 takes a float that was an INOUT for something else
+            params = tuple(2 if p == 2.5 else p for p in params)
         return self.pick(("execute", slot, params), ("execute", slot, params), ("execute", slot, params), ("again", slot, params), ("stmt_reset", slot), ("stmt_close", slot),
                          ("cursor", slot, params), [("execute", slot, params), self.pick("select row_count()", "select last_insert_id()", "select found_rows()", "select @a, @b")],
                          ("long", self.number(40000)))
 
     def binary(self):
         return [self.prepare_any()] + [self.execute_any() for _ in range(self.number(3))]
+
+    def twins(self):
+        """Two statements with the same words, each with a cursor or long data of its own."""
+        sql, params = self.pick((f"select id, a from {self.t} where id > ? order by id", (0,)), (f"select row_count(), found_rows(), id from {self.t}", ()),
+                                ("select last_insert_id() union all select row_count() union all select 3", ()))
+        return [self.pick([], [self.insert()], [self.write()], [self.counted()]), self.pick(("twins", sql, params), ("twin_data", self.number(3000)))]
 
     def multi(self):
         parts = []
@@ -336,8 +384,8 @@ class Maker:
     def step(self):
         heavy = [self.plain] * 6 + [self.insert] * 3 + [self.ids] * 3 + [self.set_literal] * 3 + [self.read_variables] * 3
         often = [self.set_expression, self.system_variable, self.read_system, self.names, self.write, self.counted, self.changed, self.diagnosed, self.schema,
-                 self.binary, self.execute_any, self.execute_any, self.multi, self.call, self.other] * 2
-        rare = [self.temporary, self.transaction, self.transaction, self.autocommit, self.next_transaction, self.locks, self.table_locks, self.handler, self.text_prepared,
+                 self.binary, self.twins, self.triggered, self.execute_any, self.execute_any, self.multi, self.call, self.other] * 2
+        rare = [self.temporary, self.transaction, self.transaction, self.autocommit, self.next_transaction, self.locks, self.table_locks, self.handler, self.text_prepared, self.text_prepared_elsewhere,
                 self.renamed, self.lost, self.lost, self.distributed]
         maria = [self.statement_scoped, self.block, self.sequence, self.sequence] if self.maria else []
         return self.rng.choice(heavy + often + rare + maria)()
@@ -350,6 +398,10 @@ class Maker:
             out += [f"drop table if exists {name}", f"create table {name} {shape}"]
         if self.maria:
             out.append(f"create or replace sequence diff_a.{self.q}")
+        out += [f"create trigger diff_a.u{self.n} before update on diff_a.{self.k} for each row set new.v = concat(last_insert_id(), ifnull(@a, '?'), '/', new.v)",
+                f"create trigger diff_a.d{self.n} after delete on diff_a.{self.k} for each row " +
+                # Without trackers, MySQL 5.6 tells nobody what a trigger set.
+                ("set @gone = " if self.maria else f"insert into diff_b.{self.t} (s) select ") + "concat(last_insert_id(), ':', old.k)"]
         return out + [f"insert into diff_a.{self.t} (a, s) values (1, 'one'), (2, 'two'), (3, null)"]
 
     def session(self, length: int) -> list:
@@ -432,6 +484,13 @@ class Player:
             return tuple((values[0], values[-1]) for values in result_values(reply))
         if kind == "long":
             return self.play_long(step[1])
+        if kind == "prepared":
+            reply = self.link.prepare(step[1])
+            return result_values(reply), reply.statement is not None and result_values(self.link.execute(reply.statement, step[2]))
+        if kind == "twins":
+            return self.play_twins(*step[1:])
+        if kind == "twin_data":
+            return self.play_twin_data(step[1])
         return self.play_statement(kind, *step[1:])
 
     def play_statement(self, kind, slot, *more):
@@ -472,6 +531,39 @@ class Player:
         out = result_values(self.link.execute(reply.statement, (b"", b""), long_data=(0, 1)))
         self.link.command(wire.COM_STMT_CLOSE, number)
         return out
+
+    def play_twins(self, sql, params):
+        """Two cursors that are read in turn; one is opened anew while the other is open."""
+        link, (one, other) = self.link, (self.link.prepare(sql), self.link.prepare(sql))
+        out = [result_values(one), result_values(other)]
+        if one.statement is None:
+            return tuple(out)
+        one, other = one.statement, other.statement
+        open_now = {}
+        for number, act in ((one, 1), (one, 0), (other, 1), (one, 0), (other, 0), (other, 1), (other, 0), (one, 0), (one, 2), (other, 0), (one, 1), (one, 0)):
+            if act == 1:
+                reply = link.execute(number, params, cursor=1)
+                open_now[number] = reply.results[-1].error is None and (reply.results[-1].status or 0) & wire.CURSOR_EXISTS
+            elif act == 2:
+                reply = link.command(wire.COM_STMT_RESET, number.to_bytes(4, "little"))
+                open_now[number] = False
+            elif open_now.get(number):
+                reply = link.fetch(number, 1)
+                open_now[number] = not reply.error and not reply.results[0].status & wire.LAST_ROW_SENT
+            out.append(result_values(reply))
+        for number in (one, other):
+            link.command(wire.COM_STMT_CLOSE, number.to_bytes(4, "little"))
+        return tuple(out)
+
+    def play_twin_data(self, size):
+        link, numbers = self.link, [self.link.prepare("select ?, @a, length(?)").statement for _ in range(2)]
+        for n in (0, 1, 1, 0):
+            for parameter in (0, 1):
+                link.command(wire.COM_STMT_SEND_LONG_DATA, numbers[n].to_bytes(4, "little") + bytes([parameter, 0]) + b"xy"[n:n + 1] * size)
+        out = [result_values(link.execute(numbers[n], (b"", b""), long_data=(0, 1))) for n in (1, 0)]
+        for number in numbers:
+            link.command(wire.COM_STMT_CLOSE, number.to_bytes(4, "little"))
+        return tuple(out)
 
     def play_cursor(self, statement, params):
         reply = self.link.execute(statement, params, cursor=1)

@@ -1,6 +1,8 @@
 """Seconds of differential.py: 32 random sessions at once over a pool of 4, and directly.
 
 DIFF_SECONDS and DIFF_SEED choose more, or a round again; the seed is printed.
+What random sessions found is played again by itself, with a noisy neighbour on
+one connection.
 """
 import os
 import random
@@ -8,26 +10,96 @@ import random
 import pytest
 
 import differential
+import wire
 
 SECONDS = float(os.environ.get("DIFF_SECONDS", "10"))
+KINDS = {"mariadb": "511", "mysql56": "566"}  # the same seeds for everybody; the soak draws its own
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("kind", ["mariadb", "mysql56"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_sessions_answer_as_directly_for_minutes(kind, request, proxy):
-    play(kind, request, proxy, float(os.environ.get("SOAK_SECONDS", "180")))
+    play(kind, request, proxy, float(os.environ.get("SOAK_SECONDS", "180")), str(random.SystemRandom().randrange(10**6)))
 
 
-def test_sessions_answer_as_directly(request, proxy):
-    """MySQL 5.6 tells no state: what the lexer alone makes of it is played in the soak only."""
-    play("mariadb", request, proxy, SECONDS, seed="511")  # the same for everybody; the soak draws its own
+@pytest.mark.parametrize("kind", KINDS)
+def test_sessions_answer_as_directly(kind, request, proxy):
+    play(kind, request, proxy, SECONDS, KINDS[kind])
 
 
-def play(kind, request, proxy, seconds, seed=None):
-    server = request.getfixturevalue("pair").writer if kind == "mariadb" else request.getfixturevalue("mysql56")
-    seed = os.environ.get("DIFF_SEED") or seed or str(random.SystemRandom().randrange(10**6))
+def server_of(kind, request):
+    return request.getfixturevalue("pair").writer if kind == "mariadb" else request.getfixturevalue("mysql56")
+
+
+def play(kind, request, proxy, seconds, seed):
+    server = server_of(kind, request)
+    seed = os.environ.get("DIFF_SEED") or seed
     print(f"seed {seed}")
     arena = differential.Arena(server, proxy(differential.proxy_text(server)), proxy)
     rounds, report = arena.soak(seed, seconds, 32, 60)
     print(f"{rounds} rounds, {arena.steps_run} steps")
     assert report is None, f"DIFF_SEED={seed}\n{report}"
+
+
+# ---- what was found -----------------------------------------------------------------------
+
+
+CHANGED = ["insert into t0 (a) values (1), (2)", "update t0 set a = 9 where id < 3", "select sql_calc_found_rows * from t0 limit 1",
+           "select id from t0 limit 2", "insert into k0 values (7, 'x') on duplicate key update v = 'y'"]
+READERS = ["select row_count(), found_rows(), last_insert_id()", "select row_count() as r, found_rows() f", "select found_rows() from t0 where row_count() < 9"]
+
+FOUND = {
+    "prepared statements tell of what ran elsewhere": [
+        step for change in CHANGED for slot, sql in enumerate(READERS)
+        for step in (change, ("prepare", slot, sql), ("execute", slot, ()), change, ("execute", slot, ()), change, ("cursor", slot, ()), ("execute", slot, ()))],
+    "so do those of text": [
+        step for change in CHANGED for sql in READERS
+        for step in (f"prepare te from '{sql}'", change, "execute te", "set @c = 5", "execute te", change, "execute te", "deallocate prepare te")],
+    "a literal keeps the collation of its PREPARE": [
+        ("prepare", 1, "select 'x' 'y', collation('z')"), "set @b = 1", "begin", "set names utf8mb4 collate utf8mb4_unicode_ci", ("execute", 1, ()), "commit",
+        ("execute", 1, ()), "select 'x', collation('x')", "set names latin1", ("execute", 1, ()), "select collation('x')"],
+    "character sets on top of others": [
+        step for sql in ("set names utf8mb4 collate utf8mb4_bin", "set character_set_results = latin1", "set names utf8mb4 collate utf8mb4_bin", "set collation_connection = latin1_german1_ci",
+                         "set character_set_connection = latin1", "set names latin1", "set character_set_results = null", "set wait_timeout = 1000", ("reset",))
+        for step in (sql, "select 'x', collation('x'), @@character_set_client, @@character_set_results, @@wait_timeout", "select count(*) from t0")],
+    "two statements with the same words": [
+        ("twins", "select id, a from t0 where id > ? order by id", (0,)), "select found_rows()", ("twins", "select row_count(), found_rows(), id from t0", ()), ("twin_data", 100),
+        "insert into t0 (a) values (1)", ("twins", "select row_count() union all select last_insert_id()", ())],
+    "found rows of a cursor": [
+        ("prepare", 1, "select id from t0 order by id"), ("cursor", 1, ()), "set @b = 1", "select found_rows()"],
+    "a text means what it meant at its PREPARE": [
+        "use diff_b", "prepare te from 'select count(*), database() from t0'", "use diff_a", "execute te", "select database(), count(*) from t0",
+        "set sql_mode = 'PIPES_AS_CONCAT'", "prepare te from 'select 1 || 2'", "set sql_mode = ''", "execute te", "select 1 || 2",
+        "set sql_mode = 'NO_BACKSLASH_ESCAPES'", "prepare te from 'select ''a\\b'''", "set sql_mode = ''", "execute te", "select 'a\\b'",
+        "prepare te from 'select \\'it''''s\\', \"q\", ''c\\\\\\\\''", "set @b = 1", "execute te", "set names latin1", "prepare te from 'select collation(''x''), ''\u00e4'''",
+        "set names utf8mb4", "execute te", "select collation('x')"],
+    "a PREPARE that fails": [
+        "prepare te from 'select 1'", "prepare te from 'select 'x''", "execute te", "prepare te from 'selec'", "execute te", "prepare te from 'select 2'", "execute te"],
+    "a text has the effects of what it executes": [
+        "prepare te from 'select get_lock(''lock0'', 0)'", "execute te", "select is_used_lock('lock0') = connection_id()", "do release_lock('lock0')",
+        "prepare te from 'set @@group_concat_max_len = 78'", "execute te", "set @b = 1", "select @@group_concat_max_len", ("reset",),
+        "prepare te from 'set @a := 8'", "execute te", "select @a", ("reset",),
+        "prepare te from 'create temporary table tpt (a int)'", "execute te", "select * from tpt", "drop temporary table tpt", "select * from tpt"],
+    "triggers see LAST_INSERT_ID()": [
+        "insert into k0 values (1, 'x'), (2, 'y')", "insert into t0 (a) values (1)", "update k0 set v = 'u' where k = 1", "select * from k0 order by k", "select last_insert_id(77)",
+        ("prepared", "update k0 set v = ? where k = 2", ("p",)), "select * from k0 order by k", "delete from k0 where k = 1", "select @gone"],
+}
+
+NO_TRACKERS = ["prepared statements tell of what ran elsewhere", "so do those of text", "two statements with the same words", "found rows of a cursor",
+               "a text means what it meant at its PREPARE", "a PREPARE that fails"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_found(kind, request, proxy):
+    server = server_of(kind, request)
+    arena = differential.Arena(server, None, proxy)
+    maker = differential.Maker(0, 0, kind == "mariadb")
+    wrong = []
+    for what in FOUND if kind == "mariadb" else NO_TRACKERS:
+        session = differential.Session(server, maker, FOUND[what], wire.MODERN)
+        direct, proxied = arena.run_alone(session, session.steps)
+        at = differential.first_difference(direct, proxied)
+        if at is not None:
+            step = session.steps[min(at, len(session.steps) - 1)]
+            wrong += [f"{what}: step {at}, {step!r}:", *differential.unlike(direct[at:at + 1], proxied[at:at + 1])]
+    assert not wrong, "\n".join(wrong)
