@@ -52,26 +52,69 @@ static void note_user_vars(struct sp_client *c, uint32_t flags)
 	}
 }
 
+/* The schema of the table whose name begins at `name` in the text: its own, or the session's. */
+static struct sp_span schema_of(const struct sp_client *c, const char *name)
+{
+	const char *begin = sql_of(c).at, *end = name;
+	const char *db = c->cmd.stmt ? c->cmd.stmt->text->db : c->session.db;
+
+	db = db ? db : "";
+	end -= end > begin && (end[-1] == '`' || end[-1] == '"');
+	if (end == begin || end[-1] != '.')
+		return (struct sp_span){ db, strlen(db) };
+	end--;
+	end -= end > begin && (end[-1] == '`' || end[-1] == '"');
+	const char *at = end;
+	while (at > begin && !strchr(" \t\r\n,`\"", at[-1]))
+		at--;
+	return (struct sp_span){ at, (size_t)(end - at) };
+}
+
+/* Does the DROP name that temporary table, as the server understands it here? */
+static bool drops(const struct sp_client *c, const struct sp_var *temp)
+{
+	struct sp_span sql = sql_of(c);
+	size_t n = strlen(temp->name);
+
+	for (size_t at = 0; at + n <= sql.len; at++)
+		if (strncasecmp(sql.at + at, temp->name, n) == 0 &&
+		    sp_span_is(schema_of(c, sql.at + at), temp->value))
+			return true;
+	return false;
+}
+
+/* False: one that no DROP may be seen to end, or that has the name of another schema's. */
+static bool remember_temp(struct sp_client *c)
+{
+	struct sp_vars *temp = &c->session.temp;
+	struct sp_span name = c->cmd.lex.object;
+
+	if (!name.at || !sql_of(c).at || c->cmd.lex.verb == SP_VERB_EXECUTE)
+		return false;
+	struct sp_span schema = schema_of(c, name.at);
+	const struct sp_var *same = sp_vars_find(temp, name);
+	return same ? sp_span_is(schema, same->value) : sp_vars_set(temp, name, schema);
+}
+
+/* A DROP IF EXISTS that warns has not found them all. */
 static void note_temp_tables(struct sp_client *c, uint32_t flags)
 {
 	struct sp_session *s = &c->session;
-	struct sp_span sql = sql_of(c), name = c->cmd.lex.object;
+	struct sp_span sql = sql_of(c);
 
 	if (flags & SP_LEX_TEMP_CREATE && !c->cmd.error) {
-		if (!name.at || !sp_vars_set(&s->temp, name, (struct sp_span){ "", 0 }))
+		if (!remember_temp(c))
 			pin(c, SP_PIN_STATE, true);
 		pin(c, SP_PIN_TEMP, true);
 		c->backend->dirty = true;
 	}
-	if (!(flags & SP_LEX_DROP_TABLE) || c->cmd.error || !sql.at || flags & SP_LEX_MULTI)
+	if (!(flags & SP_LEX_DROP_TABLE) || c->cmd.error || c->cmd.warnings || !sql.at ||
+	    flags & SP_LEX_MULTI)
 		return;
 	for (uint32_t i = s->temp.count; i-- > 0;) {
-		struct sp_span temp = { s->temp.list[i].name, strlen(s->temp.list[i].name) };
-		bool named = false;
-		for (size_t at = 0; at + temp.len <= sql.len && !named; at++)
-			named = strncasecmp(sql.at + at, temp.at, temp.len) == 0;
-		if (named)
-			sp_vars_remove(&s->temp, temp);
+		const char *temp = s->temp.list[i].name;
+		if (drops(c, &s->temp.list[i]))
+			sp_vars_remove(&s->temp, (struct sp_span){ temp, strlen(temp) });
 	}
 	if (s->temp.count == 0)
 		pin(c, SP_PIN_TEMP, false);

@@ -80,6 +80,9 @@ FOUND = {
         "prepare te from 'set @@group_concat_max_len = 78'", "execute te", "set @b = 1", "select @@group_concat_max_len", ("reset",),
         "prepare te from 'set @a := 8'", "execute te", "select @a", ("reset",),
         "prepare te from 'create temporary table tpt (a int)'", "execute te", "select * from tpt", "drop temporary table tpt", "select * from tpt"],
+    "a temporary table is dropped where it is": [
+        "create temporary table tpt (a int)", "use diff_b", "drop temporary table if exists tpt", "set sql_notes = 0", "drop temporary table if exists tpt", "set sql_notes = 1", "use diff_a", "select * from tpt",
+        "create temporary table diff_b.`tpt` (a int)", "drop table diff_b.tpt", "select * from tpt", "drop table tpt", "select * from tpt"],
     "triggers see LAST_INSERT_ID()": [
         "insert into k0 values (1, 'x'), (2, 'y')", "insert into t0 (a) values (1)", "update k0 set v = 'u' where k = 1", "select * from k0 order by k", "select last_insert_id(77)",
         ("prepared", "update k0 set v = ? where k = 2", ("p",)), "select * from k0 order by k", "delete from k0 where k = 1", "select @gone"],
