@@ -20,6 +20,8 @@
 #include "roles/sqlproxy/sp_text_prepare.h"
 #include "roles/sqlproxy/sp_worker.h"
 
+enum { PREPARES_MOST = 8 }; /* of those that are not to be run now, in one prefix */
+
 static const char track[] = "SET SESSION session_track_system_variables='*',"
 			    "session_track_state_change=1,"
 			    "session_track_transaction_info='CHARACTERISTICS'";
@@ -249,6 +251,34 @@ static bool prepare(struct sp_client *c, struct sp_backend *b, struct buf *prefi
 	return true;
 }
 
+bool sp_attach_unseen(const struct sp_client *c, const struct sp_backend *b)
+{
+	const struct sp_lex *lex = &c->cmd.lex;
+
+	return !b->has_track && !sp_pinned(&c->session, SP_PIN_SYSVAR) &&
+	       (lex->flags & (SP_LEX_SET_SYSVAR | SP_LEX_MULTI) || lex->verb == SP_VERB_CALL ||
+		lex->verb == SP_VERB_EXECUTE);
+}
+
+/* After this command nobody knows what variables they were prepared under: all of them, now. */
+static void prepare_all(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
+{
+	struct sp_expect e = { .kind = SP_EXPECT_IGNORED, .answer = SP_ANSWER_PREPARE };
+	int left = PREPARES_MOST;
+
+	for (uint32_t i = 0; i < c->stmts.last && left > 0; i++) {
+		const struct sp_stmt *stmt = c->stmts.list[i];
+		if (!stmt || sp_table_find(&b->prepared, stmt->text))
+			continue;
+		e.text = stmt->text;
+		sp_attach_move(b, e.text->db, &e.text->vars, prefix);
+		if (!sp_backend_expect(b, e))
+			return;
+		sp_write_command(prefix, SP_COM_STMT_PREPARE, e.text->sql, e.text->len);
+		left--;
+	}
+}
+
 static void put(struct buf *out, const char *text)
 {
 	buf_put(out, text, strlen(text));
@@ -345,6 +375,8 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 		reset(b, prefix);
 	sp_own_share(c, b);
 	wait |= prepare(c, b, prefix);
+	if (c->stmts.count > 0 && sp_attach_unseen(c, b))
+		prepare_all(c, b, prefix);
 	sp_text_prepare_replay(c, b, prefix);
 	wait |= change_db(c, b, prefix);
 	set_option(c, b, prefix);

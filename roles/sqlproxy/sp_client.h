@@ -197,6 +197,8 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 bool sp_attach_needs_id(const struct sp_client *c);
 bool sp_attach_needs_found(const struct sp_client *c);
 
+/* It may change variables, and the server does not tell which. */
+bool sp_attach_unseen(const struct sp_client *c, const struct sp_backend *b);
 /* To the schema and the variables that a text means. */
 void sp_attach_move(struct sp_backend *b, const char *db, const struct sp_vars *vars,
 		    struct buf *prefix);

@@ -259,15 +259,15 @@ void sp_text_prepare_replay(struct sp_client *c, struct sp_backend *b, struct bu
 {
 	const struct sp_session *s = &c->session;
 	enum sp_verb verb = c->cmd.lex.verb;
-	bool multi = c->cmd.lex.flags & SP_LEX_MULTI;
+	bool all = c->cmd.lex.flags & SP_LEX_MULTI || sp_attach_unseen(c, b);
 	int left = REPLAYS_MOST;
 
 	if (s->texts.count == 0 || sp_pinned(s, SP_PIN_PREPARE) ||
-	    (verb != SP_VERB_EXECUTE && verb != SP_VERB_DEALLOCATE && !multi))
+	    (verb != SP_VERB_EXECUTE && verb != SP_VERB_DEALLOCATE && !all))
 		return;
 	for (uint32_t i = 0; i < s->texts.count && left > 0; i++) {
 		const struct sp_named *n = &s->texts.list[i];
-		if (n->text && (multi || sp_span_is(c->cmd.lex.object, n->name)))
+		if (n->text && (all || sp_span_is(c->cmd.lex.object, n->name)))
 			left -= replay(b, n, prefix);
 	}
 }
