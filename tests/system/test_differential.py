@@ -16,17 +16,6 @@ SECONDS = float(os.environ.get("DIFF_SECONDS", "10"))
 KINDS = {"mariadb": "511", "mysql56": "566"}  # the same seeds for everybody; the soak draws its own
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("kind", KINDS)
-def test_sessions_answer_as_directly_for_minutes(kind, request, proxy):
-    play(kind, request, proxy, float(os.environ.get("SOAK_SECONDS", "180")), str(random.SystemRandom().randrange(10**6)))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_sessions_answer_as_directly(kind, request, proxy):
-    play(kind, request, proxy, SECONDS, KINDS[kind])
-
-
 def server_of(kind, request):
     return request.getfixturevalue("pair").writer if kind == "mariadb" else request.getfixturevalue("mysql56")
 
@@ -108,3 +97,17 @@ def test_what_was_found(kind, request, proxy):
             step = session.steps[min(at, len(session.steps) - 1)]
             wrong += [f"{what}: step {at}, {step!r}:", *differential.unlike(direct[at:at + 1], proxied[at:at + 1])]
     assert not wrong, "\n".join(wrong)
+
+
+# ---- random sessions: last, since MariaDB 10.11 may be left with a file that keeps their schemas from being dropped --------
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", KINDS)
+def test_sessions_answer_as_directly_for_minutes(kind, request, proxy):
+    play(kind, request, proxy, float(os.environ.get("SOAK_SECONDS", "180")), str(random.SystemRandom().randrange(10**6)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sessions_answer_as_directly(kind, request, proxy):
+    play(kind, request, proxy, SECONDS, KINDS[kind])
