@@ -202,12 +202,11 @@ static void switch_plugin(struct sp_backend *b, const uint8_t *payload, size_t l
 
 static void logged_in(struct sp_backend *b)
 {
-	/* Set to what they are, the last five are told. */
+	/* Set to what they are, the last four are told. */
 	static const char track[] = "SET SESSION session_track_system_variables='*',"
 				    "session_track_state_change=1,"
 				    "session_track_transaction_info='CHARACTERISTICS',"
 				    "character_set_client=@@character_set_client,"
-				    "character_set_results=@@character_set_results,"
 				    "collation_connection=@@collation_connection,"
 				    "wait_timeout=@@wait_timeout,"
 				    "sql_auto_is_null=@@sql_auto_is_null";

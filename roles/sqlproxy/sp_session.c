@@ -341,14 +341,25 @@ void sp_session_track_login(struct sp_backend *b, struct sp_span track)
 	}
 }
 
+static const struct sp_span collation = { "collation_connection", 20 };
+
+/* What a login's collation is known for: it tells the character sets too. */
+static bool is_lost(const struct sp_backend *b, const char *name)
+{
+	bool known = sp_vars_find(&b->login, is_login_charset(name) || strcmp(name, names) == 0
+						     ? collation
+						     : span(name));
+
+	return (is_set_by_login(name) || strcmp(name, names) == 0) && !known;
+}
+
 bool sp_session_login_lost(const struct sp_backend *b, const struct sp_vars *vars)
 {
-	if (b->vars.hash == vars->hash || b->login.count >= 5)
+	if (b->vars.hash == vars->hash)
 		return false;
 	for (uint32_t i = 0; i < b->vars.count; i++) {
 		const char *name = b->vars.list[i].name;
-		bool lost = is_set_by_login(name) || strcmp(name, names) == 0;
-		if (lost && !sp_vars_find(vars, span(name)))
+		if (is_lost(b, name) && !sp_vars_find(vars, span(name)))
 			return true;
 	}
 	return false;
@@ -374,20 +385,41 @@ static void put_login(const struct sp_backend *b, const char *name, struct buf *
 	put(out, "=DEFAULT");
 }
 
+static bool is_missing(const struct sp_vars *vars, const struct sp_backend *b, struct sp_span name)
+{
+	return sp_vars_find(&b->vars, name) && !sp_vars_find(vars, name);
+}
+
+/* As the login was: the results' collation is set by NAMES only, and no variable tells it. */
+static void put_login_names(const struct sp_backend *b, struct buf *out, bool *any)
+{
+	const struct sp_var *var = sp_vars_find(&b->login, collation);
+	char text[160];
+
+	separate(out, any);
+	if (var)
+		snprintf(text, sizeof(text), "NAMES %.*s COLLATE %s", (int)strcspn(var->value, "_"),
+			 var->value, var->value);
+	else
+		snprintf(text, sizeof(text), "NAMES DEFAULT");
+	put(out, text);
+}
+
 /* Character sets that `vars` has not become the login's. Returns whether the connection's did. */
 static bool put_login_charsets(const struct sp_vars *vars, const struct sp_backend *b,
 			       struct buf *out, bool *any)
 {
-	static const char *const two[] = { "character_set_client", "character_set_results" };
-	bool named = sp_vars_find(&b->vars, span(names));
-	const struct sp_span charset = { "character_set_connection", 24 };
-	const struct sp_span collation = { "collation_connection", 20 };
+	const struct sp_span client = span("character_set_client");
+	const struct sp_span charset = span("character_set_connection");
 
-	for (int i = 0; i < 2; i++)
-		if ((named || sp_vars_find(&b->vars, span(two[i]))) &&
-		    !sp_vars_find(vars, span(two[i])))
-			put_login(b, two[i], out, any);
-	bool other = named || sp_vars_find(&b->vars, charset) || sp_vars_find(&b->vars, collation);
+	if (sp_vars_find(&b->vars, span(names)) ||
+	    is_missing(vars, b, span("character_set_results"))) {
+		put_login_names(b, out, any);
+		return true;
+	}
+	if (is_missing(vars, b, client))
+		put_login(b, client.at, out, any);
+	bool other = sp_vars_find(&b->vars, charset) || sp_vars_find(&b->vars, collation);
 	if (!other || sp_vars_find(vars, collation))
 		return false;
 	if (!sp_vars_find(vars, charset)) /* set as well by its collation */

@@ -655,10 +655,23 @@ class Arena:
         self.start, self.small = start, None
         self.maria = server.kind == "mariadb"
         self.steps_run = 0
-        server.script(*(f"drop database if exists {s}" for s in ("diff_a", "diff_b")), *(f"create database {s} character set utf8mb4" for s in ("diff_a", "diff_b")),
+        self.drop_schemas()
+        server.script(*(f"create database {s} character set utf8mb4" for s in ("diff_a", "diff_b")),
                       *(f"create procedure diff_a.{name} {body}" for name, body in PROCEDURES.items()),
                       *(f"create function diff_a.{name} {body}" for name, body in FUNCTIONS.items()),
                       *(f"grant all on {s}.* to {u}@'%'" for s in ("diff_a", "diff_b") for u in ("app", "empty")))
+
+    def drop_schemas(self):
+        """A session that was hung up on may still be making a table, which the server then finds in its way."""
+        for schema in ("diff_a", "diff_b"):
+            for last in (False,) * 20 + (True,):
+                try:
+                    self.server.script(f"drop database if exists {schema}")
+                    break
+                except Exception as why:
+                    if last or "Directory not empty" not in str(why):
+                        raise
+                    time.sleep(0.1)
 
     def run_all(self, sessions: list, port: int) -> list:
         """Every session at once; their answers in order."""
