@@ -80,12 +80,20 @@ static void look_again(struct tree *t, struct procs *p)
 	}
 }
 
+/* A member whose number nobody else can have now: one that lives, or is not buried yet. */
+static const struct proc *find_member(const struct procs *p, const struct tree_member *m)
+{
+	const struct proc *q = procs_find(p, m->pid);
+
+	return q && q->born == m->born ? q : NULL;
+}
+
 /* A session or group by the number of a member, that another member still is in. */
 static bool is_claimed(const struct tree *t, const struct procs *p, const struct proc *q)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		const struct tree_member *m = &t->members[i];
-		const struct proc *other = m->alive ? procs_find(p, m->pid) : NULL;
+		const struct proc *other = find_member(p, m);
 		if (!other || is_spared(t, m->pid))
 			continue;
 		if (q->session == other->session && is_known(t, q->session) &&
@@ -142,7 +150,7 @@ static bool still_counts(const struct tree *t, const struct procs *p, pid_t numb
 {
 	for (size_t i = 0; i < t->n; i++) {
 		const struct tree_member *m = &t->members[i];
-		const struct proc *q = m->alive ? procs_find(p, m->pid) : NULL;
+		const struct proc *q = find_member(p, m);
 		if (q && (q->session == number || q->group == number))
 			return true;
 	}

@@ -13,8 +13,10 @@
  * for each member. Without (a program that we adopted, another's sub-reaper between) all of /proc
  * is read, about 15 us a process, and many trees share one reading.
  *
- * What nobody can know: an orphan never seen before, in a session of its own, that has emptied its
- * environment. Such a one is met when the whole supervisor ends: tree_init with our own pid.
+ * Look in the on_end of the program's child at the latest: until it is buried its number is its
+ *own, so that all in its session are known. What nobody can know: an orphan never seen before, in a
+ * session of its own, that has emptied its environment. Such a one is met when the whole supervisor
+ * ends: tree_init with our own pid.
  */
 #pragma once
 

@@ -34,6 +34,8 @@ static void on_end(struct child *c, const struct child_end *end)
 {
 	s.end = *end;
 	s.ends++;
+	check_int(tree_read(&s.tree, &s.procs), 0);
+	tree_look(&s.tree, &s.procs);
 	child_close(c, NULL);
 }
 
