@@ -19,6 +19,8 @@ enum {
 	ROOM = 256 * 1024,
 	ROOM_LINES = 64 * 1024, /* where bytes grow on their way */
 	READS = 4,              /* in a row, before others have their turn */
+	BUSY = 6,               /* reads in a millisecond */
+	REST = 1,               /* ms */
 	TEXT_MOST = 16 * 1024 * 1024,
 };
 
@@ -28,17 +30,28 @@ void outputs_init(struct outputs *all, uv_loop_t *loop)
 {
 	*all = (struct outputs){ .loop = loop, .syslog = "/dev/log", .syslog_fd = -1 };
 	logfiles_init(&all->files, loop);
+	list_init(&all->resting);
+	uv_timer_init(loop, &all->rest);
+	all->rest.data = all;
 	buf_init(&all->text, TEXT_MOST);
+}
+
+static void on_rest_closed(uv_handle_t *h)
+{
+	struct outputs *all = h->data;
+
+	logfiles_close(&all->files, all->on_closed);
 }
 
 void outputs_close(struct outputs *all, logfiles_on_closed on_closed)
 {
+	all->on_closed = on_closed;
 	free(all->room);
 	all->room = NULL;
 	buf_fini(&all->text);
 	if (all->syslog_fd >= 0)
 		close(all->syslog_fd);
-	logfiles_close(&all->files, on_closed);
+	uv_close((uv_handle_t *)&all->rest, on_rest_closed);
 }
 
 static char *room_of(struct outputs *all)
@@ -123,18 +136,26 @@ int output_pipe(int ends[2])
 	return pipe2(ends, O_CLOEXEC) == 0 ? 0 : -errno;
 }
 
-/* A pipe that was found half full deserves a larger one; half, since its pages need not be full.
- * The kernel may refuse (fs.pipe-user-pages-soft): then it stays as it is. */
-static void grow(struct output *o, size_t n)
+/* The kernel may refuse (fs.pipe-user-pages-soft): then it stays as it is. */
+static void grow(struct output *o)
+{
+	if (o->grown)
+		return;
+	o->grown = true;
+	fcntl(o->item.fd, F_SETPIPE_SZ, PIPE);
+	int now = fcntl(o->item.fd, F_GETPIPE_SZ);
+	o->capacity = now > 0 ? (size_t)now : 0;
+}
+
+/* A pipe that was found half full deserves a larger one; half, since its pages need not be full. */
+static void grow_if_full(struct output *o, size_t n)
 {
 	if (o->capacity == 0) {
 		int now = fcntl(o->item.fd, F_GETPIPE_SZ);
 		o->capacity = now > 0 ? (size_t)now : PIPE;
 	}
-	if (o->capacity >= PIPE || n < o->capacity / 2)
-		return;
-	fcntl(o->item.fd, F_SETPIPE_SZ, PIPE);
-	o->capacity = PIPE;
+	if (n >= o->capacity / 2)
+		grow(o);
 }
 
 /* One-shot: a pipe whose writers are gone says so again and again, also to who does not ask. */
@@ -157,8 +178,8 @@ static int read_once(struct output *o, size_t *n)
 	if (got == 0)
 		return READ_END;
 	*n = (size_t)got;
-	if (o->capacity < PIPE && *n >= 4096)
-		grow(o, *n);
+	if (!o->grown && *n >= 4096)
+		grow_if_full(o, *n);
 	take(o, room_of(o->all), *n);
 	return *n == room ? READ_BYTES : READ_NOTHING;
 }
@@ -191,6 +212,36 @@ static void finish_step(struct output *o)
 	output_close(o, o->on_closed);
 }
 
+static void on_rested(uv_timer_t *t)
+{
+	struct outputs *all = t->data;
+
+	while (!list_empty(&all->resting)) {
+		struct output *o = container_of(all->resting.next, struct output, resting);
+		list_remove(&o->resting);
+		poller_ask(&o->item, EPOLLIN);
+	}
+}
+
+/* Called after each read that emptied the pipe. */
+static void rest_if_busy(struct output *o)
+{
+	struct outputs *all = o->all;
+	uint64_t now = uv_now(all->loop);
+
+	o->busy_reads = now == o->busy_ms ? o->busy_reads + 1 : 0;
+	o->busy_ms = now;
+	if (o->busy_reads < BUSY)
+		return;
+	grow(o);
+	if (o->capacity < PIPE)
+		return;
+	pause_reading(o);
+	list_append(&all->resting, &o->resting);
+	if (!uv_is_active((uv_handle_t *)&all->rest))
+		uv_timer_start(&all->rest, on_rested, REST, 0);
+}
+
 static void on_event(struct poller_item *i, unsigned events)
 {
 	struct output *o = container_of(i, struct output, item);
@@ -212,6 +263,8 @@ static void on_event(struct poller_item *i, unsigned events)
 		pause_reading(o);
 	else if (what == READ_END)
 		reach_end(o);
+	else if (what == READ_NOTHING)
+		rest_if_busy(o);
 }
 
 static bool is_empty(const struct output *o)
@@ -296,6 +349,7 @@ int output_open(struct output *o, struct outputs *all, int fd, const struct outp
 
 	*o = (struct output){ .owner = o->owner, .all = all };
 	list_init(&o->taps);
+	list_init(&o->resting);
 	buf_init(&o->partial, OUTPUT_LINE_MOST);
 	buf_init(&o->ring, 1);
 	int rc = open_file(o, spec, &file, err);
@@ -388,6 +442,7 @@ static void shut(struct output *o, output_on_closed on_closed)
 	o->closing = true;
 	o->on_closed = on_closed;
 	close_file(o);
+	list_remove(&o->resting);
 	poller_close(&o->item, on_item_closed);
 }
 

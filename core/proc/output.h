@@ -10,6 +10,9 @@
  * by all outputs of a loop; an idle one owns none. The pipe has the kernel's size until it was once
  * found full, then 1 MiB, if the kernel grants it: 1000 quiet programs keep 1000 small pipes.
  *
+ * A program that writes many small pieces would wake us for each: after some in the same
+ *millisecond its pipe is left alone for one, while it has room.
+ *
  * While the file takes nothing the pipe is left alone, for `files.block` at most (logfile.h).
  * Syslog and taps never hold anything up.
  */
@@ -52,6 +55,9 @@ struct outputs {
 	uint8_t *room;
 	struct buf text; /* lines in the making */
 	int syslog_fd;
+	struct list resting; /* outputs that are left alone, until: */
+	uv_timer_t rest;
+	logfiles_on_closed on_closed;
 	unsigned long syslog_lost; /* lines that nobody took */
 };
 
@@ -89,11 +95,14 @@ struct output {
 	char *name, *stream;
 	enum output_format format;
 	bool syslog, strip_ansi;
-	bool finishing, closing;
-	uint8_t escape;     /* where strip_ansi is */
-	size_t capacity;    /* of the pipe; 0: not asked yet */
-	size_t left;        /* finishing: bytes that are still to be read */
-	struct buf partial; /* the line that is not complete */
+	bool finishing, closing, grown;
+	struct list resting;
+	uint64_t busy_ms;    /* in this millisecond ... */
+	unsigned busy_reads; /* ... it was read so often */
+	uint8_t escape;      /* where strip_ansi is */
+	size_t capacity;     /* of the pipe; 0: not asked yet */
+	size_t left;         /* finishing: bytes that are still to be read */
+	struct buf partial;  /* the line that is not complete */
 	struct buf ring;
 	size_t ring_size;
 	uint64_t ring_total; /* bytes that ever were in it */

@@ -76,7 +76,7 @@ static void on_end_signal(struct child *c, const struct child_end *end)
 Test(child, has_its_group_until_it_is_buried)
 {
 	const char *argv[] = { "true", NULL };
-	uv_loop_t loop;
+	uv_loop_t loop = { 0 };
 	struct child c = { 0 };
 	pid_t pid;
 	int pidfd;
@@ -84,7 +84,7 @@ Test(child, has_its_group_until_it_is_buried)
 	uv_loop_init(&loop);
 	cr_assert(spawn_program(&(struct spawn){ .argv = argv, .group = SPAWN_GROUP }, &pid, &pidfd,
 				NULL) == 0);
-	check_int(child_watch(&c, &loop, pid, pidfd, on_end_signal), 0);
+	cr_assert(child_watch(&c, &loop, pid, pidfd, on_end_signal) == 0);
 	c.group = pid;
 	group_in_end = 1;
 	while (group_in_end == 1)
@@ -119,7 +119,7 @@ static pid_t stranger(void)
 
 Test(child, adopts_whom_it_did_not_start)
 {
-	uv_loop_t loop;
+	uv_loop_t loop = { 0 };
 	struct child c = { 0 };
 	pid_t pid = stranger();
 
@@ -150,7 +150,7 @@ static void on_stranger(struct reap *r, pid_t pid, int status)
 
 Test(reap, buries_orphans_and_leaves_the_watched)
 {
-	uv_loop_t loop;
+	uv_loop_t loop = { 0 };
 	struct reap r = { .on_stranger = on_stranger };
 	struct child c[8];
 
@@ -183,7 +183,7 @@ Test(reap, buries_orphans_and_leaves_the_watched)
 
 Test(reap, is_not_held_up_by_a_watched_one_who_waits_for_his_turn)
 {
-	uv_loop_t loop;
+	uv_loop_t loop = { 0 };
 	struct reap r = { .on_stranger = on_stranger };
 	struct child c = { 0 };
 	const char *argv[] = { "true", NULL };
