@@ -46,6 +46,7 @@ static void bury(struct child *c)
 	siginfo_t info;
 
 	wait_for(c->item.fd, &info, 0, NULL);
+	c->buried = true;
 	c->group = 0;
 	list_remove(&c->link);
 	if (c->reap)
@@ -106,11 +107,17 @@ int child_adopt(struct child *c, uv_loop_t *loop, pid_t pid, uint64_t born, chil
 	return rc;
 }
 
+/* The number of a child that is not buried is its own, where a pidfd takes no signals (Linux before
+ * 5.1, valgrind). */
 int child_signal(struct child *c, int sig)
 {
+	if (c->buried)
+		return UV_ESRCH;
 	if (pidfd_send_signal(c->item.fd, sig, NULL, 0) == 0)
 		return 0;
-	return -errno;
+	if (errno != ENOSYS || c->adopted)
+		return -errno;
+	return kill(c->pid, sig) == 0 ? 0 : -errno;
 }
 
 /* One that we adopted may be buried by its parent at any moment. */

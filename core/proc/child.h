@@ -51,7 +51,7 @@ struct child {
 	bool ended;
 
 	/* private */
-	bool adopted;
+	bool adopted, buried;
 	struct poller_item item; /* the pidfd */
 	struct list link;        /* in reap's table */
 	struct reap *reap;

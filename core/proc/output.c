@@ -237,6 +237,7 @@ static void rest_if_busy(struct output *o)
 	if (o->capacity < PIPE)
 		return;
 	pause_reading(o);
+	list_remove(&o->resting); /* the end of its writers comes also to one who rests */
 	list_append(&all->resting, &o->resting);
 	if (!uv_is_active((uv_handle_t *)&all->rest))
 		uv_timer_start(&all->rest, on_rested, REST, 0);
