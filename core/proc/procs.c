@@ -161,7 +161,8 @@ const char *procs_mark(struct proc *p)
 {
 	if (!p->asked) {
 		p->asked = true;
-		procstat_env(p->pid, TREE_MARK, p->mark, sizeof(p->mark));
+		int n = procstat_env(p->pid, TREE_MARK, p->mark, sizeof(p->mark));
+		p->blank = n == PROCSTAT_NO_ENV;
 	}
 	return p->mark;
 }

@@ -15,6 +15,7 @@ struct proc {
 	uint64_t born; /* clock ticks after boot */
 	bool dead;     /* a zombie: all of it has ended */
 	bool asked;    /* for its mark */
+	bool blank;    /* it had no environment when it was asked, perhaps as yet */
 	bool member;   /* of the tree that is looking */
 	char mark[44]; /* value of TREE_MARK; "" without one */
 };

@@ -145,12 +145,13 @@ static int find_env(int fd, const char *key, char *into, size_t size)
 {
 	char piece[8192];
 	size_t have = 0, len = strlen(key);
-	bool end = false;
+	bool end = false, any = false;
 
 	while (!end || have > 0) {
 		ssize_t n = end ? 0 : read(fd, piece + have, sizeof(piece) - have);
 		end = n <= 0;
 		have += n > 0 ? (size_t)n : 0;
+		any = any || n > 0;
 		size_t var = strnlen(piece, have);
 		if (have == 0 || (!end && have < sizeof(piece) && var == have))
 			continue;
@@ -160,7 +161,7 @@ static int find_env(int fd, const char *key, char *into, size_t size)
 		have -= past;
 		memmove(piece, piece + past, have);
 	}
-	return -1;
+	return any ? -1 : PROCSTAT_NO_ENV;
 }
 
 int procstat_env(pid_t pid, const char *key, char *into, size_t size)

@@ -34,5 +34,8 @@ int procstat_fds(pid_t pid);
 /* When it started, in milliseconds since 1970; born as above. */
 uint64_t procstat_started(uint64_t born);
 
-/* A variable of the environment that it was executed with. Returns its length, or -1. */
+enum { PROCSTAT_NO_ENV = -2 };
+
+/* A variable of the environment that it was executed with. Returns its length; -1; PROCSTAT_NO_ENV:
+ * there is none at all, as yet, if it is in the middle of an exec. */
 int procstat_env(pid_t pid, const char *key, char *into, size_t size);

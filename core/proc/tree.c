@@ -106,16 +106,18 @@ static bool is_claimed(const struct tree *t, const struct procs *p, const struct
 }
 
 /* Only an orphan has a parent that is no member and older than the tree. */
-static bool is_marked(const struct tree *t, const struct procs *p, struct proc *q)
+static bool is_marked(struct tree *t, const struct procs *p, struct proc *q)
 {
 	const struct proc *parent = procs_find(p, q->ppid);
 
 	if (!t->mark || q->born < t->born || (parent && parent->born > t->born))
 		return false;
-	return strcmp(procs_mark(q), t->mark) == 0;
+	bool marked = strcmp(procs_mark(q), t->mark) == 0;
+	t->unsure = t->unsure || q->blank;
+	return marked;
 }
 
-static bool belongs(const struct tree *t, const struct procs *p, struct proc *q)
+static bool belongs(struct tree *t, const struct procs *p, struct proc *q)
 {
 	const struct proc *parent = procs_find(p, q->ppid);
 
@@ -207,6 +209,7 @@ size_t tree_look(struct tree *t, struct procs *p)
 {
 	size_t alive = 0;
 
+	t->unsure = false;
 	look_again(t, p);
 	if (t->cgroup)
 		look_in_cgroup(t, p, t->cgroup, CGROUP_DEPTH);
@@ -307,7 +310,7 @@ size_t tree_signal(struct tree *t, int sig)
 
 /* ---- kill ------------------------------------------------------------------------- */
 
-enum { FIRST_PAUSE = 1, LAST_PAUSE = 50, EMPTY_LOOKS = 2 };
+enum { FIRST_PAUSE = 1, LAST_PAUSE = 50, EMPTY_LOOKS = 2, UNSURE_LOOKS = 7 };
 
 static void on_timer_closed(uv_handle_t *h)
 {
@@ -342,7 +345,8 @@ static void on_timer(uv_timer_t *timer)
 
 	if (read_for(k) == 0)
 		k->left = tree_look(t, t->reap || !k->procs ? &k->own : k->procs);
-	k->empty = k->left ? 0 : k->empty + 1;
+	bool unsure = t->unsure && ++k->looks < UNSURE_LOOKS;
+	k->empty = k->left > 0 || unsure ? 0 : k->empty + 1;
 	if (k->empty >= EMPTY_LOOKS || uv_now(timer->loop) >= k->deadline) {
 		finish(k);
 		return;
@@ -367,7 +371,7 @@ int tree_kill_start(struct tree_kill *k, uv_loop_t *loop, struct tree *t, uint64
 	k->deadline = uv_now(loop) + timeout;
 	k->pause = FIRST_PAUSE;
 	k->left = 0;
-	k->empty = 0;
+	k->empty = k->looks = 0;
 	procs_init(&k->own);
 	return uv_timer_start(&k->timer, on_timer, 0, 0);
 }

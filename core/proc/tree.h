@@ -48,6 +48,7 @@ struct tree {
 	struct tree_member *members; /* alive, or with a number that still counts; the root first */
 	size_t n, cap;
 	uint64_t signalled; /* uv_hrtime() */
+	bool unsure;        /* the last look met an orphan without any environment */
 };
 
 /* The name of the variable that marks a tree: put it into the child's environment. */
@@ -72,7 +73,8 @@ size_t tree_signal(struct tree *t, int sig);
 const struct tree_member *tree_alive(const struct tree *t, size_t i);
 
 /*
- * SIGKILL to all, and again to those born meanwhile, until two looks in a row find none. The
+ * SIGKILL to all, and again to those born meanwhile, until two looks in a row find none; or more
+ * looks, while there is an orphan who may be in the middle of an exec, without his mark. The
  * contract is dial.h's: start returns 0; `done` comes once, from the loop. left: how many live on
  * (of other users, or in uninterruptible sleep); with cancel, as far as is known.
  */
@@ -91,7 +93,7 @@ struct tree_kill {
 	uint64_t started; /* uv_hrtime() */
 	uint64_t deadline, pause;
 	size_t left;
-	int empty; /* looks in a row that found none */
+	int looks, empty; /* empty: looks in a row that found none */
 };
 
 /* timeout: milliseconds. k->procs may be set before: shared by trees whose reap is NULL. */

@@ -76,5 +76,10 @@ Test(procstat, reads_a_variable)
 	check_int(procstat_env(k.child.pid, "NONE", value, sizeof(value)), -1);
 	child_signal(&k.child, SIGKILL);
 	kid_wait(&k);
+	const char *nothing[] = { NULL };
+	kid_start(&k, &(struct spawn){ .argv = argv, .envp = (char *const *)nothing });
+	check_int(procstat_env(k.child.pid, "MARK", value, sizeof(value)), PROCSTAT_NO_ENV);
+	child_signal(&k.child, SIGKILL);
+	kid_wait(&k);
 	check_int(procstat_env(1 << 29, "MARK", value, sizeof(value)), -1);
 }

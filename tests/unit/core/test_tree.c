@@ -240,7 +240,7 @@ Test(tree, outruns_one_that_is_always_born_again, .timeout = 60)
 		start(script, near);
 		wait_ready();
 		usleep(100000);
-		cr_expect(look() > 0);
+		wait_until(look() > 0);
 		kill_all();
 		usleep(50000);
 		check_int(marked(), 0);
