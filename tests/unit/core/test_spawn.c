@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -138,6 +139,7 @@ Test(spawn, without_rights_or_descriptors)
 	setrlimit(RLIMIT_NOFILE, &files);
 
 	cr_assert(setgid(65534) == 0 && setuid(65534) == 0);
+	prctl(PR_SET_DUMPABLE, 1); /* the leak sanitizer traces us */
 	check_refused(&(struct spawn){ .argv = sh, .user = &root }, UV_EPERM,
 		      "setgroups: Operation not permitted");
 	check_refused(&(struct spawn){ .argv = sh, .nice = -5 }, UV_EACCES, "nice: ");
