@@ -74,7 +74,10 @@ int input_open(struct input *i, uv_loop_t *loop, int fd, size_t max)
 	*i = (struct input){ .owner = i->owner };
 	buf_init(&i->unsent, max);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-	return poller_open(&i->item, loop, fd, 0, on_event);
+	int rc = poller_open(&i->item, loop, fd, 0, on_event);
+	if (rc == 0)
+		poller_shared(&i->item); /* with a keeper */
+	return rc;
 }
 
 int input_write(struct input *i, const void *data, size_t n)
@@ -96,6 +99,11 @@ int input_write(struct input *i, const void *data, size_t n)
 	buf_put(&i->unsent, (const char *)data + sent, n - (size_t)sent);
 	poller_ask(&i->item, EPOLLOUT);
 	return 0;
+}
+
+int input_fd(const struct input *i)
+{
+	return i->item.fd;
 }
 
 size_t input_backlog(const struct input *i)

@@ -34,6 +34,9 @@ int input_open(struct input *i, uv_loop_t *loop, int fd, size_t max);
 /* All or nothing. Returns 0; ERR_LIMIT: so much may not wait; UV_EPIPE: nobody reads. */
 int input_write(struct input *i, const void *data, size_t n);
 
+/* The write end, which stays the input's: to be sent to a keeper. */
+int input_fd(const struct input *i);
+
 /* Bytes that wait. */
 size_t input_backlog(const struct input *i);
 

@@ -10,10 +10,12 @@
 #include "core/run/run.h"
 #include "core/stat/stat.h"
 #include "roles/supervisor/sv.h"
+#include "roles/supervisor/sv_adopt.h"
 #include "roles/supervisor/sv_http.h"
 #include "roles/supervisor/sv_keys.h"
 #include "roles/supervisor/sv_life.h"
 #include "roles/supervisor/sv_proc.h"
+#include "roles/supervisor/sv_reexec.h"
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_show.h"
 #include "roles/supervisor/sv_sockets.h"
@@ -60,12 +62,15 @@ static void on_stranger(struct reap *r, pid_t pid, int status)
 		}
 }
 
-static void on_quit(uv_signal_t *h, int signo)
+static void on_signal(uv_signal_t *h, int signo)
 {
 	struct sv *sv = h->data;
+	struct err err = { 0 };
 
-	(void)signo;
-	run_stop(sv->run);
+	if (signo == SIGQUIT)
+		run_stop(sv->run);
+	else if (sv_reexec(sv, &err) != 0)
+		log_error("not executed anew: %s", err.text);
 }
 
 /* ---- life --------------------------------------------------------------------------------- */
@@ -87,6 +92,7 @@ static void start_all(struct sv *sv)
 
 	for (size_t i = 0; i < sv->setup->group_count; i++)
 		sv_team_add(sv, &sv->setup->groups[i]);
+	sv_adopt_open(sv);
 	list_each (it, tmp, &sv->teams)
 		sv_team_autostart(container_of(it, struct sv_team, link));
 }
@@ -119,6 +125,7 @@ static void on_outputs_closed(struct logfiles *all)
 {
 	struct sv *sv = all->owner;
 
+	sv_adopt_close(sv, !sv->left);
 	sv_setup_drop(sv->setup);
 	sv_update_pend(sv, NULL);
 	env_fini(&sv->env);
@@ -145,6 +152,7 @@ void sv_close(struct sv *sv)
 	sv->closing = false; /* once */
 	sv_sockets_close(sv);
 	uv_close((uv_handle_t *)&sv->quit, on_handle_closed);
+	uv_close((uv_handle_t *)&sv->usr2, on_handle_closed);
 	uv_close((uv_handle_t *)&sv->soon, on_handle_closed);
 }
 
@@ -155,7 +163,10 @@ static void end_life(struct sv *sv, struct sv_proc *p)
 
 	if (!l)
 		return;
-	if (!sv->leave) {
+	if (sv->leave) { /* the next supervisor takes it back */
+		sv->left = true;
+		l->slot = SIZE_MAX;
+	} else {
 		sv_life_signal(l, SIGKILL, true);
 		if (sv_life_left(l) > 0)
 			sv_life_signal_left(l, SIGKILL);
@@ -210,10 +221,12 @@ static int init(struct run *run, const struct conf *conf, void **self, struct er
 	if (rc)
 		return err_set(err, rc, "reaping: %s", uv_strerror(rc));
 	uv_signal_init(sv->loop, &sv->quit);
+	uv_signal_init(sv->loop, &sv->usr2);
 	uv_timer_init(sv->loop, &sv->soon);
-	sv->quit.data = sv->soon.data = sv;
-	sv->open = 2;
-	uv_signal_start(&sv->quit, on_quit, SIGQUIT); /* keeps the loop alive, whoever runs */
+	sv->quit.data = sv->usr2.data = sv->soon.data = sv;
+	sv->open = 3;
+	uv_signal_start(&sv->usr2, on_signal, SIGUSR2);
+	uv_signal_start(&sv->quit, on_signal, SIGQUIT); /* keeps the loop alive, whoever runs */
 	*self = sv;
 	rc = sv_http_open(sv, err);
 	if (rc) {

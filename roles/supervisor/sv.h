@@ -12,20 +12,22 @@
 #include "core/proc/env.h"
 #include "core/proc/output.h"
 #include "core/proc/reap.h"
+#include "roles/supervisor/sv_keeper.h"
+#include "roles/supervisor/sv_state.h"
 
 struct run;
 struct sv_proc;
 struct sv_setup;
 
 /* supervisord's own numbers. */
-enum sv_state { SV_FATAL = 2, SV_RUNNING = 1, SV_RESTARTING = 0, SV_SHUTDOWN = -1 };
+enum sv_phase { SV_FATAL = 2, SV_RUNNING = 1, SV_RESTARTING = 0, SV_SHUTDOWN = -1 };
 
 struct sv {
 	struct run *run;
 	uv_loop_t *loop;
 	struct sv_setup *setup;   /* held; that of the last update */
 	struct sv_setup *pending; /* held; was read, and is not in force yet; NULL: none */
-	enum sv_state state;
+	enum sv_phase state;
 	struct list teams;     /* in the order of their start */
 	struct list watchers;  /* struct sv_watch */
 	struct list sockets;   /* sv_sockets.c */
@@ -33,16 +35,19 @@ struct sv {
 	struct list readers;   /* sv_stream.c */
 	struct outputs outputs;
 	struct reap reap;
-	struct env env; /* of every child, before its own */
-	uv_signal_t quit;
+	struct sv_keeper keeper;
+	struct sv_state memory; /* of what runs */
+	struct env env;         /* of every child, before its own */
+	uv_signal_t quit, usr2;
 	uv_timer_t soon; /* looks whether all is over */
-	int open;        /* of the two */
+	int open;        /* of the three */
 	unsigned lives;  /* that are not closed yet, their own handles too */
 	unsigned marks;  /* given out */
 	bool stopping;   /* all is to end */
 	bool drained, closing;
 	bool now;   /* and is not waited for */
 	bool leave; /* the children are to go on without us */
+	bool left;  /* some do */
 };
 
 /* A state that a process moved to. */

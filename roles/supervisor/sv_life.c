@@ -11,6 +11,7 @@
 #include "core/log/log.h"
 #include "core/proc/spawn.h"
 #include "roles/supervisor/sv.h"
+#include "roles/supervisor/sv_adopt.h"
 #include "roles/supervisor/sv_notify.h"
 #include "roles/supervisor/sv_proc.h"
 #include "roles/supervisor/sv_setup.h"
@@ -58,21 +59,29 @@ static void on_input_closed(struct input *i)
 	release(i->owner);
 }
 
+/* What is in the pipes is read first. */
+static void finish_outputs(struct sv_life *l)
+{
+	if (l->has_out)
+		output_finish(&l->out, on_output_closed);
+	if (l->has_err)
+		output_finish(&l->err, on_output_closed);
+	l->has_out = l->has_err = false;
+}
+
 void sv_life_let_go(struct sv_life *l)
 {
 	if (l->proc && l->proc->life == l)
 		l->proc->life = NULL;
 	l->proc = NULL;
+	sv_adopt_forget(l);
 	if (l->killing)
 		tree_kill_cancel(&l->kill);
 	sv_notify_free(l->notify);
 	l->notify = NULL;
 	if (l->has_in)
 		input_close(&l->in, on_input_closed);
-	if (l->has_out)
-		output_finish(&l->out, on_output_closed);
-	if (l->has_err)
-		output_finish(&l->err, on_output_closed);
+	finish_outputs(l);
 	child_close(&l->child, on_child_closed);
 }
 
@@ -133,28 +142,39 @@ static char *log_path(const struct sv_log *log, char **kept)
 	}
 }
 
-static int open_output(struct sv_life *l, struct output *o, bool err_stream, int *end,
+/* fd: the read end, which becomes the output's. */
+static int read_output(struct sv_life *l, struct output *o, bool err_stream, int fd,
 		       struct err *err)
 {
 	struct sv_proc *p = l->proc;
 	const struct sv_log *log = err_stream ? &p->conf->err : &p->conf->out;
 	char **path = err_stream ? &l->err_path : &l->out_path;
 	struct output_spec spec;
+
+	*path = log_path(log, err_stream ? &p->auto_err : &p->auto_out);
+	log_spec(p, log, err_stream ? "stderr" : "stdout", *path, &spec);
+	int rc = output_open(o, &l->sv->outputs, fd, &spec, err);
+	if (rc)
+		return rc;
+	o->owner = l;
+	l->open++;
+	return 0;
+}
+
+static int open_output(struct sv_life *l, struct output *o, bool err_stream, int *end,
+		       struct err *err)
+{
 	int ends[2];
 	int rc = output_pipe(ends);
 
 	if (rc)
 		return err_set(err, rc, "pipe: %s", uv_strerror(rc));
-	*path = log_path(log, err_stream ? &p->auto_err : &p->auto_out);
-	log_spec(p, log, err_stream ? "stderr" : "stdout", *path, &spec);
-	rc = output_open(o, &l->sv->outputs, ends[0], &spec, err);
+	rc = read_output(l, o, err_stream, ends[0], err);
 	if (rc) {
 		close(ends[0]);
 		close(ends[1]);
 		return rc;
 	}
-	o->owner = l;
-	l->open++;
 	*end = ends[1];
 	return 0;
 }
@@ -291,6 +311,7 @@ static int spawn_it(struct sv_life *l, struct ends *e, struct err *err)
 static struct sv_life *give_up(struct sv_life *l)
 {
 	l->proc = NULL;
+	sv_adopt_forget(l);
 	sv_notify_free(l->notify);
 	l->notify = NULL;
 	if (l->has_in)
@@ -310,6 +331,7 @@ static struct sv_life *life_new(struct sv_proc *p)
 	l->sv = p->sv;
 	l->proc = p;
 	l->open = 1; /* the child */
+	l->slot = SIZE_MAX;
 	l->sv->lives++;
 	procs_init(&l->procs);
 	snprintf(l->mark, sizeof(l->mark), "%x-%llx-%x", (unsigned)getpid(),
@@ -326,9 +348,78 @@ struct sv_life *sv_life_start(struct sv_proc *p, struct err *err)
 	if (!rc)
 		rc = sv_notify_new(l, &l->notify, err);
 	if (!rc)
+		sv_adopt_born(l);
+	if (!rc)
 		rc = spawn_it(l, &e, err);
 	close_ends(&e);
-	return rc ? give_up(l) : l;
+	if (rc)
+		return give_up(l);
+	sv_adopt_lives(l);
+	return l;
+}
+
+/* ---- a life that goes on -------------------------------------------------------------- */
+
+void sv_pipes_close(struct sv_pipes *p)
+{
+	int fds[] = { p->in, p->out, p->err };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+static bool take_output(struct sv_life *l, struct output *o, bool err_stream, int *fd)
+{
+	struct err err = { 0 };
+
+	if (*fd < 0)
+		return false;
+	int rc = read_output(l, o, err_stream, *fd, &err);
+	if (rc)
+		log_error("%s: %s", l->proc->conf->full, err.text);
+	else
+		*fd = -1;
+	return rc == 0;
+}
+
+static void take_pipes(struct sv_life *l, struct sv_pipes *pipes)
+{
+	l->has_out = take_output(l, &l->out, false, &pipes->out);
+	l->has_err = take_output(l, &l->err, true, &pipes->err);
+	if (pipes->in >= 0 && input_open(&l->in, l->sv->loop, pipes->in, INPUT_MOST) == 0) {
+		l->in.owner = l;
+		l->has_in = true;
+		l->open++;
+		pipes->in = -1;
+	}
+	sv_pipes_close(pipes);
+}
+
+struct sv_life *sv_life_adopt(struct sv_proc *p, const struct sv_slot *s, struct sv_pipes *pipes)
+{
+	struct sv_life *l = life_new(p);
+	struct err err = { 0 };
+
+	snprintf(l->mark, sizeof(l->mark), "%s", s->mark);
+	take_pipes(l, pipes);
+	if (sv_notify_new(l, &l->notify, &err) != 0)
+		log_warn("%s: %s", p->conf->full, err.text);
+	int rc = s->pid > 1 ? child_adopt(&l->child, l->sv->loop, s->pid, s->born, on_end)
+			    : UV_ESRCH;
+	if (rc) { /* what is in its pipes is still read */
+		finish_outputs(l);
+		return give_up(l);
+	}
+	l->child.owner = l;
+	l->child.group = s->pid;
+	child_known(&l->child, &l->sv->reap);
+	tree_init(&l->tree, s->pid, s->born);
+	l->tree.mark = l->mark;
+	l->tree.reap = &l->sv->reap;
+	sv_adopt_born(l);
+	sv_adopt_lives(l);
+	return l;
 }
 
 void sv_life_change(struct sv_life *l)

@@ -20,6 +20,7 @@ struct err;
 struct sv;
 struct sv_notify;
 struct sv_proc;
+struct sv_slot;
 
 struct sv_life {
 	struct sv *sv;
@@ -34,9 +35,21 @@ struct sv_life {
 	bool killing;
 	struct sv_notify *notify; /* its socket of sd_notify, or pipe; NULL: none */
 	char mark[48];
+	size_t slot;               /* sv_adopt.c */
 	char *out_path, *err_path; /* NULL: no file */
 	int open;                  /* parts that are not closed yet */
 };
+
+/* Our ends; -1: there is none. */
+struct sv_pipes {
+	int in, out, err;
+};
+
+void sv_pipes_close(struct sv_pipes *p);
+
+/* Takes the pipes over, and watches a process that runs already. NULL: it has ended; what it wrote
+ * is in its log. */
+struct sv_life *sv_life_adopt(struct sv_proc *p, const struct sv_slot *s, struct sv_pipes *pipes);
 
 /* Starts the process. NULL and one sentence on failure. */
 struct sv_life *sv_life_start(struct sv_proc *p, struct err *err);

@@ -11,6 +11,7 @@
 #include "core/base/mem.h"
 #include "core/log/log.h"
 #include "roles/supervisor/sv.h"
+#include "roles/supervisor/sv_adopt.h"
 #include "roles/supervisor/sv_care.h"
 #include "roles/supervisor/sv_depend.h"
 #include "roles/supervisor/sv_life.h"
@@ -141,6 +142,7 @@ static bool begin(struct sv_proc *p)
 	p->fresh = false;
 	if (fresh) {
 		p->entered = uv_now(p->sv->loop);
+		sv_adopt_note(p);
 		sv_moved(p->sv, p, p->from);
 	}
 	return fresh;
@@ -470,6 +472,23 @@ void sv_proc_poke(struct sv_proc *p)
 	}
 }
 
+bool sv_proc_adopt(struct sv_proc *p, const struct sv_slot *s, struct sv_pipes *pipes)
+{
+	p->life = sv_life_adopt(p, s, pipes);
+	if (!p->life)
+		return false;
+	p->pid = s->pid;
+	p->ready = s->ready;
+	p->wanted = s->wanted;
+	p->spawned = uv_now(p->sv->loop);
+	p->fresh = true;
+	p->from = SV_STOPPED;
+	log_info("adopted name=%s pid=%d", p->conf->full, (int)p->pid);
+	sm_move(&p->sm, SV_RUNNING_STATE);
+	sv_proc_poke(p);
+	return true;
+}
+
 void sv_proc_start(struct sv_proc *p)
 {
 	p->wanted = p->ordered = true;
@@ -560,6 +579,7 @@ void sv_proc_is_ready(struct sv_proc *p)
 	if (p->ready)
 		return;
 	p->ready = true;
+	sv_adopt_note(p);
 	sv_moved(p->sv, p, sv_proc_state(p));
 }
 

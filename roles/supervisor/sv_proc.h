@@ -26,7 +26,9 @@
 struct sv;
 struct sv_care;
 struct sv_life;
+struct sv_pipes;
 struct sv_setup;
+struct sv_slot;
 struct sv_team;
 
 enum sv_proc_state {
@@ -102,6 +104,9 @@ struct sv_proc {
 
 /* Stopped; setup is held. */
 struct sv_proc *sv_proc_new(struct sv_team *team, const struct sv_process_conf *conf);
+
+/* It runs already, see sv_adopt.h. false: it has ended; the pipes are taken over in any case. */
+bool sv_proc_adopt(struct sv_proc *p, const struct sv_slot *s, struct sv_pipes *pipes);
 
 /* It is to run. Goes on by itself. */
 void sv_proc_start(struct sv_proc *p);

@@ -72,6 +72,32 @@ static struct socket *find(const struct sv *sv, const char *key)
 	return NULL;
 }
 
+void sv_sockets_adopt(struct sv *sv, const char *key, int fd)
+{
+	struct socket *mine = mem_new(sizeof(*mine));
+
+	mine->key = mem_str(key);
+	mine->fd = fd;
+	list_append(&sv->sockets, &mine->link);
+}
+
+/* Over a crash of ours: those who have it go on to accept, and those to come need it too. */
+static void keep(struct sv *sv, const char *key, int fd)
+{
+	char id[SV_KEEPER_ID];
+
+	if (snprintf(id, sizeof(id), "%c%s", SV_SOCKETS_KEPT, key) < (int)sizeof(id))
+		sv_keeper_keep(&sv->keeper, id, fd);
+}
+
+static void let_go(struct sv *sv, const char *key)
+{
+	char id[SV_KEEPER_ID];
+
+	if (snprintf(id, sizeof(id), "%c%s", SV_SOCKETS_KEPT, key) < (int)sizeof(id))
+		sv_keeper_drop(&sv->keeper, id);
+}
+
 /* The descriptor, which stays ours; or a code. */
 static int have(struct sv *sv, const struct sv_process_conf *conf, const struct sv_socket *s,
 		struct err *err)
@@ -92,10 +118,8 @@ static int have(struct sv *sv, const struct sv_process_conf *conf, const struct 
 		close(fd);
 		return rc;
 	}
-	mine = mem_new(sizeof(*mine));
-	mine->key = mem_str(key);
-	mine->fd = fd;
-	list_append(&sv->sockets, &mine->link);
+	sv_sockets_adopt(sv, key, fd);
+	keep(sv, key, fd);
 	return fd;
 }
 
@@ -166,10 +190,12 @@ void sv_sockets_sweep(struct sv *sv)
 			name_all(sv, sv->setup->groups[i].order[k]);
 	list_each (it, tmp, &sv->sockets) {
 		struct socket *s = container_of(it, struct socket, link);
-		if (!s->named)
-			socket_close(s);
-		else
+		if (s->named) {
 			s->named = false;
+			continue;
+		}
+		let_go(sv, s->key);
+		socket_close(s);
 	}
 }
 

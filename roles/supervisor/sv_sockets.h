@@ -15,7 +15,10 @@ struct err;
 struct sv;
 struct sv_proc;
 
-enum { SV_SOCKETS_MOST = 16 };
+enum {
+	SV_SOCKETS_MOST = 16,
+	SV_SOCKETS_KEPT = 's', /* begins the id under which the keeper has one; its key follows */
+};
 
 struct sv_passed {
 	int fds[SV_SOCKETS_MOST];
@@ -28,6 +31,9 @@ int sv_sockets_pass(struct sv_proc *p, struct sv_passed *passed, struct err *err
 
 /* A copy of the program's FastCGI socket, the caller's; or a code. */
 int sv_sockets_fcgi(struct sv_proc *p, struct err *err);
+
+/* One that outlived an earlier supervisor. */
+void sv_sockets_adopt(struct sv *sv, const char *key, int fd);
 
 /* Closes those that no program of sv's setup names. */
 void sv_sockets_sweep(struct sv *sv);

@@ -82,7 +82,7 @@ void sv_team_autostart(struct sv_team *t)
 
 	list_each (it, tmp, &t->procs) {
 		struct sv_proc *p = container_of(it, struct sv_proc, link);
-		if (p->conf->program->conf->autostart && !p->conf->spare)
+		if (p->conf->program->conf->autostart && !p->conf->spare && !p->life)
 			sv_proc_start(p);
 	}
 }

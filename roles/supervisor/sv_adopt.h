@@ -1,0 +1,30 @@
+/*
+ * sv_adopt - what outlives us: after a kill -9, or an exec of a new image, the next supervisor
+ * takes back what runs, with its pipes, and no byte that was in them is lost.
+ *
+ *	before a spawn: slot BORN with the mark, pipes to the keeper
+ *	after it:       slot LIVES with the number and its start time
+ *	at the end:     slot FREE, pipes dropped
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct err;
+struct sv;
+struct sv_life;
+struct sv_proc;
+
+/* Opens what is remembered, and adopts whom the setup still names. Never fails: without it, all
+ * goes on, and says so. */
+void sv_adopt_open(struct sv *sv);
+
+void sv_adopt_born(struct sv_life *l);
+void sv_adopt_lives(struct sv_life *l);
+void sv_adopt_forget(struct sv_life *l);
+
+/* It is ready, or is to run, or not. */
+void sv_adopt_note(const struct sv_proc *p);
+
+/* Nothing is to be taken back: forget it; else leave all as it is. */
+void sv_adopt_close(struct sv *sv, bool forget);

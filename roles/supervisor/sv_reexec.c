@@ -1,0 +1,54 @@
+/*
+ * All that has to survive is where a kill -9 would find it (sv_adopt), so the new image starts as
+ * after a crash; but the processes still are our children, and their ends are told to us.
+ */
+#include "roles/supervisor/sv_reexec.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/err.h"
+#include "core/log/log.h"
+#include "core/run/run.h"
+#include "roles/supervisor/sv.h"
+
+/* Where we were started from; a new file may be there by now. */
+static bool own_path(char path[PATH_MAX])
+{
+	static const char deleted[] = " (deleted)";
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	size_t cut = sizeof(deleted) - 1;
+	if ((size_t)n > cut && strcmp(path + n - cut, deleted) == 0)
+		path[(size_t)n - cut] = '\0';
+	return access(path, X_OK) == 0;
+}
+
+int sv_reexec(struct sv *sv, struct err *err)
+{
+	char self[PATH_MAX], conf[PATH_MAX];
+	const char *file = run_conf_path(sv->run);
+	sigset_t none;
+
+	if (sv->keeper.link < 0 || !sv->memory.slots)
+		return err_set(err, UV_ENOTSUP, "adopt is off, or its files can't be written");
+	if (sv->stopping)
+		return err_set(err, UV_EBUSY, "the process is about to end");
+	if (!own_path(self))
+		return err_set(err, UV_ENOENT, "there is no program where this one came from");
+	if (!file || !realpath(file, conf))
+		return err_set(err, UV_ENOENT, "%s: %s", file ? file : "the configuration",
+			       strerror(errno));
+	log_info("executing %s anew", self);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execl(self, "troupe", "supervisor", conf, (char *)NULL);
+	return err_set(err, uv_translate_sys_error(errno), "exec %s: %s", self, strerror(errno));
+}

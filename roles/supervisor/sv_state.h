@@ -1,0 +1,45 @@
+/*
+ * sv_state - what runs, in a file that is mapped: written by storing, so that it is right at any
+ * moment, however we end. A slot for each life.
+ *
+ *	FREE -> BORN (its mark is known, its number not yet) -> LIVES -> FREE
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
+enum sv_slot_use { SV_SLOT_FREE, SV_SLOT_BORN, SV_SLOT_LIVES };
+
+struct sv_slot {
+	uint32_t use;
+	int32_t pid;
+	uint64_t born;      /* clock ticks after boot */
+	int64_t started_at; /* wall clock, ms */
+	uint8_t wanted, ready;
+	char mark[48];
+	char group[250], name[250];        /* "" for what is too long: it is not adopted */
+	char auto_out[218], auto_err[218]; /* names of logs that are AUTO */
+};
+
+struct sv_state {
+	struct sv_slot *slots; /* NULL: nothing is remembered */
+	size_t count;
+	size_t free; /* none below it */
+	int fd;
+	char path[4096];
+};
+
+/* With what is in it. Returns 0 or a code. */
+int sv_state_open(struct sv_state *s, const char *path, struct err *err);
+
+/* The number of a free one; SIZE_MAX: there is none. Slots may move then. */
+size_t sv_state_take(struct sv_state *s);
+struct sv_slot *sv_state_slot(const struct sv_state *s, size_t i);
+void sv_state_give(struct sv_state *s, size_t i);
+
+/* remove: nothing runs any more. */
+void sv_state_close(struct sv_state *s, bool remove);
