@@ -9,6 +9,7 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
+#include "core/proc/procstat.h"
 #include "core/proc/spawn.h"
 #include "roles/supervisor/sv.h"
 #include "roles/supervisor/sv_adopt.h"
@@ -396,6 +397,14 @@ static void take_pipes(struct sv_life *l, struct sv_pipes *pipes)
 	sv_pipes_close(pipes);
 }
 
+/* After an exec of ours it still is; after a crash it is init's. */
+static bool is_our_child(pid_t pid)
+{
+	struct procstat s;
+
+	return procstat_read(&s, pid) == 0 && s.ppid == getpid();
+}
+
 struct sv_life *sv_life_adopt(struct sv_proc *p, const struct sv_slot *s, struct sv_pipes *pipes)
 {
 	struct sv_life *l = life_new(p);
@@ -416,7 +425,7 @@ struct sv_life *sv_life_adopt(struct sv_proc *p, const struct sv_slot *s, struct
 	child_known(&l->child, &l->sv->reap);
 	tree_init(&l->tree, s->pid, s->born);
 	l->tree.mark = l->mark;
-	l->tree.reap = &l->sv->reap;
+	l->tree.reap = is_our_child(s->pid) ? &l->sv->reap : NULL;
 	sv_adopt_born(l);
 	sv_adopt_lives(l);
 	return l;

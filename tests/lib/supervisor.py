@@ -1,0 +1,94 @@
+"""A running supervisor, and its XML-RPC through the unix socket."""
+import http.client
+import pathlib
+import socket
+import xmlrpc.client
+
+from daemon import Daemon
+from servers import wait_for
+
+FAULTS = {"BAD_NAME": 10, "BAD_SIGNAL": 11, "NO_FILE": 20, "NOT_EXECUTABLE": 21, "FAILED": 30, "ABNORMAL_TERMINATION": 40,
+          "SPAWN_ERROR": 50, "ALREADY_STARTED": 60, "NOT_RUNNING": 70, "UNKNOWN_METHOD": 1, "INCORRECT_PARAMETERS": 2,
+          "BAD_ARGUMENTS": 3, "ALREADY_ADDED": 90, "STILL_RUNNING": 91, "CANT_REREAD": 92}
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(30)
+        self.sock.connect(self.path)
+
+
+class UnixTransport(xmlrpc.client.Transport):
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def make_connection(self, host):
+        return UnixConnection(self.path)
+
+
+class Supervisor(Daemon):
+    """`programs`: sections as text. Everything of it lies in `folder`."""
+
+    def __init__(self, programs: str, folder, name="supervisor", main=""):
+        self.folder = pathlib.Path(folder)
+        self.socket = str(self.folder / f"{name}.sock")
+        self.head = (f"[supervisord]\nnodaemon = true\nlogfile = {self.folder}/{name}-main.log\nchildlogdir = {self.folder}\n"
+                     f"state = {self.folder}/{name}.state\n{main}\n[unix_http_server]\nfile = {self.socket}\n"
+                     f"[supervisorctl]\nserverurl = unix://{self.socket}\n[rpcinterface:supervisor]\n"
+                     "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n")
+        super().__init__("supervisor", self.head + programs, folder, name)
+        self.wait_up()
+
+    def wait_up(self):
+        wait_for("the supervisor to answer", self.answers, 10)
+
+    def answers(self):
+        try:
+            return self.rpc.getState()["statecode"] == 1
+        except (OSError, http.client.HTTPException):
+            assert self.process.poll() is None, self.log()[-3000:]
+            return False
+
+    @property
+    def server(self) -> xmlrpc.client.ServerProxy:
+        return xmlrpc.client.ServerProxy("http://localhost", transport=UnixTransport(self.socket), allow_none=True)
+
+    @property
+    def rpc(self):
+        return self.server.supervisor
+
+    def change(self, programs: str):
+        """Another configuration, by SIGHUP."""
+        before = self.log().count("reloaded ")
+        self.reload(self.head + programs)
+        wait_for("the reload", lambda: self.log().count("reloaded ") > before or "refused" in self.log(), 10)
+
+    def info(self, name: str) -> dict:
+        return self.rpc.getProcessInfo(name)
+
+    def state(self, name: str) -> str:
+        return self.info(name)["statename"]
+
+    def wait_state(self, name: str, state: str, seconds=10) -> dict:
+        def look():
+            info = self.info(name)
+            return info if info["statename"] == state else None
+
+        try:
+            return wait_for(f"{name} to be {state}", look, seconds)
+        except AssertionError as why:
+            raise AssertionError(f"{why}; it is {self.info(name)}\n{self.log()[-3000:]}") from None
+
+    def text(self, name: str) -> str:
+        """A file of its folder."""
+        path = self.folder / name
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def wait_text(self, name: str, part: str, seconds=10) -> str:
+        return wait_for(f"{part!r} in {name}", lambda: self.text(name) if part in self.text(name) else None, seconds)
