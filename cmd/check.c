@@ -8,21 +8,9 @@
 #include "core/conf/conf.h"
 #include "core/run/settings.h"
 
-/* Whether the file has a section of that role's. */
-static bool describes(const struct conf *conf, const struct role *role)
-{
-	for (const struct conf_section *s = role->sections; s->name; s++) {
-		const struct conf_item *item = conf_next(conf, s->name, NULL);
-
-		if (item && item->file)
-			return true;
-	}
-	return false;
-}
-
 static bool is_meant(const struct cli *cli, const struct conf *conf, const struct role *role)
 {
-	return cli->role ? role == cli->role : describes(conf, role);
+	return cli->role ? role == cli->role : roles_describes(conf, role);
 }
 
 static int probe(const struct cli *cli, const struct conf *conf)

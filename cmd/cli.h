@@ -33,5 +33,8 @@ int verb_status(const struct cli *cli);
 /* ctl.c: any command, to the running role. */
 int ctl(const struct cli *cli);
 
+/* all.c: every role of a file, as programs of a supervisor. */
+int run_all(const struct cli *cli);
+
 /* check.c: a file, without running it. */
 int check(const struct cli *cli);

@@ -33,21 +33,22 @@ static bool is_wanted(const struct cli *cli, const struct conf *conf, const stru
 }
 
 /* The running role that is meant: the one that was named, else the first that runs. */
-static bool find_running(const struct cli *cli, struct place *place)
+static const struct role *find_running(const struct cli *cli, struct place *place)
 {
 	struct conf_errors errors = { 0 };
 	struct conf *conf;
-	bool found = false;
+	const struct role *found = NULL;
 
 	conf_load(cli->conf_path, roles_sections(), &conf, &errors); /* with errors, it may run */
 	for (const struct role *const *r = roles; *r && !found; r++)
-		found = is_wanted(cli, conf, *r) && running(cli, *r, conf, place);
+		if (is_wanted(cli, conf, *r) && running(cli, *r, conf, place))
+			found = *r;
 	conf_errors_fini(&errors);
 	conf_free(conf);
 	return found;
 }
 
-static int call(const struct cli *cli, const char *path)
+static int call(const struct cli *cli, const struct role *role, const char *path)
 {
 	static char json[] = "--json", force[] = "-f";
 	char **words = mem_new(((size_t)cli->argc + 3) * sizeof(*words));
@@ -55,11 +56,13 @@ static int call(const struct cli *cli, const char *path)
 
 	for (int i = 0; i < cli->argc; i++)
 		words[n++] = cli->argv[i];
-	if (cli->json)
-		words[n++] = json;
 	if (cli->force)
 		words[n++] = force;
-	int rc = control_call(path, n, words, PATIENCE, stdout);
+	if (cli->json)
+		words[n++] = json;
+	int rc = role->client ? role->client(path, cli->argc + cli->force, words, cli->json) : -1;
+	if (rc < 0)
+		rc = control_call(path, n, words, PATIENCE, stdout);
 	free(words);
 	if (rc < 0)
 		fprintf(stderr, "troupe: %s: %s\n", path, uv_strerror(rc));
@@ -74,7 +77,8 @@ int ctl(const struct cli *cli)
 		fputs("troupe: ctl what? (try: troupe ctl help)\n", stderr);
 		return EXIT_USAGE;
 	}
-	if (!find_running(cli, &place)) {
+	const struct role *role = find_running(cli, &place);
+	if (!role) {
 		fprintf(stderr, "troupe: not running with %s\n", cli->conf_path);
 		return EXIT_NOT_RUNNING;
 	}
@@ -82,5 +86,5 @@ int ctl(const struct cli *cli)
 		fputs("troupe: its control socket is off\n", stderr);
 		return EXIT_FAILED;
 	}
-	return call(cli, place.control);
+	return call(cli, role, place.control);
 }

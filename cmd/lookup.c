@@ -15,6 +15,15 @@ const struct role *roles_find(const char *name)
 	return NULL;
 }
 
+const struct role_name *roles_find_name(const char *name)
+{
+	for (const struct role *const *role = roles; *role; role++)
+		for (const struct role_name *n = (*role)->names; n && n->name; n++)
+			if (strcmp(n->name, name) == 0)
+				return n;
+	return NULL;
+}
+
 const char *roles_near(const char *name)
 {
 	const char *names[ROLES_MAX];
@@ -23,6 +32,17 @@ const char *roles_near(const char *name)
 	for (const struct role *const *role = roles; *role && n < ROLES_MAX; role++)
 		names[n++] = (*role)->name;
 	return conf_near(name, names, n);
+}
+
+bool roles_describes(const struct conf *conf, const struct role *role)
+{
+	for (const struct conf_section *s = role->sections; s->name; s++) {
+		const struct conf_item *item = conf_next(conf, s->name, NULL);
+
+		if (item && item->file)
+			return true;
+	}
+	return false;
 }
 
 static bool has(const struct conf_section *all, size_t n, const char *name)

@@ -1,17 +1,16 @@
 /* start, stop, restart, reload, status: a role's process, seen from outside. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cmd/cli.h"
 #include "cmd/roles.h"
 #include "core/conf/conf.h"
+#include "core/run/daemon.h"
 #include "core/run/pidfile.h"
 #include "core/run/place.h"
 #include "core/run/settings.h"
@@ -59,53 +58,19 @@ int verb_play(const struct cli *cli)
 
 /* ---- start -------------------------------------------------------------------- */
 
-static int be_daemon(const struct cli *cli, int report)
+static int daemonise(const struct cli *cli)
 {
 	struct run_options options = {
 		.conf_path = cli->conf_path,
 		.sections = roles_sections(),
-		.report = report,
 	};
+	int pid, status = run_daemon(cli->role, &options, &pid);
 
-	setsid();
-	return run_role(cli->role, &options);
-}
-
-/* The child's word that it is ready, or its exit status. */
-static int wait_ready(const struct cli *cli, int report, pid_t child)
-{
-	char byte;
-	int status = 0;
-
-	if (read(report, &byte, 1) == 1) {
-		printf("%s: started, process %d\n", cli->role->name, (int)child);
-		return EXIT_OK;
-	}
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	fprintf(stderr, "%s: not started\n", cli->role->name);
-	return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : EXIT_FAILED;
-}
-
-static int daemonise(const struct cli *cli)
-{
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC) != 0) {
-		perror("troupe: pipe");
-		return EXIT_FAILED;
-	}
-	pid_t child = fork();
-	if (child == 0) {
-		close(ends[0]);
-		return be_daemon(cli, ends[1]);
-	}
-	close(ends[1]);
-	if (child < 0) {
-		perror("troupe: fork");
-		return EXIT_FAILED;
-	}
-	return wait_ready(cli, ends[0], child);
+	if (status == EXIT_OK)
+		printf("%s: started, process %d\n", cli->role->name, pid);
+	else
+		fprintf(stderr, "%s: not started\n", cli->role->name);
+	return status;
 }
 
 int verb_start(const struct cli *cli)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/log/log.h"
+#include "core/run/control.h"
 #include "core/run/life.h"
 #include "core/run/role.h"
 #include "core/stat/stat.h"
@@ -125,7 +126,7 @@ static bool take_json(int *argc, char **argv)
 	return found;
 }
 
-int run_command(void *owner, int argc, char **argv, FILE *out)
+int run_command(void *owner, int argc, char **argv, FILE *out, struct control_peer *peer)
 {
 	struct run *run = owner;
 	bool json = take_json(&argc, argv);
@@ -139,6 +140,9 @@ int run_command(void *owner, int argc, char **argv, FILE *out)
 		fputs("the process is about to end\n", out);
 		return 1;
 	}
+	if (argc && run->role->ctl_later && run->self &&
+	    run->role->ctl_later(run->self, argc, argv, peer))
+		return CONTROL_LATER;
 	if (argc && run->role->ctl && run->self)
 		status = run->role->ctl(run->self, argc, argv, out, json);
 	if (status == 2)

@@ -15,7 +15,7 @@
 #include "core/base/mem.h"
 #include "core/run/request.h"
 
-enum { REQUEST_MAX = 64 * 1024, PEERS_MAX = 32, PEER_TIME = 5000 };
+enum { REQUEST_MAX = 64 * 1024, PEERS_MAX = 128, PEER_TIME = 5000, LITTLE = 64 * 1024 };
 
 struct control {
 	uv_pipe_t pipe;
@@ -29,7 +29,7 @@ struct control {
 };
 
 /* One command and its answer. */
-struct peer {
+struct control_peer {
 	struct list link;
 	struct control *control;
 	uv_pipe_t pipe;
@@ -37,7 +37,17 @@ struct peer {
 	uv_write_t write;
 	struct buf in;
 	char *answer;
+	bool later, ended; /* it is answered later; to the last byte */
+	void *data;        /* of the one who answers later */
+	void (*gone)(void *data);
+	void (*room)(void *data);
 	int open;
+};
+
+/* A part of an answer that comes later. */
+struct piece {
+	uv_write_t write;
+	char data[];
 };
 
 static void forget_handle(struct control *c)
@@ -50,7 +60,7 @@ static void forget_handle(struct control *c)
 
 static void on_peer_closed(uv_handle_t *h)
 {
-	struct peer *peer = h->data;
+	struct control_peer *peer = h->data;
 	struct control *c = peer->control;
 
 	if (--peer->open == 0) {
@@ -63,10 +73,13 @@ static void on_peer_closed(uv_handle_t *h)
 	forget_handle(c);
 }
 
-static void peer_close(struct peer *peer)
+static void peer_close(struct control_peer *peer)
 {
 	if (uv_is_closing((uv_handle_t *)&peer->pipe))
 		return;
+	if (peer->later && !peer->ended && peer->gone)
+		peer->gone(peer->data);
+	peer->ended = true;
 	uv_close((uv_handle_t *)&peer->pipe, on_peer_closed);
 	uv_close((uv_handle_t *)&peer->deadline, on_peer_closed);
 }
@@ -82,8 +95,9 @@ static void on_written(uv_write_t *w, int status)
 	peer_close(w->data);
 }
 
-static int carry_out(struct control *c, const char *line, FILE *out)
+static int carry_out(struct control_peer *peer, const char *line, FILE *out)
 {
+	struct control *c = peer->control;
 	int argc;
 	char **argv;
 
@@ -91,20 +105,26 @@ static int carry_out(struct control *c, const char *line, FILE *out)
 		fputs("not a command\n", out);
 		return 2;
 	}
-	int status = c->command(c->owner, argc, argv, out);
+	peer->later = true; /* it may be answered before the command returns */
+	int status = c->command(c->owner, argc, argv, out, peer);
+	peer->later = status == CONTROL_LATER;
 	request_free(argv);
 	return status;
 }
 
 /* "STATUS\n" and the answer, in one allocation that libuv writes from. */
-static void answer(struct peer *peer, const char *line)
+static void answer(struct control_peer *peer, const char *line)
 {
 	char *text, head[16];
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	int status = carry_out(peer->control, line, out);
+	int status = carry_out(peer, line, out);
 
 	fclose(out);
+	if (status == CONTROL_LATER) {
+		free(text);
+		return;
+	}
 	int n = snprintf(head, sizeof(head), "%d\n", status);
 	peer->answer = mem_resize(text, size + (size_t)n + 1);
 	memmove(peer->answer + n, peer->answer, size);
@@ -116,13 +136,72 @@ static void answer(struct peer *peer, const char *line)
 		peer_close(peer);
 }
 
-static void look_for_line(struct peer *peer)
+/* ---- an answer that comes later ----------------------------------------------- */
+
+void control_wait(struct control_peer *p, void *data, void (*gone)(void *data),
+		  void (*room)(void *data))
+{
+	p->data = data;
+	p->gone = gone;
+	p->room = room;
+	uv_timer_stop(&p->deadline);
+}
+
+static void on_piece_written(uv_write_t *w, int status)
+{
+	struct control_peer *peer = w->data;
+	size_t unsent = uv_stream_get_write_queue_size((uv_stream_t *)&peer->pipe);
+
+	free(container_of(w, struct piece, write));
+	if (status < 0 || (peer->ended && unsent == 0))
+		peer_close(peer);
+	else if (!peer->ended && peer->room && unsent < LITTLE)
+		peer->room(peer->data);
+}
+
+size_t control_put(struct control_peer *p, const void *data, size_t n)
+{
+	uv_stream_t *stream = (uv_stream_t *)&p->pipe;
+
+	if (n && !uv_is_closing((uv_handle_t *)stream)) {
+		struct piece *piece = mem_new(sizeof(*piece) + n);
+		uv_buf_t buf = uv_buf_init(piece->data, (unsigned)n);
+
+		memcpy(piece->data, data, n);
+		piece->write.data = p;
+		if (uv_write(&piece->write, stream, &buf, 1, on_piece_written) != 0)
+			free(piece);
+	}
+	return uv_stream_get_write_queue_size(stream);
+}
+
+void control_begin(struct control_peer *p, int status)
+{
+	char head[16];
+	int n = snprintf(head, sizeof(head), "%d\n", status);
+
+	control_put(p, head, (size_t)n);
+}
+
+/* What is unsent has as long as a command had. */
+void control_end(struct control_peer *p)
+{
+	p->ended = true;
+	if (uv_is_closing((uv_handle_t *)&p->pipe))
+		return;
+	uv_timer_start(&p->deadline, on_deadline,
+		       uv_stream_get_write_queue_size((uv_stream_t *)&p->pipe) ? PEER_TIME : 0, 0);
+}
+
+/* ---- reading ------------------------------------------------------------------ */
+
+static void look_for_line(struct control_peer *peer)
 {
 	const uint8_t *data = buf_data(&peer->in);
 	size_t len = buf_len(&peer->in);
 	const uint8_t *end = len ? memchr(data, '\n', len) : NULL;
 
-	if (!end || !peer->control->command || peer->answer)
+	if (!end || !peer->control->command || peer->answer || peer->later)
 		return;
 	char *line = strndup((const char *)data, (size_t)(end - data));
 	answer(peer, line);
@@ -131,7 +210,7 @@ static void look_for_line(struct peer *peer)
 
 static void on_room(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 {
-	struct peer *peer = h->data;
+	struct control_peer *peer = h->data;
 	size_t room = 0;
 
 	(void)suggested;
@@ -141,7 +220,7 @@ static void on_room(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
-	struct peer *peer = s->data;
+	struct control_peer *peer = s->data;
 
 	(void)buf;
 	if (n < 0) { /* also UV_ENOBUFS: over REQUEST_MAX */
@@ -149,12 +228,14 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 		return;
 	}
 	buf_commit(&peer->in, (size_t)n);
+	if (peer->later)
+		buf_take(&peer->in, buf_len(&peer->in));
 	look_for_line(peer);
 }
 
-static struct peer *peer_new(struct control *c)
+static struct control_peer *peer_new(struct control *c)
 {
-	struct peer *peer = mem_new(sizeof(*peer));
+	struct control_peer *peer = mem_new(sizeof(*peer));
 
 	peer->control = c;
 	peer->pipe.data = peer->deadline.data = peer;
@@ -175,7 +256,7 @@ static void on_connection(uv_stream_t *s, int status)
 
 	if (status != 0)
 		return;
-	struct peer *peer = peer_new(c);
+	struct control_peer *peer = peer_new(c);
 	if (uv_accept(s, (uv_stream_t *)&peer->pipe) != 0 || c->peer_count > PEERS_MAX) {
 		peer_close(peer);
 		return;
@@ -261,7 +342,7 @@ void control_serve(struct control *c, control_command command, void *owner)
 	c->command = command;
 	c->owner = owner;
 	list_each (it, tmp, &c->peers)
-		look_for_line(container_of(it, struct peer, link));
+		look_for_line(container_of(it, struct control_peer, link));
 }
 
 void control_close(struct control *c)
@@ -273,26 +354,38 @@ void control_close(struct control *c)
 	c->closing = true;
 	unlink(c->path); /* uv_close does too, but later: a successor may be there by then */
 	list_each (it, tmp, &c->peers)
-		peer_close(container_of(it, struct peer, link));
+		peer_close(container_of(it, struct control_peer, link));
 	uv_close((uv_handle_t *)&c->pipe, on_closed);
 }
 
 /* ---- the client ------------------------------------------------------------- */
 
-static int copy_answer(FILE *in, FILE *out)
+/* As it comes: it may be a log that is followed. */
+static int copy_answer(int fd, FILE *out)
 {
-	char line[4096];
-	size_t n;
+	char bytes[16384], *line;
+	size_t have = 0;
+	ssize_t n;
 
-	if (!fgets(line, 16, in))
+	do {
+		n = read(fd, bytes + have, sizeof(bytes) - have);
+		have += n > 0 ? (size_t)n : 0;
+		line = memchr(bytes, '\n', have);
+	} while (n > 0 && !line);
+	if (!line)
 		return UV_ECONNRESET;
-	int status = atoi(line);
-	while ((n = fread(line, 1, sizeof(line), in)) > 0)
-		fwrite(line, 1, n, out);
+	int status = atoi(bytes);
+	size_t head = (size_t)(line + 1 - bytes);
+	fwrite(line + 1, 1, have - head, out);
+	fflush(out);
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0) {
+		fwrite(bytes, 1, (size_t)n, out);
+		fflush(out);
+	}
 	return status;
 }
 
-int control_call(const char *path, int argc, char *const *argv, int timeout, FILE *out)
+int control_ask(const char *path, int argc, char *const *argv, int timeout)
 {
 	struct timeval wait = { .tv_sec = timeout / 1000, .tv_usec = timeout % 1000 * 1000 };
 	int fd = reach(path, NULL);
@@ -303,11 +396,21 @@ int control_call(const char *path, int argc, char *const *argv, int timeout, FIL
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
 	char *request = request_text(argc, argv);
 	size_t n = strlen(request);
-	int rc = send(fd, request, n, MSG_NOSIGNAL) == (ssize_t)n ? 0 : UV_EPIPE;
+	bool sent = send(fd, request, n, MSG_NOSIGNAL) == (ssize_t)n;
 	free(request);
-	FILE *in = fdopen(fd, "r");
-	if (rc == 0)
-		rc = copy_answer(in, out);
-	fclose(in);
+	if (sent)
+		return fd;
+	close(fd);
+	return UV_EPIPE;
+}
+
+int control_call(const char *path, int argc, char *const *argv, int timeout, FILE *out)
+{
+	int fd = control_ask(path, argc, argv, timeout);
+
+	if (fd < 0)
+		return fd;
+	int rc = copy_answer(fd, out);
+	close(fd);
 	return rc;
 }

@@ -10,6 +10,7 @@
 
 struct admin;
 struct control;
+struct control_peer;
 struct stat_out;
 
 enum run_order { ORDER_NONE, ORDER_DRAIN, ORDER_STOP, ORDER_NOW };
@@ -28,6 +29,7 @@ struct run {
 	void *self; /* the role's */
 	uint64_t started;
 	int64_t grace_ms;     /* in place of drain_timeout; -1: that */
+	int status;           /* of our exit, when all goes well */
 	enum run_order order; /* to be carried out by `later`, when its answer is on the way */
 	bool initialised, draining, stopped;
 };
@@ -39,4 +41,4 @@ struct stat_out *run_status(struct run *run);
 void run_order(struct run *run, enum run_order order);
 
 /* The commands of `troupe ctl`: a control_command. */
-int run_command(void *owner, int argc, char **argv, FILE *out);
+int run_command(void *owner, int argc, char **argv, FILE *out, struct control_peer *peer);

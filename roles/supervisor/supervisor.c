@@ -11,7 +11,11 @@
 #include "core/stat/stat.h"
 #include "roles/supervisor/sv.h"
 #include "roles/supervisor/sv_adopt.h"
+#include "roles/supervisor/sv_client.h"
+#include "roles/supervisor/sv_ctl.h"
+#include "roles/supervisor/sv_front.h"
 #include "roles/supervisor/sv_http.h"
+#include "roles/supervisor/sv_import.h"
 #include "roles/supervisor/sv_keys.h"
 #include "roles/supervisor/sv_life.h"
 #include "roles/supervisor/sv_proc.h"
@@ -22,6 +26,7 @@
 #include "roles/supervisor/sv_stream.h"
 #include "roles/supervisor/sv_team.h"
 #include "roles/supervisor/sv_update.h"
+#include "roles/supervisor/sv_wish.h"
 
 /* ---- logs ------------------------------------------------------------------------------- */
 
@@ -100,7 +105,7 @@ static void start_all(struct sv *sv)
 static int reload(void *self, const struct conf *conf, struct err *err)
 {
 	struct sv *sv = self;
-	struct sv_setup *now = sv_setup_new(conf, err);
+	struct sv_setup *now = sv_setup_new_as(conf, sv->wishes, err);
 
 	if (!now)
 		return ERR_CONF;
@@ -126,9 +131,11 @@ static void on_outputs_closed(struct logfiles *all)
 	struct sv *sv = all->owner;
 
 	sv_adopt_close(sv, !sv->left);
+	sv_front_leave(sv);
 	sv_setup_drop(sv->setup);
 	sv_update_pend(sv, NULL);
 	env_fini(&sv->env);
+	sv_wish_free(sv->wishes);
 	free(sv);
 }
 
@@ -233,6 +240,11 @@ static int init(struct run *run, const struct conf *conf, void **self, struct er
 		stop(sv);
 		return rc;
 	}
+	rc = sv_front_settle(sv, err);
+	if (rc) {
+		stop(sv);
+		return rc;
+	}
 	start_all(sv);
 	return 0;
 }
@@ -241,6 +253,21 @@ static void status(void *self, struct stat_out *out)
 {
 	sv_show_status(self, out);
 }
+
+static const struct role_command commands[] = {
+	{ "import", "multiprocess|procfile|pm2 FILE: what another tool runs, as an ini",
+	  sv_import_main },
+	{ "--one", "[-g] [-e N] [-p SIGNAL] [-r A:B] COMMAND: as process 1 of a container",
+	  sv_one_main },
+	{ NULL, NULL, NULL },
+};
+
+static const struct role_name names[] = {
+	{ "supervisord", "As supervisord, with its options and files.", sv_front_supervisord },
+	{ "supervisorctl", "Its client.", sv_front_supervisorctl },
+	{ "--one", "One command, as process 1 of a container.", sv_front_one },
+	{ NULL, NULL, NULL },
+};
 
 const struct role supervisor_role = {
 	.name = "supervisor",
@@ -253,4 +280,11 @@ const struct role supervisor_role = {
 	.stop = stop,
 	.status = status,
 	.patient = true,
+	.prepare = sv_front_prepare,
+	.ctl_later = sv_ctl_later,
+	.client = sv_client_ctl,
+	.ctl_help = "call         METHOD [PARAMS]: a method of the API, in JSON\n"
+		    "stream       /logtail/NAME/stdout, /mainlogtail or /events\n",
+	.commands = commands,
+	.names = names,
 };

@@ -18,6 +18,7 @@
 struct run;
 struct sv_proc;
 struct sv_setup;
+struct sv_wish;
 
 /* supervisord's own numbers. */
 enum sv_phase { SV_FATAL = 2, SV_RUNNING = 1, SV_RESTARTING = 0, SV_SHUTDOWN = -1 };
@@ -39,11 +40,13 @@ struct sv {
 	struct sv_state memory; /* of what runs */
 	struct env env;         /* of every child, before its own */
 	uv_signal_t quit, usr2;
-	uv_timer_t soon; /* looks whether all is over */
-	int open;        /* of the three */
-	unsigned lives;  /* that are not closed yet, their own handles too */
-	unsigned marks;  /* given out */
-	bool stopping;   /* all is to end */
+	uv_timer_t soon;        /* looks whether all is over */
+	int open;               /* of the three */
+	unsigned lives;         /* that are not closed yet, their own handles too */
+	unsigned marks;         /* given out */
+	unsigned runs;          /* commands that were run once */
+	struct sv_wish *wishes; /* sv_wish.c; NULL: none */
+	bool stopping;          /* all is to end */
 	bool drained, closing;
 	bool now;   /* and is not waited for */
 	bool leave; /* the children are to go on without us */

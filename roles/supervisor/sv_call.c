@@ -7,8 +7,9 @@
 #include "core/base/mem.h"
 #include "roles/supervisor/sv.h"
 
-static const struct sv_method *const tables[] = { sv_info_methods, sv_run_methods, sv_log_methods,
-						  sv_admin_methods, sv_system_methods };
+static const struct sv_method *const tables[] = { sv_info_methods,   sv_run_methods,
+						  sv_log_methods,    sv_admin_methods,
+						  sv_system_methods, sv_troupe_methods };
 
 static const struct sv_method *find(const char *name)
 {

@@ -72,4 +72,4 @@ struct sv_method {
 };
 
 extern const struct sv_method sv_info_methods[], sv_run_methods[], sv_log_methods[],
-	sv_admin_methods[], sv_system_methods[];
+	sv_admin_methods[], sv_system_methods[], sv_troupe_methods[];

@@ -14,6 +14,7 @@
 #include "roles/supervisor/sv_adopt.h"
 #include "roles/supervisor/sv_care.h"
 #include "roles/supervisor/sv_depend.h"
+#include "roles/supervisor/sv_essential.h"
 #include "roles/supervisor/sv_life.h"
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_team.h"
@@ -309,6 +310,8 @@ static int step_exited(void *self)
 		p->row++;
 		if (p->wanted)
 			p->restarts[SV_BY_EXIT]++;
+		else
+			sv_essential_ended(p);
 		set_deadline(p, p->wanted ? delay(p) : 0);
 	}
 	if (p->removed)
@@ -349,6 +352,8 @@ static int step_fatal(void *self)
 			  sv_proc_full(p, full, sizeof(full)), p->spawn_error);
 		if (retry > 0)
 			set_deadline(p, retry);
+		else
+			sv_essential_ended(p);
 	}
 	if (p->removed)
 		return move(p, SV_GONE);

@@ -12,6 +12,7 @@
 #include "roles/supervisor/sv_print.h"
 #include "roles/supervisor/sv_program.h"
 #include "roles/supervisor/sv_setup.h"
+#include "roles/supervisor/sv_wish.h"
 #include "roles/supervisor/sv_words.h"
 
 /* ---- environment ----------------------------------------------------------------- */
@@ -260,7 +261,8 @@ static void make_process(struct sv_maker *k, struct sv_process_conf *process)
 void sv_process_make_all(struct sv_maker *k)
 {
 	const struct sv_program_conf *c = k->program->conf;
-	int64_t most = c->numprocs_max > c->numprocs ? c->numprocs_max : c->numprocs;
+	int64_t n = sv_wish_number(k->wishes, k->program->name, c->numprocs);
+	int64_t most = c->numprocs_max > n ? c->numprocs_max : n;
 	size_t before = k->errors->count;
 
 	check_streams(k);
@@ -273,7 +275,7 @@ void sv_process_make_all(struct sv_maker *k)
 	for (int64_t i = 0; i < most && k->errors->count == before; i++) {
 		struct sv_process_conf *process = &k->program->processes[k->program->count++];
 		k->names.num = c->numprocs_start + i;
-		process->spare = i >= c->numprocs;
+		process->spare = i >= n;
 		make_process(k, process);
 	}
 }

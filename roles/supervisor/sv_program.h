@@ -11,12 +11,14 @@
 struct conf_errors;
 struct err;
 struct sv_main;
+struct sv_wish;
 
 /* What a program is made of and with. */
 struct sv_maker {
 	const struct conf *conf;
 	const struct sv_main *main;
 	struct conf_errors *errors;
+	const struct sv_wish *wishes;
 	struct sv_program *program;
 	struct sv_names names;
 };

@@ -190,7 +190,9 @@ static void sort_processes(struct sv_group *g, struct conf_errors *errors)
 
 static void make_group(struct sv_setup *s, const struct plan *plan, struct conf_errors *errors)
 {
-	const struct sv_maker maker = { .conf = s->conf, .main = &s->main, .errors = errors };
+	const struct sv_maker maker = {
+		.conf = s->conf, .main = &s->main, .errors = errors, .wishes = s->wishes
+	};
 	struct sv_group *g = &s->groups[s->group_count++];
 
 	g->name = plan->name;
@@ -246,27 +248,36 @@ static void make_groups(struct sv_setup *s, struct conf_errors *errors)
 
 /* ---- the setup ----------------------------------------------------------------------- */
 
-static struct sv_setup *make(const struct conf *conf, struct conf_errors *errors)
+static struct sv_setup *make(const struct conf *conf, const struct sv_wish *wishes,
+			     struct conf_errors *errors)
 {
 	struct sv_setup *s = mem_new(sizeof(*s));
 
 	s->held = 1;
 	s->conf = conf_hold(conf);
+	s->wishes = wishes;
 	sv_main_make(s, errors);
 	make_groups(s, errors);
 	sv_depends_make(s, errors);
+	s->wishes = NULL;
 	return s;
 }
 
 void sv_setup_check(const struct conf *conf, struct conf_errors *errors)
 {
-	sv_setup_drop(make(conf, errors));
+	sv_setup_drop(make(conf, NULL, errors));
 }
 
 struct sv_setup *sv_setup_new(const struct conf *conf, struct err *err)
 {
+	return sv_setup_new_as(conf, NULL, err);
+}
+
+struct sv_setup *sv_setup_new_as(const struct conf *conf, const struct sv_wish *wishes,
+				 struct err *err)
+{
 	struct conf_errors errors = { 0 };
-	struct sv_setup *s = make(conf, &errors);
+	struct sv_setup *s = make(conf, wishes, &errors);
 
 	if (errors.count) {
 		err_set(err, ERR_CONF, "%s", errors.lines[0]);

@@ -10,6 +10,7 @@
 
 struct conf_errors;
 struct err;
+struct sv_wish;
 
 /* A listener of the HTTP server. */
 struct sv_http {
@@ -48,7 +49,8 @@ struct sv_setup {
 	struct sv_group **by_name; /* the same, by name */
 	size_t group_count;
 	size_t process_count;
-	int held; /* atomic */
+	const struct sv_wish *wishes; /* while it is made */
+	int held;                     /* atomic */
 };
 
 /* Rules that the tables can't say. */
@@ -56,6 +58,9 @@ void sv_setup_check(const struct conf *conf, struct conf_errors *errors);
 
 /* Holds conf. NULL: err has the first thing that is wrong. */
 struct sv_setup *sv_setup_new(const struct conf *conf, struct err *err);
+/* With another numprocs for some programs; NULL: none. */
+struct sv_setup *sv_setup_new_as(const struct conf *conf, const struct sv_wish *wishes,
+				 struct err *err);
 struct sv_setup *sv_setup_hold(struct sv_setup *s);
 void sv_setup_drop(struct sv_setup *s);
 

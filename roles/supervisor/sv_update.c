@@ -87,7 +87,7 @@ struct sv_setup *sv_update_read(struct sv *sv, struct err *err)
 
 	if (run_reread(sv->run, &conf, err) != 0)
 		return NULL;
-	struct sv_setup *now = sv_setup_new(conf, err);
+	struct sv_setup *now = sv_setup_new_as(conf, sv->wishes, err);
 	conf_free(conf);
 	return now;
 }

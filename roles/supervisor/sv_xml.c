@@ -24,6 +24,8 @@ enum { TEXT_MOST = 10 * 1024 * 1024 };
 enum element {
 	NOTHING,
 	METHOD_CALL,
+	METHOD_RESPONSE,
+	FAULT,
 	METHOD_NAME,
 	PARAMS,
 	PARAM,
@@ -49,9 +51,11 @@ static const struct word {
 } words[] = {
 	{ "methodCall", METHOD_CALL, 1 << NOTHING },
 	{ "methodName", METHOD_NAME, 1 << METHOD_CALL },
-	{ "params", PARAMS, 1 << METHOD_CALL },
+	{ "methodResponse", METHOD_RESPONSE, 1 << NOTHING },
+	{ "fault", FAULT, 1 << METHOD_RESPONSE },
+	{ "params", PARAMS, 1 << METHOD_CALL | 1 << METHOD_RESPONSE },
 	{ "param", PARAM, 1 << PARAMS },
-	{ "value", VALUE, 1 << PARAM | 1 << DATA | 1 << MEMBER },
+	{ "value", VALUE, 1 << PARAM | 1 << DATA | 1 << MEMBER | 1 << FAULT },
 	{ "string", STRING, 1 << VALUE },
 	{ "int", INT, 1 << VALUE },
 	{ "i4", INT, 1 << VALUE },
@@ -81,7 +85,8 @@ struct reading {
 	XML_Parser parser;
 	struct level levels[LEVELS];
 	int depth; /* levels[depth - 1] is the innermost */
-	int values;
+	int values, most;
+	bool fault;
 	struct buf text;
 	char *method;
 	json_t *params;
@@ -123,7 +128,7 @@ static void on_start(void *data, const char *name, const char **attributes)
 		refuse(r, why);
 		return;
 	}
-	if (r->depth == LEVELS || (w->element == VALUE && ++r->values > SV_XML_VALUES)) {
+	if (r->depth == LEVELS || (w->element == VALUE && ++r->values > r->most)) {
 		refuse(r, "too many values, or too deep");
 		return;
 	}
@@ -198,7 +203,9 @@ static void place(struct reading *r, json_t *value)
 {
 	struct level *in = &r->levels[r->depth - 1];
 
-	if (in->element == PARAM)
+	if (in->element == FAULT)
+		r->fault = true;
+	if (in->element == PARAM || in->element == FAULT)
 		json_array_append_new(r->params, value);
 	else if (in->element == DATA)
 		json_array_append_new(in[-1].value, value);
@@ -254,6 +261,8 @@ static void on_end(void *data, const char *name)
 		in->name = mem_str(text_of(r));
 		break;
 	case METHOD_CALL:
+	case METHOD_RESPONSE:
+	case FAULT:
 	case PARAMS:
 	case PARAM:
 	case DATA:
@@ -286,25 +295,36 @@ static void forget_levels(struct reading *r)
 	}
 }
 
-int sv_xml_read_call(const char *text, size_t n, char **method, json_t **params, struct err *err)
+static int parse(struct reading *r, const char *text, size_t n, struct err *err)
 {
-	struct reading r = { .parser = XML_ParserCreate(NULL), .params = json_array() };
 	int rc = 0;
 
-	buf_init(&r.text, TEXT_MOST);
-	XML_SetUserData(r.parser, &r);
-	XML_SetElementHandler(r.parser, on_start, on_end);
-	XML_SetCharacterDataHandler(r.parser, on_text);
-	XML_SetStartDoctypeDeclHandler(r.parser, on_doctype);
-	if (XML_Parse(r.parser, text, (int)n, 1) != XML_STATUS_OK)
+	r->parser = XML_ParserCreate(NULL);
+	r->params = json_array();
+	buf_init(&r->text, TEXT_MOST);
+	XML_SetUserData(r->parser, r);
+	XML_SetElementHandler(r->parser, on_start, on_end);
+	XML_SetCharacterDataHandler(r->parser, on_text);
+	XML_SetStartDoctypeDeclHandler(r->parser, on_doctype);
+	if (XML_Parse(r->parser, text, (int)n, 1) != XML_STATUS_OK)
 		rc = err_set(err, ERR_PROTO, "line %lu: %s",
-			     (unsigned long)XML_GetCurrentLineNumber(r.parser),
-			     *r.why ? r.why : XML_ErrorString(XML_GetErrorCode(r.parser)));
-	else if (*r.why || !r.method)
-		rc = err_set(err, ERR_PROTO, "%s", *r.why ? r.why : "no <methodName>");
-	XML_ParserFree(r.parser);
-	forget_levels(&r);
-	buf_fini(&r.text);
+			     (unsigned long)XML_GetCurrentLineNumber(r->parser),
+			     *r->why ? r->why : XML_ErrorString(XML_GetErrorCode(r->parser)));
+	else if (*r->why)
+		rc = err_set(err, ERR_PROTO, "%s", r->why);
+	XML_ParserFree(r->parser);
+	forget_levels(r);
+	buf_fini(&r->text);
+	return rc;
+}
+
+int sv_xml_read_call(const char *text, size_t n, char **method, json_t **params, struct err *err)
+{
+	struct reading r = { .most = SV_XML_VALUES };
+	int rc = parse(&r, text, n, err);
+
+	if (rc == 0 && !r.method)
+		rc = err_set(err, ERR_PROTO, "no <methodName>");
 	if (rc) {
 		free(r.method);
 		json_decref(r.params);
@@ -313,6 +333,22 @@ int sv_xml_read_call(const char *text, size_t n, char **method, json_t **params,
 	*method = r.method;
 	*params = r.params;
 	return 0;
+}
+
+int sv_xml_read_response(const char *text, size_t n, json_t **value, bool *fault, struct err *err)
+{
+	struct reading r = { .most = SV_XML_ANSWERS };
+	int rc = parse(&r, text, n, err);
+
+	if (rc == 0 && (r.method || json_array_size(r.params) != 1))
+		rc = err_set(err, ERR_PROTO, "no answer");
+	if (rc == 0) {
+		*value = json_incref(json_array_get(r.params, 0));
+		*fault = r.fault;
+	}
+	free(r.method);
+	json_decref(r.params);
+	return rc;
 }
 
 /* ---- writing
@@ -431,5 +467,23 @@ int sv_xml_write_fault(struct buf *out, int code, const char *text)
 	rc |= put_value(out, fault);
 	rc |= put(out, "</fault>\n</methodResponse>\n");
 	json_decref(fault);
+	return rc ? ERR_LIMIT : 0;
+}
+
+int sv_xml_write_call(struct buf *out, const char *method, const json_t *params)
+{
+	int rc = put(out, "<?xml version='1.0'?>\n<methodCall>\n<methodName>");
+	size_t i;
+	json_t *value;
+
+	rc |= put_text(out, method, strlen(method));
+	rc |= put(out, "</methodName>\n<params>\n");
+	json_array_foreach(params, i, value)
+	{
+		rc |= put(out, "<param>\n");
+		rc |= put_value(out, value);
+		rc |= put(out, "</param>\n");
+	}
+	rc |= put(out, "</params>\n</methodCall>\n");
 	return rc ? ERR_LIMIT : 0;
 }

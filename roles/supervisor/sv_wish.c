@@ -1,0 +1,150 @@
+#include "roles/supervisor/sv_wish.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+#include "core/conf/conf.h"
+#include "core/log/log.h"
+#include "roles/supervisor/sv.h"
+#include "roles/supervisor/sv_proc.h"
+#include "roles/supervisor/sv_setup.h"
+#include "roles/supervisor/sv_team.h"
+#include "roles/supervisor/sv_update.h"
+#include "roles/supervisor/sv_words.h"
+
+/* ---- a number --------------------------------------------------------------------------- */
+
+int64_t sv_wish_number(const struct sv_wish *all, const char *program, int64_t file)
+{
+	for (; all; all = all->next)
+		if (strcmp(all->program, program) == 0 && all->file == file)
+			return all->number;
+	return file;
+}
+
+void sv_wish_free(struct sv_wish *all)
+{
+	while (all) {
+		struct sv_wish *next = all->next;
+		free(all->program);
+		free(all);
+		all = next;
+	}
+}
+
+static const struct sv_program *find(const struct sv *sv, const char *name)
+{
+	for (size_t i = 0; i < sv->setup->group_count; i++) {
+		const struct sv_group *g = &sv->setup->groups[i];
+		for (size_t k = 0; k < g->program_count; k++)
+			if (strcmp(g->programs[k].name, name) == 0)
+				return &g->programs[k];
+	}
+	return NULL;
+}
+
+/* Those that were spare start, those that are now stop; whoever came or went is done already. */
+static void settle(struct sv *sv, const char *program, int64_t before)
+{
+	struct list *it, *tmp, *in, *next;
+
+	list_each (it, tmp, &sv->teams)
+		list_each (in, next, &container_of(it, struct sv_team, link)->procs) {
+			struct sv_proc *p = container_of(in, struct sv_proc, link);
+			const struct sv_program *g = p->conf->program;
+			int64_t at = p->conf->num - g->conf->numprocs_start;
+			if (p->removed || strcmp(g->name, program) != 0)
+				continue;
+			if (p->conf->spare && sv_proc_is_running(p))
+				sv_proc_stop(p);
+			else if (!p->conf->spare && at >= before && !sv_proc_is_running(p))
+				sv_proc_start(p);
+		}
+}
+
+int sv_wish_scale(struct sv *sv, const char *program, int64_t number, struct err *err)
+{
+	const struct sv_program *g = find(sv, program);
+	struct sv_wish wish = { .next = sv->wishes, .number = number };
+
+	if (!g)
+		return err_set(err, UV_ENOENT, "%s", program);
+	if (number < 0 || number > sv->setup->main.conf->max_processes)
+		return err_set(err, ERR_CONF, "%lld is not within 0 and max_processes",
+			       (long long)number);
+	wish.program = (char *)program;
+	wish.file = g->conf->numprocs;
+	int64_t before = sv_wish_number(sv->wishes, program, wish.file);
+	struct sv_setup *now = sv_setup_new_as(sv->setup->conf, &wish, err);
+	if (!now)
+		return ERR_CONF;
+	struct sv_wish *kept = mem_new(sizeof(*kept));
+	*kept = wish;
+	kept->program = mem_str(program);
+	sv->wishes = kept;
+	log_info("scaled program=%s from=%lld to=%lld", program, (long long)before,
+		 (long long)number);
+	sv_update(sv, now);
+	settle(sv, program, before);
+	return 0;
+}
+
+/* ---- a command ----------------------------------------------------------------------------- */
+
+static const char text_of_run[] = "[program:%s]\n"
+				  "command = true\n"
+				  "autostart = true\n"
+				  "autorestart = false\n"
+				  "startsecs = 0\n"
+				  "startretries = 0\n"
+				  "redirect_stderr = true\n";
+
+/* The setup of one program whose command is replaced by the words as they are. */
+static struct sv_setup *setup_of(const char *name, const json_t *words, const char *folder,
+				 struct err *err)
+{
+	struct conf_errors errors = { 0 };
+	struct conf *conf;
+	char text[400];
+	size_t i;
+	json_t *word;
+
+	snprintf(text, sizeof(text), text_of_run, name);
+	int rc = conf_parse(text, name, sv_sections, &conf, &errors);
+	conf_errors_fini(&errors);
+	struct sv_setup *s = rc ? NULL : sv_setup_new(conf, err);
+	conf_free(conf);
+	if (!s)
+		return NULL;
+	struct sv_process_conf *p = s->groups[0].programs[0].processes;
+	sv_words_free(p->argv);
+	p->argv = mem_new(sizeof(*p->argv));
+	json_array_foreach(words, i, word)
+	{
+		p->argv = sv_words_add(p->argv, json_string_value(word));
+	}
+	p->directory = folder ? mem_str(folder) : NULL;
+	return s;
+}
+
+int sv_wish_run(struct sv *sv, const json_t *words, const char *folder, char name[64],
+		struct err *err)
+{
+	struct sv_setup *ours = sv->setup;
+
+	do
+		snprintf(name, 64, "run-%u", ++sv->runs);
+	while (sv_team_find(sv, name));
+	struct sv_setup *s = setup_of(name, words, folder, err);
+	if (!s)
+		return ERR_CONF;
+	sv->setup = s; /* the team and its process are made of it, and hold it */
+	struct sv_team *t = sv_team_add(sv, &s->groups[0]);
+	sv->setup = ours;
+	sv_setup_drop(s);
+	sv_team_autostart(t);
+	return 0;
+}
