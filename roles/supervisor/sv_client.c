@@ -175,7 +175,7 @@ static int compare_names(const void *a, const void *b)
 
 static void list_verbs(void)
 {
-	const char *names[WORDS];
+	const char *names[WORDS] = { NULL };
 	size_t n = 0;
 
 	for (int i = 0; i < TABLES; i++)
