@@ -130,8 +130,11 @@ int run_all(const struct cli *cli)
 		.load = load,
 		.front = true,
 	};
+	char *real = realpath(options.conf_path, NULL);
+	char *again[] = { (char *)"troupe", (char *)"run", (char *)"-c", real, NULL };
 	int pid;
 
+	options.again = real ? again : NULL; /* real lives as long as we do */
 	if (cli->daemon)
 		return run_daemon(roles_find(us), &options, &pid);
 	return run_role(roles_find(us), &options);

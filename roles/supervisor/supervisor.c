@@ -246,6 +246,7 @@ static int init(struct run *run, const struct conf *conf, void **self, struct er
 		return rc;
 	}
 	start_all(sv);
+	sv_front_clean(sv);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "roles/supervisor/supervisor.h"
 #include "roles/supervisor/sv_expand.h"
 #include "roles/supervisor/sv_keys.h"
+#include "roles/supervisor/sv_words.h"
 
 enum { SET_MOST = 32, EXIT_BAD = 2 };
 
@@ -293,6 +294,31 @@ static struct conf *load(const struct run_options *with, bool tell)
 	return NULL;
 }
 
+/* The same, once more, whatever folder we are in by then. */
+static char **again(const struct front *f, const struct conf *conf)
+{
+	const struct sv_main_conf *c = conf_get(conf, "supervisord");
+	char **words = mem_new(sizeof(*words)), *word;
+
+	words = sv_words_add(words, "supervisord");
+	words = sv_words_add(words, "-n");
+	words = sv_words_add(words, "-c");
+	words = sv_words_add(words, f->conf_path);
+	for (size_t i = 0; i < f->count; i++) {
+		const char *key = f->set[i].key, *value = f->set[i].value;
+		const char *now = strcmp(key, "?logfile") == 0 ? c->logfile : c->pidfile;
+		if (*key == '?' && (!now || strcmp(now, value) != 0))
+			continue; /* the file had another */
+		bool flag = strcmp(value, "true") == 0;
+		key += *key == '?';
+		if (asprintf(&word, "--%s%s%s", key, flag ? "" : "=", flag ? "" : value) < 0)
+			abort();
+		words = sv_words_add(words, word);
+		free(word);
+	}
+	return words;
+}
+
 static int play(const struct run_options *with, const struct conf *conf)
 {
 	const struct sv_main_conf *c = conf_get(conf, "supervisord");
@@ -320,7 +346,10 @@ static int start(struct front *f, const struct conf_section *sections)
 		return EXIT_BAD;
 	if (f->check)
 		printf("%s: right\n", f->conf_path);
+	char **words = again(f, conf);
+	with.again = words;
 	int status = f->check ? 0 : play(&with, conf);
+	sv_words_free(words);
 	conf_free(conf);
 	return status;
 }

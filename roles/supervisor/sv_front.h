@@ -26,8 +26,11 @@ int sv_one_main(int argc, char **argv);
 /* Where supervisord looks for its file; NULL: it is nowhere. The caller's to free. */
 char *sv_front_find(const char *argv0);
 
-/* At the start, before any program runs: limits, umask, pidfile, old AUTO logs, rights. */
+/* At the start, before any program runs: limits, umask, pidfile, rights. */
 int sv_front_settle(struct sv *sv, struct err *err);
+
+/* Once all programs are there, those that were taken back, too: AUTO logs of an earlier run go. */
+void sv_front_clean(const struct sv *sv);
 
 /* At the end: the pidfile goes. */
 void sv_front_leave(struct sv *sv);

@@ -18,7 +18,9 @@
 #include "core/run/settings.h"
 #include "roles/supervisor/sv.h"
 #include "roles/supervisor/sv_front.h"
+#include "roles/supervisor/sv_proc.h"
 #include "roles/supervisor/sv_setup.h"
+#include "roles/supervisor/sv_team.h"
 
 static const struct conf_item *section(const struct sv *sv)
 {
@@ -51,7 +53,25 @@ static int at_least(const struct sv *sv, int resource, const char *key, int64_t 
 
 /* Only in a folder that the file names: what lies in /tmp may be of another supervisor that runs.
  */
-static void remove_old_logs(const struct sv *sv)
+static bool names(const char *log, const char *name)
+{
+	return log && strstr(log, name);
+}
+
+static bool is_in_use(const struct sv *sv, const char *name)
+{
+	struct list *it, *tmp, *in, *next;
+
+	list_each (it, tmp, &sv->teams)
+		list_each (in, next, &container_of(it, struct sv_team, link)->procs) {
+			const struct sv_proc *p = container_of(in, struct sv_proc, link);
+			if (names(p->auto_out, name) || names(p->auto_err, name))
+				return true;
+		}
+	return false;
+}
+
+void sv_front_clean(const struct sv *sv)
 {
 	const struct sv_main *m = &sv->setup->main;
 	const char *name = m->conf->identifier ? m->conf->identifier : "";
@@ -63,7 +83,8 @@ static void remove_old_logs(const struct sv *sv)
 	snprintf(pattern, sizeof(pattern), "*-std*---%.200s-*.log*", name);
 	DIR *folder = opendir(m->childlogdir);
 	for (const struct dirent *e; folder && (e = readdir(folder));)
-		if (fnmatch(pattern, e->d_name, 0) == 0 && unlinkat(dirfd(folder), e->d_name, 0))
+		if (fnmatch(pattern, e->d_name, 0) == 0 && !is_in_use(sv, e->d_name) &&
+		    unlinkat(dirfd(folder), e->d_name, 0))
 			log_warn("cannot remove the old log %s/%s: %s", m->childlogdir, e->d_name,
 				 strerror(errno));
 	if (folder)
@@ -124,7 +145,6 @@ int sv_front_settle(struct sv *sv, struct err *err)
 	    conf_has(section(sv), "logfile") && !is_stdio(m->logfile))
 		log_also(STDOUT_FILENO);
 	write_pidfile(sv);
-	remove_old_logs(sv);
 	if (run_options(sv->run)->front)
 		return 0;
 	return rights_drop(settings_of(sv->setup->conf), err); /* before any program runs */

@@ -49,6 +49,8 @@ int sv_reexec(struct sv *sv, struct err *err)
 	log_info("executing %s anew", self);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	execl(self, "troupe", "supervisor", conf, (char *)NULL);
+	char *const usual[] = { (char *)"troupe", (char *)"supervisor", conf, NULL };
+	char *const *again = run_options(sv->run)->again;
+	execv(self, again ? again : usual);
 	return err_set(err, uv_translate_sys_error(errno), "exec %s: %s", self, strerror(errno));
 }
