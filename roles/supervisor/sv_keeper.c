@@ -182,6 +182,22 @@ static void look_around(struct keeper *k)
 		_exit(0);
 }
 
+/* What we had allocated before the fork is none of the keeper's business, which allocates nothing.
+ */
+static void shed_heap(void)
+{
+	static char maps[64 * 1024];
+	int fd = open("/proc/self/maps", O_RDONLY);
+	ssize_t n = fd >= 0 ? read(fd, maps, sizeof(maps) - 1) : 0;
+	const char *heap = n > 0 ? strstr(maps, "[heap]") : NULL;
+	unsigned long from, to;
+
+	while (heap && heap > maps && heap[-1] != '\n')
+		heap--;
+	if (heap && sscanf(heap, "%lx-%lx", &from, &to) == 2)
+		madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 static void be_keeper(int link, int listener)
 {
 	struct keeper k = { .link = link, .listener = listener };
@@ -201,6 +217,7 @@ static void be_keeper(int link, int listener)
 	close_range(5, ~0u, 0);
 	k.kept = mmap(NULL, MOST * sizeof(*k.kept), PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	shed_heap();
 	while (k.kept != MAP_FAILED) {
 		struct pollfd p = { .fd = k.link >= 0 ? k.link : k.listener, .events = POLLIN };
 		int n = poll(&p, 1, k.link >= 0 ? -1 : LOOK_MS);
