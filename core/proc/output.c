@@ -98,7 +98,7 @@ static void put_ring(struct output *o, const char *data, size_t n)
 }
 
 /* The file first: a tap may close the output. */
-static void take(struct output *o, char *data, size_t n)
+void output_pass(struct output *o, char *data, size_t n)
 {
 	o->bytes += n;
 	o->last = uv_now(o->all->loop);
@@ -114,6 +114,22 @@ static void take(struct output *o, char *data, size_t n)
 		put_ring(o, data, n);
 	if (!list_empty(&o->taps))
 		tell_taps(o, data, n);
+}
+
+static void take(struct output *o, char *data, size_t n)
+{
+	if (o->on_filter)
+		o->on_filter(o, data, n);
+	else
+		output_pass(o, data, n);
+}
+
+/* What a filter has kept back. */
+static void last_bytes(struct output *o)
+{
+	if (o->on_filter)
+		o->on_filter(o, NULL, 0);
+	output_last_line(o);
 }
 
 void output_feed(struct output *o, const void *data, size_t n)
@@ -188,7 +204,7 @@ static void reach_end(struct output *o)
 {
 	o->eof = true;
 	pause_reading(o);
-	output_last_line(o);
+	last_bytes(o);
 	if (o->on_eof)
 		o->on_eof(o);
 }
@@ -449,7 +465,7 @@ static void shut(struct output *o, output_on_closed on_closed)
 
 void output_close(struct output *o, output_on_closed on_closed)
 {
-	output_last_line(o);
+	last_bytes(o);
 	shut(o, on_closed);
 }
 
@@ -475,6 +491,12 @@ int output_detach(struct output *o, output_on_closed on_closed)
 }
 
 /* ---- taps ------------------------------------------------------------------------- */
+
+void output_filter(struct output *o, output_on_filter on_filter, void *owner)
+{
+	o->on_filter = on_filter;
+	o->filter_owner = owner;
+}
 
 void output_tap(struct output *o, struct output_tap *t, output_on_bytes on_bytes, void *owner)
 {

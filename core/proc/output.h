@@ -81,8 +81,13 @@ struct output_spec {
 typedef void (*output_on_eof)(struct output *o);
 typedef void (*output_on_closed)(struct output *o);
 
+/* Sees all bytes first; what is to go on, it gives to output_pass, now or with its next bytes. n 0:
+ * no more comes. */
+typedef void (*output_on_filter)(struct output *o, char *data, size_t n);
+
 struct output {
 	void *owner;
+	void *filter_owner;
 	uint64_t bytes; /* read so far */
 	uint64_t last;  /* uv_now of the last ones; 0: none yet */
 	bool eof;
@@ -109,6 +114,7 @@ struct output {
 	struct list taps;
 	output_on_eof on_eof;
 	output_on_closed on_closed;
+	output_on_filter on_filter;
 };
 
 /* ends[0]: for output_open; ends[1]: for the child. Both close-on-exec. Returns 0 or a code. */
@@ -175,3 +181,11 @@ struct output_tap {
 
 void output_tap(struct output *o, struct output_tap *t, output_on_bytes on_bytes, void *owner);
 void output_untap(struct output_tap *t);
+
+/* ---- a filter ----------------------------------------------------------------- */
+
+/* One at most; on_filter NULL: none. */
+void output_filter(struct output *o, output_on_filter on_filter, void *owner);
+
+/* From a filter only. Changes data when escape sequences are to go. */
+void output_pass(struct output *o, char *data, size_t n);

@@ -25,6 +25,7 @@
 #include "roles/supervisor/sv_sockets.h"
 #include "roles/supervisor/sv_stream.h"
 #include "roles/supervisor/sv_team.h"
+#include "roles/supervisor/sv_tell.h"
 #include "roles/supervisor/sv_update.h"
 #include "roles/supervisor/sv_wish.h"
 
@@ -97,6 +98,7 @@ static void start_all(struct sv *sv)
 
 	for (size_t i = 0; i < sv->setup->group_count; i++)
 		sv_team_add(sv, &sv->setup->groups[i]);
+	sv_tell_state(sv, SV_EVENT_SUPERVISOR_STATE_CHANGE_RUNNING);
 	sv_adopt_open(sv);
 	list_each (it, tmp, &sv->teams)
 		sv_team_autostart(container_of(it, struct sv_team, link));
@@ -120,6 +122,7 @@ static void drain(void *self)
 
 	sv->stopping = true;
 	sv->state = SV_SHUTDOWN;
+	sv_tell_state(sv, SV_EVENT_SUPERVISOR_STATE_CHANGE_STOPPING);
 	sv->leave = sv->setup->main.conf->on_exit == SV_EXIT_LEAVE;
 	if (sv->leave)
 		log_info("no process is started again; waiting for those that run to end");
@@ -189,6 +192,7 @@ static void stop(void *self)
 	sv->stopping = sv->drained = true;
 	sv_stream_close_all(sv);
 	sv_http_close(sv);
+	sv_tell_close(sv);
 	list_each (it, tmp, &sv->teams) {
 		struct sv_team *t = container_of(it, struct sv_team, link);
 		t->removed = false;
@@ -219,6 +223,7 @@ static int init(struct run *run, const struct conf *conf, void **self, struct er
 	list_init(&sv->sockets);
 	list_init(&sv->listeners);
 	list_init(&sv->readers);
+	sv_tell_open(sv);
 	env_init(&sv->env);
 	fill_env(sv);
 	open_outputs(sv);

@@ -42,6 +42,9 @@ void sv_moved(struct sv *sv, struct sv_proc *p, int from)
 		struct sv_watch *w = container_of(it, struct sv_watch, link);
 		w->on_move(w, p, from);
 	}
+	sv_tell_move(p, from);
+	if (p->team->pool)
+		sv_pool_dispatch(p->team->pool);
 	poke_waiting(sv);
 	sv_settle(sv);
 }

@@ -13,7 +13,9 @@
 #include "core/proc/output.h"
 #include "core/proc/reap.h"
 #include "roles/supervisor/sv_keeper.h"
+#include "roles/supervisor/sv_pool.h"
 #include "roles/supervisor/sv_state.h"
+#include "roles/supervisor/sv_tell.h"
 
 struct run;
 struct sv_proc;
@@ -34,6 +36,8 @@ struct sv {
 	struct list sockets;   /* sv_sockets.c */
 	struct list listeners; /* sv_http.c */
 	struct list readers;   /* sv_stream.c */
+	struct sv_pools pools; /* of listeners */
+	struct sv_tell tell;
 	struct outputs outputs;
 	struct reap reap;
 	struct sv_keeper keeper;

@@ -118,6 +118,14 @@ void sv_adopt_note(const struct sv_proc *p)
 	s->ready = p->ready;
 }
 
+void sv_adopt_heard(const struct sv_life *l, int state)
+{
+	struct sv_slot *s = slot_of(l);
+
+	if (s)
+		s->heard = (uint8_t)state;
+}
+
 /* ---- taking back
  * -------------------------------------------------------------------------------------- */
 

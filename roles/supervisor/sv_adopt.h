@@ -26,5 +26,8 @@ void sv_adopt_forget(struct sv_life *l);
 /* It is ready, or is to run, or not. */
 void sv_adopt_note(const struct sv_proc *p);
 
+/* What a listener is doing: enum sv_ear_state. */
+void sv_adopt_heard(const struct sv_life *l, int state);
+
 /* Nothing is to be taken back: forget it; else leave all as it is. */
 void sv_adopt_close(struct sv *sv, bool forget);

@@ -17,6 +17,7 @@
 #include "roles/supervisor/sv_proc.h"
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_sockets.h"
+#include "roles/supervisor/sv_talk.h"
 #include "roles/supervisor/sv_team.h"
 
 enum { INPUT_MOST = 16 * 1024 * 1024, KILL_WITHIN = 10 * 1000, FDS_MOST = 8 };
@@ -36,6 +37,7 @@ static void release(struct sv_life *l)
 
 	if (--l->open > 0)
 		return;
+	sv_talk_free(l);
 	tree_fini(&l->tree);
 	procs_fini(&l->procs);
 	free(l->out_path);
@@ -72,6 +74,7 @@ static void finish_outputs(struct sv_life *l)
 
 void sv_life_let_go(struct sv_life *l)
 {
+	sv_talk_end(l);
 	if (l->proc && l->proc->life == l)
 		l->proc->life = NULL;
 	l->proc = NULL;
@@ -90,6 +93,7 @@ static void on_end(struct child *c, const struct child_end *end)
 {
 	struct sv_life *l = c->owner;
 
+	sv_talk_drain(l);
 	if (l->proc)
 		sv_proc_died(l->proc, end);
 }
@@ -356,6 +360,7 @@ struct sv_life *sv_life_start(struct sv_proc *p, struct err *err)
 	if (rc)
 		return give_up(l);
 	sv_adopt_lives(l);
+	sv_talk_begin(l);
 	return l;
 }
 
@@ -428,6 +433,8 @@ struct sv_life *sv_life_adopt(struct sv_proc *p, const struct sv_slot *s, struct
 	l->tree.reap = is_our_child(s->pid) ? &l->sv->reap : NULL;
 	sv_adopt_born(l);
 	sv_adopt_lives(l);
+	sv_talk_begin(l);
+	sv_talk_adopted(l, s->heard);
 	return l;
 }
 
@@ -450,6 +457,7 @@ void sv_life_change(struct sv_life *l)
 		free(*path);
 		*path = now;
 	}
+	sv_talk_change(l);
 }
 
 /* ---- while it lives --------------------------------------------------------------------- */

@@ -21,6 +21,7 @@ struct sv;
 struct sv_notify;
 struct sv_proc;
 struct sv_slot;
+struct sv_talk;
 
 struct sv_life {
 	struct sv *sv;
@@ -34,6 +35,7 @@ struct sv_life {
 	struct tree_kill kill;
 	bool killing;
 	struct sv_notify *notify; /* its socket of sd_notify, or pipe; NULL: none */
+	struct sv_talk *talk;     /* NULL: it says nothing to us */
 	char mark[48];
 	size_t slot;               /* sv_adopt.c */
 	char *out_path, *err_path; /* NULL: no file */

@@ -205,7 +205,7 @@ static bool spawned(struct sv_proc *p)
 		log_warn("spawn failed: %s name=%s", err.text, sv_proc_full(p, full, sizeof(full)));
 		return false;
 	}
-	p->pid = p->life->child.pid;
+	p->pid = p->last_pid = p->life->child.pid;
 	log_info("spawned name=%s pid=%d", sv_proc_full(p, full, sizeof(full)), (int)p->pid);
 	return true;
 }
@@ -248,7 +248,7 @@ static int step_starting(void *self)
 
 /* ---- runs ------------------------------------------------------------------------ */
 
-static bool expected(const struct sv_proc *p)
+bool sv_proc_is_expected(const struct sv_proc *p)
 {
 	const struct sv_program *g = program(p);
 
@@ -288,9 +288,9 @@ static bool restarts(const struct sv_proc *p)
 	case SV_RESTART_ALWAYS:
 		return true;
 	case SV_RESTART_UNEXPECTED:
-		return !expected(p);
+		return !sv_proc_is_expected(p);
 	case SV_RESTART_ON_SUCCESS:
-		return expected(p);
+		return sv_proc_is_expected(p);
 	case SV_RESTART_ON_ABNORMAL:
 		return p->end.how == CHILD_KILLED;
 	default:
@@ -482,7 +482,7 @@ bool sv_proc_adopt(struct sv_proc *p, const struct sv_slot *s, struct sv_pipes *
 	p->life = sv_life_adopt(p, s, pipes);
 	if (!p->life)
 		return false;
-	p->pid = s->pid;
+	p->pid = p->last_pid = s->pid;
 	p->ready = s->ready;
 	p->wanted = s->wanted;
 	p->spawned = uv_now(p->sv->loop);
@@ -563,7 +563,7 @@ void sv_proc_died(struct sv_proc *p, const struct child_end *end)
 	p->exit_status = end->how == CHILD_EXITED ? end->code : -1;
 	p->stopped_at = wall_ms();
 	child_end_text(end, how, sizeof(how));
-	log_at(s == SV_STOPPING || expected(p) ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+	log_at(s == SV_STOPPING || sv_proc_is_expected(p) ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
 	       "%s name=%s pid=%d %s", s == SV_STOPPING ? "stopped" : "exited",
 	       sv_proc_full(p, full, sizeof(full)), (int)p->pid, how);
 	p->pid = 0;

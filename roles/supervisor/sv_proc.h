@@ -85,6 +85,7 @@ struct sv_proc {
 	int64_t stopped_at;
 	uint64_t spawned; /* loop ms */
 	pid_t pid;        /* 0: none */
+	pid_t last_pid;   /* also when it is over */
 	int exit_status;  /* as supervisord tells it: the code, or -1 for a signal */
 	bool has_exit;
 	char spawn_error[256];
@@ -143,6 +144,9 @@ enum sv_proc_state sv_proc_state(const struct sv_proc *p);
 /* 0, 10, 20, 30, 40, 100, 200, 1000 */
 int sv_proc_code(enum sv_proc_state s);
 const char *sv_proc_state_name(enum sv_proc_state s);
+
+/* It ended with one of `exitcodes`. */
+bool sv_proc_is_expected(const struct sv_proc *p);
 
 /* STARTING, RUNNING, BACKOFF */
 bool sv_proc_is_running(const struct sv_proc *p);

@@ -1,4 +1,4 @@
-/* Logs: read, read on, emptied; and bytes for a process's standard input. */
+/* Logs: read, read on, emptied; and bytes for a process's standard input, and for listeners. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -232,6 +232,21 @@ static void send_stdin(struct sv_call *c)
 		sv_call_fault(c, rc == UV_ESRCH ? SV_NOT_RUNNING : SV_FAILED, p->conf->full);
 }
 
+static void send_remote(struct sv_call *c)
+{
+	const char *type = sv_call_string(c, 0);
+	const json_t *data = json_array_get(c->params, 1);
+
+	if (!type)
+		return;
+	if (!json_is_string(data)) {
+		sv_call_fault(c, SV_INCORRECT_PARAMETERS, NULL);
+		return;
+	}
+	sv_tell_remote(c->sv, type, json_string_value(data), json_string_length(data));
+	sv_call_return(c, json_true());
+}
+
 const struct sv_method sv_log_methods[] = {
 	{ "supervisor.readLog", 2, 2, read_main, true },
 	{ "supervisor.readMainLog", 2, 2, read_main, true },
@@ -246,5 +261,6 @@ const struct sv_method sv_log_methods[] = {
 	{ "supervisor.clearProcessLog", 1, 1, clear_process, false },
 	{ "supervisor.clearAllProcessLogs", 0, 0, clear_all, false },
 	{ "supervisor.sendProcessStdin", 2, 2, send_stdin, false },
+	{ "supervisor.sendRemoteCommEvent", 2, 2, send_remote, false },
 	{ NULL, 0, 0, NULL, false },
 };

@@ -23,6 +23,7 @@ struct sv_slot {
 	char mark[48];
 	char group[250], name[250];        /* "" for what is too long: it is not adopted */
 	char auto_out[218], auto_err[218]; /* names of logs that are AUTO */
+	uint8_t heard;                     /* enum sv_ear_state */
 };
 
 struct sv_state {

@@ -5,8 +5,10 @@
 
 #include "core/base/mem.h"
 #include "roles/supervisor/sv.h"
+#include "roles/supervisor/sv_pool.h"
 #include "roles/supervisor/sv_proc.h"
 #include "roles/supervisor/sv_setup.h"
+#include "roles/supervisor/sv_tell.h"
 
 static bool comes_before(const struct sv_team *a, const struct sv_team *b)
 {
@@ -35,6 +37,10 @@ struct sv_team *sv_team_add(struct sv *sv, const struct sv_group *conf)
 	t->conf = conf;
 	list_init(&t->procs);
 	sv_team_place(t);
+	if (conf->kind == SV_LISTENER)
+		t->pool = sv_pool_new(t);
+	sv_tell_look(sv);
+	sv_tell_group(sv, SV_EVENT_PROCESS_GROUP_ADDED, conf);
 	for (size_t i = 0; i < conf->count; i++)
 		sv_team_add_proc(t, conf->order[i]);
 	return t;
@@ -53,6 +59,10 @@ void sv_team_settle(struct sv_team *t)
 	if (!t->removed || !list_empty(&t->procs))
 		return;
 	list_remove(&t->link);
+	sv_pool_free(t->pool);
+	sv_tell_look(t->sv);
+	if (!t->sv->drained)
+		sv_tell_group(t->sv, SV_EVENT_PROCESS_GROUP_REMOVED, t->conf);
 	sv_setup_drop(t->setup);
 	free(t);
 }
@@ -74,6 +84,7 @@ void sv_team_change(struct sv_team *t, const struct sv_group *conf)
 	t->conf = conf;
 	list_remove(&t->link);
 	sv_team_place(t);
+	sv_tell_look(t->sv);
 }
 
 void sv_team_autostart(struct sv_team *t)

@@ -9,6 +9,7 @@
 #include "roles/supervisor/sv_process.h"
 
 struct sv;
+struct sv_pool;
 struct sv_proc;
 struct sv_setup;
 
@@ -18,8 +19,9 @@ struct sv_team {
 	struct sv_setup *setup; /* held: conf is its */
 	const struct sv_group *conf;
 	struct list procs;
-	bool told;    /* to stop, by the end of everything */
-	bool removed; /* goes with its last process */
+	struct sv_pool *pool; /* LISTENER: its events */
+	bool told;            /* to stop, by the end of everything */
+	bool removed;         /* goes with its last process */
 };
 
 /* With its processes, all stopped; in its place among the others. */

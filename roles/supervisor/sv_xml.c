@@ -198,6 +198,13 @@ static json_t *scalar(struct reading *r, enum element element)
 	}
 }
 
+/* The last of several counts. */
+static void set_value(struct level *l, json_t *value)
+{
+	json_decref(l->value);
+	l->value = value;
+}
+
 /* A value is complete: into the array, the member or the parameters that it stands in. */
 static void place(struct reading *r, json_t *value)
 {
@@ -210,7 +217,7 @@ static void place(struct reading *r, json_t *value)
 	else if (in->element == DATA)
 		json_array_append_new(in[-1].value, value);
 	else
-		in->value = value; /* MEMBER: its name may come later */
+		set_value(in, value); /* MEMBER: its name may come later */
 }
 
 static void end_value(struct reading *r, struct level *l)
@@ -251,7 +258,7 @@ static void on_end(void *data, const char *name)
 		break;
 	case ARRAY:
 	case STRUCT:
-		in->value = json_incref(l.value);
+		set_value(in, json_incref(l.value));
 		break;
 	case MEMBER:
 		end_member(r, &l);
@@ -268,8 +275,7 @@ static void on_end(void *data, const char *name)
 	case DATA:
 		break;
 	default:
-		json_decref(in->value);
-		in->value = scalar(r, l.element);
+		set_value(in, scalar(r, l.element));
 	}
 	json_decref(l.value);
 	free(l.name);

@@ -1,0 +1,196 @@
+"""Event listeners, schedules, scaling and watched files, over real processes."""
+import re
+
+import pytest
+
+from servers import wait_for
+from supervisor import Supervisor
+
+# supervisord's own library for listeners, where it is installed; each event is a line of its file.
+LISTENER = """
+import os, sys
+where = sys.argv[1]
+
+def say(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+verdicts = list(sys.argv[2:])
+while True:
+    say("READY\\n")
+    line = sys.stdin.readline()
+    if not line:
+        break
+    head = dict(word.split(":", 1) for word in line.split())
+    body = sys.stdin.read(int(head["len"]))
+    with open(where, "a") as out:
+        out.write(repr((head, body)) + "\\n")
+    what = verdicts.pop(0) if verdicts else "OK"
+    if what == "DIE":
+        os._exit(3)
+    if what == "NONSENSE":
+        say("what?\\n")
+        continue
+    say("RESULT %d\\n%s" % (len(what), what))
+"""
+
+
+@pytest.fixture
+def supervisor(tmp_path):
+    """start(programs, main=""): runs a supervisor and waits until it answers."""
+    started = []
+
+    def start(programs, main="", name=None):
+        started.append(Supervisor(programs, tmp_path, name or f"s{len(started)}", main))
+        return started[-1]
+
+    yield start
+    for one in started:
+        status = one.stop()
+        assert status == 0, f"status {status}\n{one.log()[-6000:]}"
+
+
+@pytest.fixture
+def listener(tmp_path):
+    """A listener's section, that writes what it hears to the file `heard`."""
+    (tmp_path / "listener.py").write_text(LISTENER)
+
+    def section(events, verdicts="", more="", name="ear", heard="heard"):
+        return (f"[eventlistener:{name}]\ncommand = /usr/bin/python3 {tmp_path}/listener.py {tmp_path}/{heard} {verdicts}\n"
+                f"events = {events}\nstartsecs = 0\n{more}\n")
+
+    return section
+
+
+def heard(s, name="heard"):
+    return [eval(line) for line in s.text(name).splitlines()]
+
+
+def wait_heard(s, what, test, name="heard"):
+    """The first event that passes."""
+    try:
+        return wait_for(what, lambda: next((one for one in heard(s, name) if test(*one)), None), 15)
+    except AssertionError as why:
+        raise AssertionError(f"{why}; heard {heard(s, name)}\n{s.log()[-3000:]}") from None
+
+
+# ---- listeners ----------------------------------------------------------------------------
+
+
+def test_states_in_supervisords_words(supervisor, listener, tmp_path):
+    last = tmp_path / "last.sh"  # ends when the listener has heard of the end
+    last.write_text(f"trap 'while ! grep -q CHANGE_STOPPING {tmp_path}/heard; do sleep 0.02; done; exit 0' TERM\n"
+                    "echo up\nwhile :; do sleep 0.02; done\n")
+    s = supervisor(listener("PROCESS_STATE,PROCESS_GROUP,SUPERVISOR_STATE_CHANGE", more="buffer_size = 100")
+                   + "[program:cat]\ncommand = /bin/cat\nstartsecs = 0\nautostart = false\n"
+                   "[program:quick]\ncommand = /bin/false\nstartretries = 1\nautostart = false\n"
+                   "[program:one]\ncommand = /bin/true\nstartsecs = 0\nautostart = false\nautorestart = false\n"
+                   f"[program:last]\ncommand = /bin/sh {last}\nstartsecs = 0\nstdout_logfile = {tmp_path}/last.log\n")
+    s.wait_state("ear", "RUNNING")
+    s.wait_text("last.log", "up")
+    s.rpc.startProcess("cat")
+    pid = s.info("cat")["pid"]
+    s.rpc.stopProcess("cat")
+    s.rpc.startProcess("one")
+    s.rpc.startProcess("quick", False)
+    s.wait_state("quick", "FATAL")
+    wait_heard(s, "the FATAL", lambda head, body: head["eventname"] == "PROCESS_STATE_FATAL")
+    found = heard(s)
+    assert found[0][0]["eventname"] == "PROCESS_GROUP_ADDED" and found[0][1] == "groupname:ear\n"
+    assert ("SUPERVISOR_STATE_CHANGE_RUNNING", "") in [(head["eventname"], body) for head, body in found]
+    of = {name: [(head["eventname"][14:], body) for head, body in found if body.startswith(f"processname:{name} ")]
+          for name in ("cat", "quick", "one")}
+    who = "processname:cat groupname:cat from_state:"
+    assert of["cat"] == [("STARTING", f"{who}STOPPED tries:0"), ("RUNNING", f"{who}STARTING pid:{pid}"),
+                         ("STOPPING", f"{who}RUNNING pid:{pid}"), ("STOPPED", f"{who}STOPPING pid:{pid}")]
+    assert re.fullmatch(r"processname:one groupname:one from_state:RUNNING expected:1 pid:\d+", of["one"][-1][1])
+    who = "processname:quick groupname:quick from_state:"
+    assert of["quick"] == [("STARTING", f"{who}STOPPED tries:0"), ("BACKOFF", f"{who}STARTING tries:1"),
+                           ("STARTING", f"{who}BACKOFF tries:1"), ("BACKOFF", f"{who}STARTING tries:2"),
+                           ("FATAL", f"{who}BACKOFF")]
+    heads = [head for head, _ in found]
+    assert [int(head["poolserial"]) for head in heads] == list(range(len(heads)))
+    assert {(head["ver"], head["server"], head["pool"]) for head in heads} == {("3.0", "supervisor", "ear")}
+    s.rpc.shutdown()
+    wait_heard(s, "the end", lambda head, body: head["eventname"] == "SUPERVISOR_STATE_CHANGE_STOPPING")
+
+
+def test_output_and_parts_of_it(supervisor, listener, tmp_path):
+    said = "before<!--XSUPERVISOR:BEGIN-->se<cret\u00e9<!--XSUPERVISOR:END-->af<!--ter\n"
+    (tmp_path / "say").write_text(said)
+    s = supervisor(listener("PROCESS_COMMUNICATION,PROCESS_LOG", more="buffer_size = 100")
+                   + f"[program:say]\ncommand = /bin/sh -c 'cat {tmp_path}/say; cat {tmp_path}/say >&2; printf \"\\377'\"'\"'\"; read x'\n"
+                   f"stdout_logfile = {tmp_path}/say.log\nstdout_capture_maxbytes = 1KB\nstdout_events_enabled = true\n"
+                   f"stderr_logfile = {tmp_path}/say.err\nstderr_events_enabled = true\nstartsecs = 0\n")
+    s.wait_text("say.log", "ter\n")
+    pid = s.wait_state("say", "RUNNING")["pid"]
+    who = f"processname:say groupname:say pid:{pid}"
+    head, body = wait_heard(s, "the part", lambda head, body: head["eventname"] == "PROCESS_COMMUNICATION_STDOUT")
+    assert body == f"{who}\nse<cret\u00e9" and int(head["len"]) == len(body)
+    wait_heard(s, "the standard error", lambda head, body: body == f"{who} channel:stderr\n{said}")
+    wait_heard(s, "what is no text", lambda head, body: "Undecodable: b" in body and "\\xff" in body)
+    logged = "".join(body.split("\n", 1)[1] for head, body in heard(s) if " channel:stdout\n" in body)
+    assert logged.startswith("beforeaf<!--ter\n")
+    assert s.text("say.log").startswith("beforeaf<!--ter\n") and s.text("say.err") == said
+
+
+def test_event_of_a_person_and_of_time(supervisor, listener):
+    s = supervisor(listener("REMOTE_COMMUNICATION,TICK_5") + listener("TICK_3600", name="rare", heard="rare"))
+    s.wait_state("ear", "RUNNING")
+    assert s.rpc.sendRemoteCommEvent("deploy", "number\n7 \u00e9") is True
+    head, body = wait_heard(s, "the event", lambda head, body: head["eventname"] == "REMOTE_COMMUNICATION")
+    assert body == "type:deploy\nnumber\n7 \u00e9"
+    _, body = wait_heard(s, "a tick", lambda head, body: head["eventname"] == "TICK_5")
+    assert int(body.removeprefix("when:")) % 5 == 0
+    assert heard(s, "rare") == []
+
+
+@pytest.mark.parametrize("verdict", ["FAIL", "DIE", "NONSENSE"])
+def test_event_that_is_not_taken_comes_again(supervisor, listener, tmp_path, verdict):
+    s = supervisor(listener("REMOTE_COMMUNICATION", f"OK {verdict}" if verdict != "DIE" else "OK DIE",
+                            "stderr_logfile = NONE\nautorestart = true"))
+    s.wait_state("ear", "RUNNING")
+    for text in ("one", "two", "three"):
+        s.rpc.sendRemoteCommEvent("t", text)
+    if verdict == "NONSENSE":
+        wait_for("the verdict", lambda: "has entered the UNKNOWN state" in s.log())
+        assert [body for _, body in heard(s)] == ["type:t\none", "type:t\ntwo"]
+        assert s.state("ear") == "RUNNING"
+        s.rpc.stopProcess("ear")
+        s.rpc.startProcess("ear")
+    wait_heard(s, "the last", lambda head, body: body.endswith("three"))
+    found = heard(s)
+    assert [body[7:] for _, body in found][:3] == ["one", "two", "two"]
+    assert len({head["serial"] for head, body in found if body.endswith("two")}) == 1
+
+
+def test_oldest_event_goes_when_nobody_listens(supervisor, listener):
+    s = supervisor(listener("REMOTE_COMMUNICATION", more="buffer_size = 2\nautostart = false"))
+    for text in ("one", "two", "three", "four"):
+        s.rpc.sendRemoteCommEvent("t", text)
+    assert len(re.findall(r"pool ear event buffer overflowed, discarding event \d", s.log())) >= 1
+    s.rpc.startProcess("ear")
+    wait_heard(s, "the last", lambda head, body: body.endswith("four"))
+    assert [body[7:] for _, body in heard(s)] == ["three", "four"]
+
+
+def test_pool_shares_its_events(supervisor, listener):
+    s = supervisor(listener("REMOTE_COMMUNICATION", more="numprocs = 3\nprocess_name = ear%(process_num)d\nbuffer_size = 100"))
+    for i in range(30):
+        s.rpc.sendRemoteCommEvent("t", str(i))
+    wait_for("all of them", lambda: len(heard(s)) >= 30)
+    assert sorted(int(body[7:]) for _, body in heard(s)) == list(range(30))
+
+
+def test_listener_is_heard_after_a_crash_of_ours(supervisor, listener, tmp_path):
+    s = supervisor(listener("REMOTE_COMMUNICATION"))
+    pid = s.wait_state("ear", "RUNNING")["pid"]
+    s.rpc.sendRemoteCommEvent("t", "one")
+    wait_heard(s, "the first", lambda head, body: body.endswith("one"))
+    s.process.kill()
+    s.process.wait()
+    s.launch()
+    s.wait_up()
+    assert s.wait_state("ear", "RUNNING")["pid"] == pid
+    s.rpc.sendRemoteCommEvent("t", "two")
+    wait_heard(s, "the second", lambda head, body: body.endswith("two"))
