@@ -10,7 +10,7 @@
 #include "roles/supervisor/sv_call.h"
 #include "roles/supervisor/sv_client.h"
 
-enum { WAIT_MS = 60000, PAUSE_MS = 40, QUIET_READS = 2 };
+enum { WAIT_MS = 60000, PAUSE_MS = 40, QUIET_READS = 2, NOT_FOUND = 127 };
 
 /* ---- wait --------------------------------------------------------------------------------- */
 
@@ -98,6 +98,11 @@ static int watch(struct sv_client *c, const char *name)
 			return -1;
 		state = json_integer_value(json_object_get(info, "state"));
 		status = json_integer_value(json_object_get(info, "exitstatus"));
+		if (state == 200) { /* it never ran */
+			fprintf(stderr, "%s\n", sv_client_text(info, "spawnerr"));
+			json_decref(info);
+			return NOT_FOUND;
+		}
 		json_decref(info);
 		pause_ms(PAUSE_MS);
 	}

@@ -208,9 +208,20 @@ static void append_once(json_t *list, const char *name)
 
 static void note(void *data, const struct sv_difference *d)
 {
+	static const char *const words[] = {
+		[SV_GROUP_ADDED] = "added",         [SV_GROUP_REMOVED] = "removed",
+		[SV_PROCESS_ADDED] = "added",       [SV_PROCESS_REMOVED] = "removed",
+		[SV_PROCESS_RESTART] = "restarted", [SV_PROCESS_LIVE] = "changed as it runs",
+	};
 	struct changes *g = data;
 
-	json_array_append_new(g->lines, json_string(d->line));
+	const struct sv_group *group = d->now_group ? d->now_group : d->old_group;
+	const struct sv_process_conf *p = d->now ? d->now : d->old;
+	bool whole = d->change == SV_GROUP_ADDED || d->change == SV_GROUP_REMOVED;
+
+	json_array_append_new(g->lines,
+			      json_sprintf("%s: %s%s%s", whole || !p ? group->name : p->full,
+					   words[d->change], *d->line ? ": " : "", d->line));
 	if (d->change == SV_GROUP_ADDED)
 		append_once(g->added, d->now_group->name);
 	else if (d->change == SV_GROUP_REMOVED)
