@@ -301,6 +301,16 @@ static bool pinned(const struct sp_client *c)
 	return nopin ? c->session.pins & hard : c->session.pins;
 }
 
+static void leave_or_keep(struct sp_client *c)
+{
+	if (pinned(c)) {
+		c->worker->figures.pins++;
+	} else {
+		c->session.pins &= ~(uint32_t)SP_PINS_SOFT;
+		sp_answer_detach(c);
+	}
+}
+
 static void next_command(struct sp_client *c)
 {
 	sp_text_drop(c->cmd.text);
@@ -343,12 +353,7 @@ void sp_answer_done(struct sp_client *c)
 	}
 	sp_note(c);
 	account(c);
-	if (pinned(c)) {
-		c->worker->figures.pins++;
-	} else {
-		c->session.pins &= ~(uint32_t)SP_PINS_SOFT;
-		sp_answer_detach(c);
-	}
+	leave_or_keep(c);
 	next_command(c);
 }
 
@@ -439,24 +444,57 @@ void sp_client_lost(struct sp_client *c, const char *why)
 		tell_loss(c, b, why, pins);
 }
 
+bool sp_client_put_off(struct sp_client *c, const uint8_t *error, size_t len)
+{
+	struct sp_error e;
+
+	if (c->state != SP_CLIENT_APPLYING || c->login)
+		return false;
+	if (c->refusal)
+		return true;
+	sp_error_read(&e, error, len);
+	c->refusal = mem_new(sizeof(*c->refusal));
+	c->refusal->code = e.code;
+	snprintf(c->refusal->state, sizeof(c->refusal->state), "%s", e.state);
+	snprintf(c->refusal->text, sizeof(c->refusal->text), "%.*s",
+		 (int)(e.text.len < 400 ? e.text.len : 400), e.text.at);
+	c->cmd.error = e.code;
+	c->session.row_count = -1;
+	c->worker->figures.errors++;
+	return true;
+}
+
+static void all_applied(struct sp_client *c)
+{
+	if (c->state != SP_CLIENT_APPLYING)
+		return;
+	c->state = SP_CLIENT_READY;
+	if (c->refusal) {
+		sp_note_refused(c);
+		account(c);
+		leave_or_keep(c);
+	}
+	sp_command_work(c);
+}
+
 void sp_client_applied(struct sp_client *c, const uint8_t *error, size_t len)
 {
 	struct sp_backend *b = c->backend;
+	bool pins = c->session.pins & ~(1u << SP_PIN_MODE);
 	struct sp_error e;
 
 	if (!error) {
-		if (c->state == SP_CLIENT_APPLYING) {
-			c->state = SP_CLIENT_READY;
-			sp_command_work(c);
-		}
+		all_applied(c);
 		return;
 	}
 	sp_error_read(&e, error, len);
 	bool sent = c->state != SP_CLIENT_APPLYING;
 	log_debug("state was refused: %.*s id=%u", (int)e.text.len, e.text.at, c->id);
 	char text[480];
-	snprintf(text, sizeof(text), "%.*s%s", (int)(e.text.len < 400 ? e.text.len : 400),
-		 e.text.at, sent ? " (troupe: while the session's state was restored)" : "");
+	snprintf(text, sizeof(text), "%.*s%s%s", (int)(e.text.len < 350 ? e.text.len : 350),
+		 e.text.at, sent ? " (troupe: while the session's state was restored)" : "",
+		 pins ? " (troupe: the transaction or session state is lost)" : "");
+	unpin_all(c);
 	c->backend = NULL;
 	b->client = NULL;
 	sp_backend_close(b, "it refused a session's state");

@@ -377,7 +377,7 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 	wait |= prepare(c, b, prefix);
 	if (c->stmts.count > 0 && sp_attach_unseen(c, b))
 		prepare_all(c, b, prefix);
-	sp_text_prepare_replay(c, b, prefix);
+	wait |= sp_text_prepare_replay(c, b, prefix);
 	wait |= change_db(c, b, prefix);
 	set_option(c, b, prefix);
 	set_user_vars(c, b, prefix);
@@ -390,7 +390,9 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 	bool own = sp_own_tell(c);
 	if (own)
 		wait |= prepare(c, b, prefix);
-	if (own || sp_text_prepare_tell(c, b, prefix)) {
+	bool told = !own && sp_text_prepare_tell(c, b, prefix);
+	wait |= told;
+	if (own || told) {
 		change_db(c, b, prefix);
 		set_vars(c, b, prefix);
 	}
@@ -400,5 +402,7 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 	c->last_backend = b->number;
 	if (buf_len(prefix) > 0)
 		c->worker->figures.prefixes++;
+	if (buf_len(prefix) > 0 && s->pins & ~(SP_PINS_SOFT | 1u << SP_PIN_MODE))
+		wait = true; /* an error in it must not cost them */
 	return wait ? SP_ATTACH_STAGED : SP_ATTACHED;
 }

@@ -14,6 +14,7 @@
 #include "roles/sqlproxy/sp_handover.h"
 #include "roles/sqlproxy/sp_health.h"
 #include "roles/sqlproxy/sp_pool.h"
+#include "roles/sqlproxy/sp_text_prepare.h"
 #include "roles/sqlproxy/sp_worker.h"
 
 enum {
@@ -207,7 +208,15 @@ static void own_answer_done(struct sp_backend *b, const uint8_t *error, size_t l
 	bool harmless = e.kind == SP_EXPECT_LAST_ID || e.kind == SP_EXPECT_WARNINGS ||
 			e.kind == SP_EXPECT_IGNORED;
 
-	if (!harmless && error && !b->failed) {
+	if (error && e.text && e.kind != SP_EXPECT_CLIENT)
+		sp_text_prepare_failed(b, e.text);
+	bool told = error && b->client && (e.kind == SP_EXPECT_PREPARE || e.kind == SP_EXPECT_DB) &&
+		    sp_client_put_off(b->client, error, len);
+	if (told && e.kind == SP_EXPECT_DB) { /* which one it has is not clear any more */
+		sp_backend_set_db(b, NULL, 0);
+		b->doomed = true;
+	}
+	if (!harmless && error && !told && !b->failed) {
 		b->failed = true;
 		if (b->client)
 			sp_client_applied(b->client, error, len);

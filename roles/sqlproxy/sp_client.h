@@ -214,6 +214,8 @@ void sp_attach_fetch(struct sp_backend *b);
 /* ---- sp_note.c */
 /* The command's answer is complete: what it changed. */
 void sp_note(struct sp_client *c);
+/* The state ahead of it was refused, and it was not sent. */
+void sp_note_refused(struct sp_client *c);
 
 /* ---- sp_answer.c: called by the connection */
 /* A packet that means something; it may be changed in place. Returns its new length. */
@@ -228,6 +230,11 @@ void sp_answer_detach(struct sp_client *c);
 void sp_client_lost(struct sp_client *c, const char *why);
 /* State was applied, or not: error is the packet that said so, NULL: all well. */
 void sp_client_applied(struct sp_client *c, const uint8_t *error, size_t len);
+/*
+ * An error of state that went ahead by itself, and is on the connection but for that: it is the
+ * command's, told when the rest is answered. False: the command is on its way already.
+ */
+bool sp_client_put_off(struct sp_client *c, const uint8_t *error, size_t len);
 /* The pool has one, or gives up. */
 void sp_client_granted(struct sp_client *c, struct sp_backend *b);
 void sp_client_refused(struct sp_client *c, uint16_t code, const char *state, const char *text);

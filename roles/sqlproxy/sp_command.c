@@ -430,11 +430,11 @@ void sp_client_refused(struct sp_client *c, uint16_t code, const char *state, co
 static void answer_refusal(struct sp_client *c)
 {
 	struct sp_refusal r = *c->refusal;
-	bool whole = c->cmd.whole;
+	bool answered = c->cmd.whole && c->cmd.code != SP_COM_STMT_SEND_LONG_DATA;
 
 	free(c->refusal);
 	c->refusal = NULL;
-	if (whole)
+	if (answered)
 		sp_client_error(c, r.code, r.state, "%s", r.text);
 	else
 		sp_client_fail(c, r.code, r.state, "%s", r.text);

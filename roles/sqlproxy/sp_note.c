@@ -474,3 +474,14 @@ void sp_note(struct sp_client *c)
 	note_command(c);
 	note_leftovers(c);
 }
+
+void sp_note_refused(struct sp_client *c)
+{
+	struct sp_session *s = &c->session;
+
+	if (may_be_open(c))
+		pin(c, SP_PIN_TRX, true);
+	note_warnings(c);
+	s->rows_on = 0;
+	s->found_on = s->found_away ? s->found_on : 0;
+}

@@ -236,11 +236,37 @@ static void put_prepare(const struct sp_named *n, struct sp_span text, struct bu
 	sp_packet_end(prefix, begin, 0);
 }
 
-static bool replay(struct sp_backend *b, const struct sp_named *n, struct buf *prefix)
+void sp_text_prepare_failed(struct sp_backend *b, const struct sp_text *text)
+{
+	char hash[24];
+	struct sp_span key = key_of(text, hash);
+
+	for (uint32_t i = b->texts.count; i-- > 0;) {
+		const struct sp_var *has = &b->texts.list[i];
+		if (sp_span_is(key, has->value))
+			sp_vars_remove(&b->texts, (struct sp_span){ has->name, strlen(has->name) });
+	}
+}
+
+/* For a DEALLOCATE it is there, whatever it says. */
+static bool replay_name(struct sp_backend *b, const struct sp_named *n, struct buf *prefix)
+{
+	const struct sp_expect e = { .kind = SP_EXPECT_IGNORED, .answer = SP_ANSWER_QUERY };
+	struct sp_span name = { n->name, strlen(n->name) };
+
+	if (sp_vars_find(&b->texts, name) || !sp_backend_expect(b, e))
+		return false;
+	put_prepare(n, (struct sp_span){ "DO 0", 4 }, prefix);
+	b->dirty = true;
+	return true;
+}
+
+static bool replay(struct sp_backend *b, const struct sp_named *n, enum sp_expect_kind kind,
+		   struct buf *prefix)
 {
 	struct sp_span name = { n->name, strlen(n->name) };
 	const struct sp_var *has = sp_vars_find(&b->texts, name);
-	struct sp_expect e = { .kind = SP_EXPECT_STATE, .answer = SP_ANSWER_QUERY };
+	struct sp_expect e = { .kind = kind, .answer = SP_ANSWER_QUERY, .text = n->text };
 	char text[24];
 	struct sp_span key = key_of(n->text, text);
 
@@ -255,7 +281,7 @@ static bool replay(struct sp_backend *b, const struct sp_named *n, struct buf *p
 	return true;
 }
 
-void sp_text_prepare_replay(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
+bool sp_text_prepare_replay(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
 {
 	const struct sp_session *s = &c->session;
 	enum sp_verb verb = c->cmd.lex.verb;
@@ -264,17 +290,25 @@ void sp_text_prepare_replay(struct sp_client *c, struct sp_backend *b, struct bu
 
 	if (s->texts.count == 0 || sp_pinned(s, SP_PIN_PREPARE) ||
 	    (verb != SP_VERB_EXECUTE && verb != SP_VERB_DEALLOCATE && !all))
-		return;
+		return false;
+	bool wait = false;
 	for (uint32_t i = 0; i < s->texts.count && left > 0; i++) {
 		const struct sp_named *n = &s->texts.list[i];
-		if (n->text && (all || sp_span_is(c->cmd.lex.object, n->name)))
-			left -= replay(b, n, prefix);
+		bool asked = verb == SP_VERB_EXECUTE && sp_span_is(c->cmd.lex.object, n->name);
+		enum sp_expect_kind kind = asked ? SP_EXPECT_PREPARE : SP_EXPECT_IGNORED;
+		if (!n->text || !(all || sp_span_is(c->cmd.lex.object, n->name)))
+			continue;
+		bool sent = all || verb == SP_VERB_EXECUTE ? replay(b, n, kind, prefix)
+							   : replay_name(b, n, prefix);
+		left -= sent;
+		wait |= sent && asked;
 	}
+	return wait;
 }
 
 bool sp_text_prepare_tell(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
 {
-	const struct sp_expect e = { .kind = SP_EXPECT_STATE, .answer = SP_ANSWER_QUERY };
+	const struct sp_expect e = { .kind = SP_EXPECT_PREPARE, .answer = SP_ANSWER_QUERY };
 	const struct sp_cmd *cmd = &c->cmd;
 	const struct sp_named *n;
 	struct sp_calls calls;

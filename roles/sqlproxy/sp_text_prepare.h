@@ -39,8 +39,14 @@ const struct sp_text *sp_text_prepare_look(const struct sp_named_list *l, struct
 /* A PREPARE or DEALLOCATE of the client was answered. */
 void sp_text_prepare_note(struct sp_client *c);
 
-/* Before the client's statement: appends the PREPAREs that the connection lacks for it. */
-void sp_text_prepare_replay(struct sp_client *c, struct sp_backend *b, struct buf *prefix);
+/*
+ * Before the client's statement: appends the PREPAREs that the connection lacks for it. True: of
+ * the one that it executes; its error is the client's.
+ */
+bool sp_text_prepare_replay(struct sp_client *c, struct sp_backend *b, struct buf *prefix);
+
+/* A replay was refused: the connection has not got that text. */
+void sp_text_prepare_failed(struct sp_backend *b, const struct sp_text *text);
 
 /*
  * When all other state is there: where its text calls ROW_COUNT() or FOUND_ROWS(), whose values

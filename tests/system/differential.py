@@ -581,9 +581,9 @@ class Player:
 class Noise:
     """Company for a session that is tried again alone: between its steps another client uses the connection it left."""
 
-    STEPS = [["set names latin1"], ["set @a = 'noise', @b = 9"], ["use diff_b"], ["select * from nowhere", "select 1 from noise limit 1"],
-             ["set sql_mode = 'ANSI,NO_AUTO_VALUE_ON_ZERO', time_zone = '+11:00'"], ["insert into noise (a) values (1), (2)"],
-             ["select sql_calc_found_rows a from noise limit 1", "select a from noise limit 3"], ["use diff_a"],
+    STEPS = [["set names latin1"], ["set @a = 'noise', @b = 9"], ["use diff_b"], ["select * from nowhere", "select 1 from diff_b.noise limit 1"],
+             ["set sql_mode = 'ANSI,NO_AUTO_VALUE_ON_ZERO', time_zone = '+11:00'"], ["insert into diff_b.noise (a) values (1), (2)"],
+             ["select sql_calc_found_rows a from diff_b.noise limit 1", "select a from diff_b.noise limit 3"], ["use diff_a"],
              ["update diff_b.noise set a = a + 1"], ["set autocommit = 1, character_set_results = null"], ["select last_insert_id(5150)"], ["select @a"]]
 
     def __init__(self, server, port: int):

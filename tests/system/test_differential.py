@@ -74,6 +74,13 @@ FOUND = {
         "create temporary table diff_b.`tpt` (a int)", "drop table diff_b.tpt", "select * from tpt", "drop table tpt", "select * from tpt"],
     "prepared before a SET that nobody is told of": [
         ("prepare", 1, "select 'x' \"y\""), "prepare te from 'select 1 || 2'", "set @b = 1", "begin", "set sql_mode = 'ANSI'", "commit", ("execute", 1, ()), "execute te", "select 1 || 2"],
+    "a transaction outlives the error of a PREPARE": [
+        ("prepare", 1, "update t0 set a = ? where id = ?"), "prepare te from 'update t0 set a = 1'", "start transaction read only", ("execute", 1, (1, 2)), "select @@in_transaction", "show warnings", "execute te",
+        "insert into t0 (a) values (5)", "select @@in_transaction", "deallocate prepare te", "execute te", "commit", ("execute", 1, (8, 2)), "select * from t0 order by id", "start transaction read only",
+        ("execute", 1, (1, 2)), "select row_count(), found_rows(), last_insert_id()", "rollback", "create table diff_b.gone (a int)", ("prepare", 1, "select * from diff_b.gone where a > ?"),
+        "prepare te from 'select * from diff_b.gone'", "drop table diff_b.gone", "begin", "insert into t0 (a) values (7)", ("execute", 1, (1,)), "execute te", "select @@in_transaction", "rollback",
+        "select count(*) from t0", ("execute", 1, (1,)), "select row_count(), found_rows(), last_insert_id()", "execute te", "set autocommit = 0", ("execute", 1, (1,)), "insert into t0 (a) values (8)",
+        ("execute", 1, (1,)), "execute te", "rollback", "set autocommit = 1", "select count(*) from t0"],
     "triggers see LAST_INSERT_ID()": [
         "insert into k0 values (1, 'x'), (2, 'y')", "insert into t0 (a) values (1)", "update k0 set v = 'u' where k = 1", "select * from k0 order by k", "select last_insert_id(77)",
         ("prepared", "update k0 set v = ? where k = 2", ("p",)), "select * from k0 order by k", "delete from k0 where k = 1", "select @gone"],
