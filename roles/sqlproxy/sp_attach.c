@@ -20,7 +20,10 @@
 #include "roles/sqlproxy/sp_text_prepare.h"
 #include "roles/sqlproxy/sp_worker.h"
 
-enum { PREPARES_MOST = 8 }; /* of those that are not to be run now, in one prefix */
+enum {
+	PREPARES_MOST = 8, /* of those that are not to be run now, in one prefix */
+	FEW_MOST = 200,
+};
 
 static const char track[] = "SET SESSION session_track_system_variables='*',"
 			    "session_track_state_change=1,"
@@ -310,6 +313,19 @@ static void put_found(struct buf *sql, uint64_t n)
 	put(sql, text);
 }
 
+/* A few rows without a table: such a statement leaves the warnings as they are. */
+static void put_few(struct buf *sql, uint64_t n)
+{
+	if (n == 0) {
+		put(sql, "SELECT 1 FROM DUAL WHERE 0");
+		return;
+	}
+	put(sql, "SELECT 1");
+	for (uint64_t i = 1; i < n; i++)
+		put(sql, " UNION ALL SELECT 1");
+	put(sql, " LIMIT 18446744073709551615");
+}
+
 bool sp_attach_needs_found(const struct sp_client *c)
 {
 	bool runs = c->cmd.code == SP_COM_QUERY || c->cmd.code == SP_COM_STMT_EXECUTE;
@@ -334,11 +350,12 @@ static void leave_rows(struct sp_client *c, struct sp_backend *b, struct buf *pr
 	struct sp_expect e = { .kind = SP_EXPECT_IGNORED, .answer = SP_ANSWER_QUERY };
 	struct buf sql;
 
-	if (sp_pinned(s, SP_PIN_WARNINGS) && cmd->lex.flags & SP_LEX_READ_WARNINGS)
+	bool warned = sp_pinned(s, SP_PIN_WARNINGS), few = warned && s->found_rows <= FEW_MOST;
+	if (warned && !few && cmd->lex.flags & SP_LEX_READ_WARNINGS)
 		return; /* that would clear them */
 	if (found && s->found_on != b->number) {
 		buf_init(&sql, 64 * 1024);
-		put_found(&sql, s->found_rows);
+		(few ? put_few : put_found)(&sql, s->found_rows);
 		sp_backend_expect(b, e);
 		sp_write_command(prefix, SP_COM_QUERY, buf_data(&sql), buf_len(&sql));
 		buf_fini(&sql);

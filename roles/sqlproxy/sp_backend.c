@@ -201,29 +201,35 @@ static void pop_expect(struct sp_backend *b)
 	scan_front(b);
 }
 
+/* What a refusal of ours means for the client, and for what is known of the connection. */
+static void own_refused(struct sp_backend *b, struct sp_expect e, const uint8_t *error, size_t len)
+{
+	bool its_own = e.kind == SP_EXPECT_PREPARE || e.kind == SP_EXPECT_DB;
+
+	if (e.text)
+		sp_text_prepare_failed(b, e.text);
+	if (e.kind >= SP_EXPECT_LAST_ID || b->failed)
+		return;
+	if (!its_own || !b->client || !sp_client_put_off(b->client, error, len)) {
+		b->failed = true;
+		if (b->client)
+			sp_client_applied(b->client, error, len);
+	} else if (e.kind == SP_EXPECT_DB) { /* which one it has is not clear any more */
+		sp_backend_set_db(b, NULL, 0);
+		b->doomed = true;
+	}
+}
+
 /* One answer of ours is complete. error: the packet, when it was one. */
 static void own_answer_done(struct sp_backend *b, const uint8_t *error, size_t len)
 {
 	struct sp_expect e = b->expects[b->expects_at];
-	bool harmless = e.kind == SP_EXPECT_LAST_ID || e.kind == SP_EXPECT_WARNINGS ||
-			e.kind == SP_EXPECT_IGNORED;
 
-	if (error && e.text && e.kind != SP_EXPECT_CLIENT)
-		sp_text_prepare_failed(b, e.text);
-	bool told = error && b->client && (e.kind == SP_EXPECT_PREPARE || e.kind == SP_EXPECT_DB) &&
-		    sp_client_put_off(b->client, error, len);
-	if (told && e.kind == SP_EXPECT_DB) { /* which one it has is not clear any more */
-		sp_backend_set_db(b, NULL, 0);
-		b->doomed = true;
-	}
-	if (!harmless && error && !told && !b->failed) {
-		b->failed = true;
-		if (b->client)
-			sp_client_applied(b->client, error, len);
-	}
+	if (error)
+		own_refused(b, e, error, len);
 	if (b->state == SP_BACKEND_CLOSED)
 		return;
-	if (harmless)
+	if (e.kind >= SP_EXPECT_LAST_ID)
 		sp_handover_collected(b, e.kind, e.id);
 	pop_expect(b);
 	if (b->expects_count > 0)

@@ -39,10 +39,11 @@ enum sp_backend_state {
 
 /* What an expected answer is for. */
 enum sp_expect_kind {
-	SP_EXPECT_CLIENT,   /* passed on */
-	SP_EXPECT_STATE,    /* RESET, SET: must be OK */
-	SP_EXPECT_DB,       /* INIT_DB: must be OK; its error is the client's */
-	SP_EXPECT_PREPARE,  /* of `text`; its error is the client's */
+	SP_EXPECT_CLIENT,  /* passed on */
+	SP_EXPECT_STATE,   /* RESET, SET: must be OK */
+	SP_EXPECT_DB,      /* INIT_DB: must be OK; its error is the client's */
+	SP_EXPECT_PREPARE, /* of `text`; its error is the client's */
+	/* from here on an error does no harm */
 	SP_EXPECT_LAST_ID,  /* SELECT LAST_INSERT_ID() for the session `id` */
 	SP_EXPECT_WARNINGS, /* SHOW WARNINGS for the session `id` */
 	SP_EXPECT_IGNORED,
@@ -82,8 +83,9 @@ struct sp_backend {
 	bool dirty;         /* has state that only a reset removes */
 	bool doomed;        /* closed as soon as it is free */
 	uint32_t leftovers_of,
-		warnings_of; /* clients whose LAST_INSERT_ID() and such it still holds */
-	uint64_t last_id;    /* its LAST_INSERT_ID(), where that is known */
+		warnings_of;     /* clients whose LAST_INSERT_ID() and such it still holds */
+	uint32_t warnings_asked; /* the client for whom they are being fetched */
+	uint64_t last_id;        /* its LAST_INSERT_ID(), where that is known */
 	bool last_id_unknown;
 	struct sp_table prepared;
 

@@ -235,7 +235,7 @@ static bool kept_warnings(struct sp_client *c, const struct sp_view *v)
 
 	while (sql.len > 0 && (sql.at[sql.len - 1] == ';' || sql.at[sql.len - 1] == ' '))
 		sql.len--;
-	if (!s->warning_rows || c->backend || !sp_span_is(sql, text))
+	if (!s->warning_rows || !sp_span_is(sql, text))
 		return false;
 	sp_client_put(c, s->warning_rows, s->warning_len);
 	s->row_count = -1;
@@ -528,6 +528,12 @@ static size_t take_command(struct sp_client *c, uint8_t *data, size_t len)
 		bool all = c->cmd.whole;
 		if (before_connection(c, &v))
 			return all || c->state == SP_CLIENT_CLOSING ? whole : len;
+	}
+	if (!c->refusal && c->state == SP_CLIENT_READY && c->cmd.code == SP_COM_QUERY &&
+	    c->cmd.lex.flags & SP_LEX_READ_WARNINGS && kept_warnings(c, &v)) {
+		sp_client_release(c); /* it had to wait for them */
+		finish(c);
+		return v.have;
 	}
 	if (!c->refusal && (c->state != SP_CLIENT_READY || !connected(c)) && !c->refusal)
 		return 0;

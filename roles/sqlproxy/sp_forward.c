@@ -219,7 +219,8 @@ static void keep_copy(struct sp_client *c, const struct sp_view *v)
 		    cmd->code == SP_COM_INIT_DB;
 	cmd->sql.at = NULL;
 	buf_take(sent, buf_len(sent));
-	bool warned = sp_pinned(&c->session, SP_PIN_WARNINGS);
+	const struct sp_session *s = &c->session;
+	bool warned = sp_pinned(s, SP_PIN_WARNINGS) || s->warning_rows || s->warnings_away;
 
 	if (!cmd->whole || !(cmd->lex.flags & asked || verb || warned) ||
 	    buf_put(sent, v->packet, v->have)) {

@@ -17,8 +17,14 @@ static void ask(struct sp_backend *b, struct buf *prefix, enum sp_expect_kind ki
 
 	if (!sp_worker_client(b->pool->worker, id)) /* its client is gone */
 		return;
-	if (sp_backend_expect(b, e))
-		sp_write_command(prefix, SP_COM_QUERY, sql, strlen(sql));
+	if (!sp_backend_expect(b, e))
+		return;
+	sp_write_command(prefix, SP_COM_QUERY, sql, strlen(sql));
+	struct sp_client *c = sp_worker_client(b->pool->worker, id);
+	if (kind == SP_EXPECT_WARNINGS && c->last_backend == b->number) {
+		b->warnings_asked = id;
+		c->session.warnings_away = true;
+	}
 }
 
 void sp_handover_ask(struct sp_backend *b, struct buf *prefix)
@@ -67,6 +73,27 @@ static bool is_away(const struct sp_session *s, const struct sp_backend *b)
 	       (s->found_away && s->found_on == b->number);
 }
 
+static void go_on(struct sp_client *c)
+{
+	if (c->state != SP_CLIENT_WAITING || c->pool)
+		return;
+	c->state = SP_CLIENT_READY;
+	c->deadline = 0;
+	sp_command_work(c);
+}
+
+/* They are known now, or never will be. */
+static void end_warnings(struct sp_backend *b)
+{
+	struct sp_client *c = sp_worker_client(b->pool->worker, b->warnings_asked);
+
+	b->warnings_asked = 0;
+	if (!c || !c->session.warnings_away)
+		return;
+	c->session.warnings_away = false;
+	go_on(c);
+}
+
 /* The client that waits for it goes on. */
 static void resume(struct sp_client *c, const struct sp_backend *b)
 {
@@ -79,11 +106,7 @@ static void resume(struct sp_client *c, const struct sp_backend *b)
 		s->found_on = 0;
 	}
 	s->rows_on = s->rows_on == b->number ? 0 : s->rows_on;
-	if (c->state == SP_CLIENT_WAITING && !c->pool) {
-		c->state = SP_CLIENT_READY;
-		c->deadline = 0;
-		sp_command_work(c);
-	}
+	go_on(c);
 }
 
 static void take_leftovers(struct sp_backend *b, struct sp_client *c, const struct buf *answer)
@@ -110,13 +133,15 @@ void sp_handover_collected(struct sp_backend *b, enum sp_expect_kind kind, uint3
 	if (c && kind == SP_EXPECT_LAST_ID && is_away(&c->session, b)) {
 		take_leftovers(b, c, &answer);
 	} else if (c && kind == SP_EXPECT_WARNINGS && buf_len(&answer) > 0 &&
-		   c->last_backend == b->number) {
+		   c->session.warnings_away) {
 		free(c->session.warning_rows);
 		c->session.warning_len = (uint32_t)buf_len(&answer);
 		c->session.warning_rows = mem_new(buf_len(&answer));
 		memcpy(c->session.warning_rows, buf_data(&answer), buf_len(&answer));
 	}
 	buf_fini(&answer);
+	if (kind == SP_EXPECT_WARNINGS)
+		end_warnings(b);
 }
 
 void sp_handover_dropped(struct sp_backend *b)
@@ -124,6 +149,7 @@ void sp_handover_dropped(struct sp_backend *b)
 	struct sp_client *c = sp_worker_client(b->pool->worker, b->leftovers_of);
 
 	b->leftovers_of = b->warnings_of = 0;
+	end_warnings(b);
 	if (c && is_away(&c->session, b))
 		resume(c, b);
 }
@@ -131,8 +157,9 @@ void sp_handover_dropped(struct sp_backend *b)
 bool sp_handover_holds(const struct sp_backend *b)
 {
 	const struct sp_client *c = sp_worker_client(b->pool->worker, b->leftovers_of);
+	const struct sp_client *warned = sp_worker_client(b->pool->worker, b->warnings_of);
 
-	return c && is_away(&c->session, b);
+	return (c && is_away(&c->session, b)) || (warned && warned->last_backend == b->number);
 }
 
 static struct sp_backend *idle_holder(const struct sp_client *c, uint32_t number)
@@ -146,21 +173,30 @@ static struct sp_backend *idle_holder(const struct sp_client *c, uint32_t number
 	return NULL;
 }
 
+static void wait_for(struct sp_client *c)
+{
+	c->state = SP_CLIENT_WAITING;
+	c->since = c->worker->now;
+	c->deadline = c->since + (uint64_t)c->group->database->conf->queue_timeout;
+}
+
 bool sp_handover_wait(struct sp_client *c, const struct sp_backend *b)
 {
 	const struct sp_session *s = &c->session;
 	bool id = s->last_id_away && sp_attach_needs_id(c) && !(b && s->last_id_on == b->number);
 	bool found = s->found_away && sp_attach_needs_found(c) && !(b && s->found_on == b->number);
 
+	if (s->warnings_away && c->cmd.lex.flags & SP_LEX_READ_WARNINGS) {
+		wait_for(c);
+		return true;
+	}
 	if (!id && !found)
 		return false;
 	struct sp_backend *holder = idle_holder(c, id ? s->last_id_on : s->found_on);
 	if (!b && holder && holder->number == c->last_backend && holder->owner == c->owner &&
 	    (!found || s->found_on == holder->number) && list_empty(&holder->pool->waiting))
 		return false; /* the pool will give it that one */
-	c->state = SP_CLIENT_WAITING;
-	c->since = c->worker->now;
-	c->deadline = c->since + (uint64_t)c->group->database->conf->queue_timeout;
+	wait_for(c);
 	if (holder)
 		sp_attach_fetch(sp_pool_use(holder));
 	return true;

@@ -363,16 +363,32 @@ static void note_command(struct sp_client *c)
 	}
 }
 
+/* Are those of the statement before still there? A CALL may have left them: the server knows. */
+static bool leaves_warnings(const struct sp_client *c)
+{
+	const struct sp_session *s = &c->session;
+	enum sp_verb verb = c->cmd.lex.verb;
+
+	if (c->cmd.lex.flags & SP_LEX_READ_WARNINGS)
+		return true;
+	if (c->cmd.warnings || c->cmd.error)
+		return false;
+	if (sp_pinned(s, SP_PIN_WARNINGS) && (verb == SP_VERB_CALL || verb == SP_VERB_EXECUTE))
+		return true;
+	return (sp_pinned(s, SP_PIN_WARNINGS) || s->warning_rows || s->warnings_away) &&
+	       !uses_tables(c);
+}
+
 static void note_warnings(struct sp_client *c)
 {
 	struct sp_backend *b = c->backend;
 	bool now = c->cmd.warnings || c->cmd.error;
 
-	if (c->cmd.lex.flags & SP_LEX_READ_WARNINGS ||
-	    (sp_pinned(&c->session, SP_PIN_WARNINGS) && !now && !uses_tables(c)))
-		return; /* those of the statement before are still there */
+	if (leaves_warnings(c))
+		return;
 	free(c->session.warning_rows);
 	c->session.warning_rows = NULL;
+	c->session.warnings_away = false;
 	c->session.warnings =
 		b->mariadb ? 0 : c->cmd.warnings; /* MySQL repeats it in a ping's OK */
 	b->warnings_of = now ? c->id : 0;
