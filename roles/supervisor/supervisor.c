@@ -102,6 +102,7 @@ static void start_all(struct sv *sv)
 	sv_adopt_open(sv);
 	list_each (it, tmp, &sv->teams)
 		sv_team_autostart(container_of(it, struct sv_team, link));
+	sv_times_look(sv);
 }
 
 static int reload(void *self, const struct conf *conf, struct err *err)
@@ -193,6 +194,7 @@ static void stop(void *self)
 	sv_stream_close_all(sv);
 	sv_http_close(sv);
 	sv_tell_close(sv);
+	sv_times_close(sv);
 	list_each (it, tmp, &sv->teams) {
 		struct sv_team *t = container_of(it, struct sv_team, link);
 		t->removed = false;
@@ -224,6 +226,7 @@ static int init(struct run *run, const struct conf *conf, void **self, struct er
 	list_init(&sv->listeners);
 	list_init(&sv->readers);
 	sv_tell_open(sv);
+	sv_times_open(sv);
 	env_init(&sv->env);
 	fill_env(sv);
 	open_outputs(sv);

@@ -43,6 +43,7 @@ void sv_moved(struct sv *sv, struct sv_proc *p, int from)
 		w->on_move(w, p, from);
 	}
 	sv_tell_move(p, from);
+	sv_times_moved(p);
 	if (p->team->pool)
 		sv_pool_dispatch(p->team->pool);
 	poke_waiting(sv);

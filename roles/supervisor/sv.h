@@ -16,6 +16,7 @@
 #include "roles/supervisor/sv_pool.h"
 #include "roles/supervisor/sv_state.h"
 #include "roles/supervisor/sv_tell.h"
+#include "roles/supervisor/sv_times.h"
 
 struct run;
 struct sv_proc;
@@ -38,6 +39,7 @@ struct sv {
 	struct list readers;   /* sv_stream.c */
 	struct sv_pools pools; /* of listeners */
 	struct sv_tell tell;
+	struct sv_times times;
 	struct outputs outputs;
 	struct reap reap;
 	struct sv_keeper keeper;

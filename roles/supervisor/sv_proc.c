@@ -9,6 +9,7 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/conf/conf.h"
 #include "core/log/log.h"
 #include "roles/supervisor/sv.h"
 #include "roles/supervisor/sv_adopt.h"
@@ -16,6 +17,7 @@
 #include "roles/supervisor/sv_depend.h"
 #include "roles/supervisor/sv_essential.h"
 #include "roles/supervisor/sv_life.h"
+#include "roles/supervisor/sv_schedule.h"
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_team.h"
 
@@ -84,6 +86,17 @@ static void moment(int64_t ms, char *into, size_t size)
 	strftime(into, size, "%b %d %I:%M %p", &tm);
 }
 
+static void add_next_start(const struct sv_proc *p, char *into, size_t size)
+{
+	size_t n = strlen(into);
+	char text[64];
+
+	if (!p->next_start || n >= size)
+		return;
+	moment(p->next_start, text, sizeof(text));
+	snprintf(into + n, size - n, "%snext start %s", n ? ", " : "", text);
+}
+
 char *sv_proc_description(const struct sv_proc *p, char *into, size_t size)
 {
 	enum sv_proc_state s = sv_proc_state(p);
@@ -106,6 +119,7 @@ char *sv_proc_description(const struct sv_proc *p, char *into, size_t size)
 		else
 			snprintf(into, size, "Not started");
 	}
+	add_next_start(p, into, size);
 	return into;
 }
 
@@ -154,6 +168,19 @@ static bool begin(struct sv_proc *p)
 static const struct sv_program *program(const struct sv_proc *p)
 {
 	return p->conf->program;
+}
+
+/* It is meant to end, and how long it lives says nothing. */
+static bool ends(const struct sv_proc *p)
+{
+	return program(p)->conf->type == SV_TYPE_ONESHOT || sv_schedule_has(program(p));
+}
+
+static int64_t startsecs(const struct sv_proc *p)
+{
+	bool given = conf_has(program(p)->item, "startsecs");
+
+	return ends(p) && !given ? 0 : program(p)->conf->startsecs;
 }
 
 static void note_start(struct sv_proc *p)
@@ -231,7 +258,7 @@ static int step_starting(void *self)
 	if (begin(p)) {
 		if (!spawned(p))
 			return move(p, SV_BACKOFF);
-		set_deadline(p, program(p)->conf->startsecs);
+		set_deadline(p, startsecs(p));
 	}
 	if (p->ended) {
 		snprintf(p->spawn_error, sizeof(p->spawn_error),
@@ -284,6 +311,8 @@ static int step_running(void *self)
 
 static bool restarts(const struct sv_proc *p)
 {
+	if (ends(p) && !conf_has(program(p)->item, "autorestart"))
+		return false;
 	switch (program(p)->conf->autorestart) {
 	case SV_RESTART_ALWAYS:
 		return true;

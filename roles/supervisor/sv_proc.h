@@ -83,10 +83,12 @@ struct sv_proc {
 	uint64_t entered;            /* loop ms */
 	int64_t started_at;          /* wall clock, ms; 0: never */
 	int64_t stopped_at;
-	uint64_t spawned; /* loop ms */
-	pid_t pid;        /* 0: none */
-	pid_t last_pid;   /* also when it is over */
-	int exit_status;  /* as supervisord tells it: the code, or -1 for a signal */
+	int64_t next_start; /* by schedule or interval; 0: none */
+	bool queued;        /* it starts once more when it has ended */
+	uint64_t spawned;   /* loop ms */
+	pid_t pid;          /* 0: none */
+	pid_t last_pid;     /* also when it is over */
+	int exit_status;    /* as supervisord tells it: the code, or -1 for a signal */
 	bool has_exit;
 	char spawn_error[256];
 	char status[128];                /* STATUS= of sd_notify */

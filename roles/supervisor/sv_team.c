@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/conf/conf.h"
 #include "roles/supervisor/sv.h"
 #include "roles/supervisor/sv_pool.h"
 #include "roles/supervisor/sv_proc.h"
+#include "roles/supervisor/sv_schedule.h"
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_tell.h"
 
@@ -87,13 +89,23 @@ void sv_team_change(struct sv_team *t, const struct sv_group *conf)
 	sv_tell_look(t->sv);
 }
 
+/* What has its times waits for them, unless its section says otherwise. */
+bool sv_team_starts(const struct sv_process_conf *conf)
+{
+	const struct sv_program *g = conf->program;
+
+	if (sv_schedule_has(g) && !conf_has(g->item, "autostart"))
+		return false;
+	return g->conf->autostart && !conf->spare;
+}
+
 void sv_team_autostart(struct sv_team *t)
 {
 	struct list *it, *tmp;
 
 	list_each (it, tmp, &t->procs) {
 		struct sv_proc *p = container_of(it, struct sv_proc, link);
-		if (p->conf->program->conf->autostart && !p->conf->spare && !p->life)
+		if (sv_team_starts(p->conf) && !p->life)
 			sv_proc_start(p);
 	}
 }

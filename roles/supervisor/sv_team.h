@@ -39,6 +39,9 @@ struct sv_proc *sv_team_add_proc(struct sv_team *t, const struct sv_process_conf
 /* Stops its processes; it goes with the last of them. */
 void sv_team_remove(struct sv_team *t);
 
+/* It starts by itself. */
+bool sv_team_starts(const struct sv_process_conf *conf);
+
 /* Those that start by themselves. */
 void sv_team_autostart(struct sv_team *t);
 

@@ -55,7 +55,7 @@ static void add_missing(struct sv_team *t)
 		if (sv_team_proc(t, conf->name))
 			continue;
 		struct sv_proc *p = sv_team_add_proc(t, conf);
-		if (conf->program->conf->autostart && !conf->spare)
+		if (sv_team_starts(conf))
 			sv_proc_start(p);
 	}
 }
@@ -77,6 +77,7 @@ void sv_update(struct sv *sv, struct sv_setup *now)
 			sv_team_autostart(sv_team_add(sv, g));
 		}
 	}
+	sv_times_look(sv);
 	sv_sockets_sweep(sv);
 	sv_setup_drop(old);
 }

@@ -194,3 +194,40 @@ def test_listener_is_heard_after_a_crash_of_ours(supervisor, listener, tmp_path)
     assert s.wait_state("ear", "RUNNING")["pid"] == pid
     s.rpc.sendRemoteCommEvent("t", "two")
     wait_heard(s, "the second", lambda head, body: body.endswith("two"))
+
+
+# ---- times -----------------------------------------------------------------------------------
+
+
+def lines(s, name):
+    return s.text(name).splitlines()
+
+
+def test_interval_and_oneshot(supervisor, tmp_path):
+    s = supervisor(f"[program:tick]\ncommand = /bin/sh -c 'echo tick >>{tmp_path}/ticks; exit 1'\ninterval = 300ms\n"
+                   f"[program:once]\ncommand = /bin/sh -c 'echo once >>{tmp_path}/once; exit 2'\ntype = oneshot\n"
+                   f"[program:report]\ncommand = /bin/sh -c 'echo no >>{tmp_path}/report'\nschedule = 0 3 1 1 * Europe/Berlin\n")
+    assert s.state("tick") in ("STOPPED", "RUNNING", "EXITED")
+    wait_for("three ticks", lambda: len(lines(s, "ticks")) >= 3)
+    assert s.wait_state("once", "EXITED")["exitstatus"] == 2 and lines(s, "once") == ["once"]
+    found = s.info("report")
+    assert found["statename"] == "STOPPED" and re.fullmatch(r"Not started, next start (Dec 31|Jan 01) \d\d:00 [AP]M",
+                                                             found["description"])
+    assert not lines(s, "report")
+    s.change("[program:report]\ncommand = /bin/true\nschedule = @hourly\n")
+    assert ":00 " in s.info("report")["description"]
+
+
+@pytest.mark.parametrize("how", ["skip", "queue", "kill"])
+def test_overlap(supervisor, tmp_path, how):
+    s = supervisor(f"[program:job]\ncommand = /bin/sh -c 'echo start >>{tmp_path}/job; read x'\ninterval = 300ms\noverlap = {how}\n")
+    wait_for("the first", lambda: lines(s, "job"))
+    first = s.wait_state("job", "RUNNING")["pid"]
+    wait_for("its time again", lambda: "it still runs" in s.log())
+    if how == "kill":
+        wait_for("another", lambda: s.info("job")["pid"] not in (0, first))
+        return
+    assert s.info("job")["pid"] == first and lines(s, "job") == ["start"]
+    s.rpc.sendProcessStdin("job", "go\n")
+    wait_for("another", lambda: s.info("job")["pid"] not in (0, first))
+    wait_for("two starts", lambda: len(lines(s, "job")) >= 2)
