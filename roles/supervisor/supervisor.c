@@ -13,6 +13,7 @@
 #include "roles/supervisor/sv_adopt.h"
 #include "roles/supervisor/sv_client.h"
 #include "roles/supervisor/sv_ctl.h"
+#include "roles/supervisor/sv_files.h"
 #include "roles/supervisor/sv_front.h"
 #include "roles/supervisor/sv_http.h"
 #include "roles/supervisor/sv_import.h"
@@ -20,6 +21,7 @@
 #include "roles/supervisor/sv_life.h"
 #include "roles/supervisor/sv_proc.h"
 #include "roles/supervisor/sv_reexec.h"
+#include "roles/supervisor/sv_scale.h"
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_show.h"
 #include "roles/supervisor/sv_sockets.h"
@@ -102,7 +104,7 @@ static void start_all(struct sv *sv)
 	sv_adopt_open(sv);
 	list_each (it, tmp, &sv->teams)
 		sv_team_autostart(container_of(it, struct sv_team, link));
-	sv_times_look(sv);
+	sv_changed(sv);
 }
 
 static int reload(void *self, const struct conf *conf, struct err *err)
@@ -195,6 +197,8 @@ static void stop(void *self)
 	sv_http_close(sv);
 	sv_tell_close(sv);
 	sv_times_close(sv);
+	sv_scale_close(sv);
+	sv_files_close(sv);
 	list_each (it, tmp, &sv->teams) {
 		struct sv_team *t = container_of(it, struct sv_team, link);
 		t->removed = false;
@@ -225,6 +229,7 @@ static int init(struct run *run, const struct conf *conf, void **self, struct er
 	list_init(&sv->sockets);
 	list_init(&sv->listeners);
 	list_init(&sv->readers);
+	list_init(&sv->scalers);
 	sv_tell_open(sv);
 	sv_times_open(sv);
 	env_init(&sv->env);

@@ -5,7 +5,9 @@
 
 #include "core/log/log.h"
 #include "core/run/run.h"
+#include "roles/supervisor/sv_files.h"
 #include "roles/supervisor/sv_proc.h"
+#include "roles/supervisor/sv_scale.h"
 #include "roles/supervisor/sv_team.h"
 
 /* ---- moves ------------------------------------------------------------------------------ */
@@ -48,6 +50,13 @@ void sv_moved(struct sv *sv, struct sv_proc *p, int from)
 		sv_pool_dispatch(p->team->pool);
 	poke_waiting(sv);
 	sv_settle(sv);
+}
+
+void sv_changed(struct sv *sv)
+{
+	sv_times_look(sv);
+	sv_scale_look(sv);
+	sv_files_look(sv);
 }
 
 /* ---- the end ------------------------------------------------------------------------------ */

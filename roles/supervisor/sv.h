@@ -19,6 +19,7 @@
 #include "roles/supervisor/sv_times.h"
 
 struct run;
+struct sv_files;
 struct sv_proc;
 struct sv_setup;
 struct sv_wish;
@@ -40,6 +41,8 @@ struct sv {
 	struct sv_pools pools; /* of listeners */
 	struct sv_tell tell;
 	struct sv_times times;
+	struct list scalers;    /* sv_scale.c */
+	struct sv_files *files; /* sv_files.c; NULL: none is watched */
 	struct outputs outputs;
 	struct reap reap;
 	struct sv_keeper keeper;
@@ -68,6 +71,9 @@ struct sv_watch {
 
 void sv_watch(struct sv *sv, struct sv_watch *w);
 void sv_unwatch(struct sv_watch *w);
+
+/* Another setup is in force. */
+void sv_changed(struct sv *sv);
 
 /* Tells all of them; and those who wait for this process to be ready go on. */
 void sv_moved(struct sv *sv, struct sv_proc *p, int from);

@@ -174,6 +174,7 @@ struct sv_program {
 	uint64_t *cpus;    /* bits of SV_CPUS cores; NULL: as it is */
 	struct cron *cron; /* NULL: none */
 	struct sv_scale scale;
+	char **watch;    /* patterns of files; ends with NULL */
 	uint64_t events; /* LISTENER: bits of sv_event.h */
 };
 

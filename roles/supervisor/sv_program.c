@@ -395,6 +395,7 @@ void sv_program_make(struct sv_program *p, const struct sv_maker *with,
 	make_limits(&k);
 	make_sockets(&k);
 	make_scale(&k);
+	p->watch = sv_maker_list(&k, "watch", p->conf->watch);
 	make_schedule(&k);
 	if (p->kind == SV_FCGI)
 		make_fcgi(&k);
@@ -415,6 +416,7 @@ void sv_program_fini(struct sv_program *p)
 	sv_address_scale_fini(&p->scale);
 	sv_words_free(p->health_argv);
 	sv_words_free(p->reload_argv);
+	sv_words_free(p->watch);
 	user_fini(&p->user);
 	cron_free(p->cron);
 	free(p->processes);

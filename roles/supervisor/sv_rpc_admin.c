@@ -71,7 +71,7 @@ static void add_group(struct sv_call *c)
 	} else {
 		sv_update_commit(c->sv);
 		sv_team_autostart(sv_team_add(c->sv, sv_setup_group(c->sv->setup, name)));
-		sv_times_look(c->sv);
+		sv_changed(c->sv);
 		sv_call_return(c, json_true());
 	}
 }

@@ -77,7 +77,7 @@ void sv_update(struct sv *sv, struct sv_setup *now)
 			sv_team_autostart(sv_team_add(sv, g));
 		}
 	}
-	sv_times_look(sv);
+	sv_changed(sv);
 	sv_sockets_sweep(sv);
 	sv_setup_drop(old);
 }

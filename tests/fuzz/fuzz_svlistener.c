@@ -1,5 +1,5 @@
 /*
- * What processes say to the supervisor: a listener's answers, and output with parts between tags.
+ * What the supervisor hears: a listener's answers, output with parts between tags, redis.
  * The first byte says where it is cut; what comes out must not depend on that.
  */
 #include <assert.h>
@@ -10,6 +10,7 @@
 #include "core/base/buf.h"
 #include "roles/supervisor/sv_capture.h"
 #include "roles/supervisor/sv_ear.h"
+#include "roles/supervisor/sv_scale.h"
 
 enum { MOST = 64 };
 
@@ -75,6 +76,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	const char *text = (const char *)data + 1;
 	size_t n = size - 1, at = n ? *data % (n + 1) : 0;
+	int64_t number;
+	size_t used = 0;
+	if (sv_scale_reply(text, n, &number, &used) < SV_SCALE_BAD)
+		assert(used <= n || sv_scale_reply(text, n, &number, &used) == SV_SCALE_MORE);
 	for (int what = 0; what < 2; what++) {
 		buf_init(&whole, 1 << 20);
 		buf_init(&cut, 1 << 20);

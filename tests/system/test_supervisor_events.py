@@ -1,9 +1,10 @@
 """Event listeners, schedules, scaling and watched files, over real processes."""
 import re
+import subprocess
 
 import pytest
 
-from servers import wait_for
+from servers import die_with_parent, free_port, wait_for
 from supervisor import Supervisor
 
 # supervisord's own library for listeners, where it is installed; each event is a line of its file.
@@ -231,3 +232,74 @@ def test_overlap(supervisor, tmp_path, how):
     s.rpc.sendProcessStdin("job", "go\n")
     wait_for("another", lambda: s.info("job")["pid"] not in (0, first))
     wait_for("two starts", lambda: len(lines(s, "job")) >= 2)
+
+
+# ---- numbers ---------------------------------------------------------------------------------
+
+
+def running(s):
+    return sum(p["statename"] == "RUNNING" for p in s.rpc.getAllProcessInfo())
+
+
+WORKERS = ("[program:w]\ncommand = /bin/cat\nprocess_name = w%(process_num)d\nnumprocs = 1\nnumprocs_max = 3\nstartsecs = 0\n"
+           "scale_down_after = 1s\n")
+
+
+def test_scaled_by_a_command(supervisor, tmp_path):
+    number = tmp_path / "number"
+    number.write_text("11\n")
+    s = supervisor(WORKERS + f"scale_on = exec:/bin/cat {number} > 10\n")
+    wait_for("all spare ones", lambda: running(s) == 3, 15)
+    number.write_text("many\n")
+    wait_for("the complaint", lambda: "its command prints no number" in s.log())
+    number.write_text("10\n")
+    wait_for("as in the file", lambda: running(s) == 1, 15)
+    assert s.log().count("prints no number") == 1 and s.state("w:w0") == "RUNNING"
+
+
+def test_scaled_by_redis(supervisor, tmp_path):
+    port = free_port()
+    s = supervisor(WORKERS + f"scale_on = redis:127.0.0.1:{port}/3 llen jobs >= 2\n")
+    wait_for("the complaint", lambda: "scale_on of program=w: connection refused" in s.log())
+    redis = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)],
+                             stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
+    try:
+        def ask(*words):
+            return subprocess.run(["redis-cli", "-p", str(port), "-n", "3", *words], capture_output=True, text=True).stdout
+
+        wait_for("redis", lambda: "PONG" in ask("ping"))
+        ask("rpush", "jobs", "a", "b")
+        wait_for("all spare ones", lambda: running(s) == 3, 15)
+        ask("del", "jobs")
+        wait_for("one less", lambda: running(s) < 3, 15)
+        ask("set", "jobs", "no list")
+        wait_for("the complaint", lambda: "redis answers '-WRONGTYPE" in s.log())
+    finally:
+        redis.kill()
+        redis.wait()
+
+
+# ---- files -----------------------------------------------------------------------------------
+
+
+def test_files_that_change(supervisor, tmp_path):
+    (tmp_path / "app").mkdir()
+    part = tmp_path / "app" / "part.py"
+    part.write_text("1")
+    s = supervisor(f"[program:again]\ncommand = /bin/cat\nstartsecs = 0\nwatch = %(here)s/a*/*.py, {tmp_path}/app/other.txt\n"
+                   f"[program:told]\ncommand = /bin/sh -c 'trap \"echo told\" HUP; echo up; while :; do sleep 0.02; done'\n"
+                   f"startsecs = 0\nstdout_logfile = {tmp_path}/told.log\nwatch = {tmp_path}/app/*.py\nreload_signal = HUP\n")
+    s.wait_text("told.log", "up")
+    pids = [s.wait_state(name, "RUNNING")["pid"] for name in ("again", "told")]
+    (tmp_path / "app" / "part.pyc").write_text("not one of them")
+    for text in "23456":
+        part.write_text(text)
+    s.wait_text("told.log", "told")
+    wait_for("a restart", lambda: s.info("again")["pid"] not in (0, pids[0]))
+    assert s.info("told")["pid"] == pids[1] and s.log().count("a watched file changed") == 2
+    now = s.wait_state("again", "RUNNING")["pid"]
+    other = tmp_path / "app" / "new"
+    other.write_text("x")
+    other.rename(tmp_path / "app" / "other.txt")
+    wait_for("a restart", lambda: s.info("again")["pid"] not in (0, now))
+    assert s.info("told")["pid"] == pids[1] and s.log().count("a watched file changed") == 3
