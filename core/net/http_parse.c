@@ -375,7 +375,7 @@ static size_t feed_head(struct http_parser *p, const char *data, size_t n)
 	size_t from = buf_len(&p->head);
 
 	if (buf_put(&p->head, data, used) != 0) {
-		bool in_line = !memchr(buf_data(&p->head), '\n', from);
+		bool in_line = from == 0 || !memchr(buf_data(&p->head), '\n', from);
 
 		bad(p, in_line ? 414 : 431,
 		    in_line ? "the target is too long" : "the head is too long");
