@@ -120,7 +120,7 @@ static void keep(struct keeper *k, const char *id, int fd)
 
 static void hear(struct keeper *k)
 {
-	struct message m;
+	struct message m = { .verb = 0 };
 	int fd;
 
 	if (!take_message(k->link, &m, &fd)) {
@@ -291,7 +291,7 @@ int sv_keeper_start(struct sv_keeper *k, const char *path, struct err *err)
 /* All that it sends, until the last. Returns the number, or a code. */
 static int take_all(int link, struct sv_kept **kept)
 {
-	struct message m;
+	struct message m = { .verb = 0 };
 	int n = 0, fd;
 
 	for (;;) {
