@@ -165,7 +165,8 @@ static int tell(const struct spawn_job *j, struct err *err)
 		[SPAWN_STEP_OOM] = "oom_score_adj",  [SPAWN_STEP_NICE] = "nice",
 		[SPAWN_STEP_GROUPS] = "setgroups",   [SPAWN_STEP_GID] = "setgid",
 		[SPAWN_STEP_UID] = "setuid",         [SPAWN_STEP_PRIVS] = "no_new_privs",
-		[SPAWN_STEP_DEATH] = "death signal",
+		[SPAWN_STEP_DEATH] = "death signal", [SPAWN_STEP_CPUS] = "cpu_affinity",
+		[SPAWN_STEP_CAPS] = "capabilities",
 	};
 	const struct spawn *s = j->s;
 	const char *why = strerror(j->error);

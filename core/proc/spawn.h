@@ -9,13 +9,15 @@
  * makes raw system calls only and allocates nothing. What failed comes back through that memory.
  *
  * The steps, in order: signals to their defaults, session or group, oom_score_adj, cgroup,
- * descriptors (all others are closed), limits, nice, chroot, groups and user, directory, umask,
- * no_new_privs, death signal, exec. So the directory is entered with the rights of the user.
+ * descriptors (all others are closed), limits, nice, cores, chroot, groups and user, capabilities,
+ * directory, umask, no_new_privs, death signal, exec. So the directory is entered with the rights
+ *of the user.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "core/proc/limits.h"
@@ -60,6 +62,10 @@ struct spawn {
 	mode_t umask;
 	int oom_score_adj;
 	bool no_new_privs;
+	bool set_caps;        /* it has these capabilities only, and keeps them as another user */
+	uint64_t caps;        /* bits of CAP_... */
+	const uint64_t *cpus; /* bits of the cores that it may run on; NULL: as we */
+	size_t n_cpus;        /* words */
 };
 
 /*

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -26,7 +27,7 @@ enum { SETGROUPS = SYS_setgroups32, SETRESGID = SYS_setresgid32, SETRESUID = SYS
 enum { SETGROUPS = SYS_setgroups, SETRESGID = SYS_setresgid, SETRESUID = SYS_setresuid };
 #endif
 
-enum { SIGNALS = 64, OLD_KERNEL_FDS = 65536 };
+enum { CAPS_MOST = 64, SIGNALS = 64, OLD_KERNEL_FDS = 65536 };
 
 CHILD int failed(struct spawn_job *j, enum spawn_step step)
 {
@@ -149,6 +150,40 @@ CHILD int set_limits(struct spawn_job *j)
 	}
 	if (j->s->nice && setpriority(PRIO_PROCESS, 0, j->nice))
 		return failed(j, SPAWN_STEP_NICE);
+	if (j->s->cpus &&
+	    syscall(SYS_sched_setaffinity, 0, j->s->n_cpus * sizeof(uint64_t), j->s->cpus))
+		return failed(j, SPAWN_STEP_CPUS);
+	return 0;
+}
+
+/* What it can never get, as root either; the rest is kept when the user changes. */
+CHILD int bound_caps(struct spawn_job *j)
+{
+	if (!j->s->set_caps)
+		return 0;
+	for (int i = 0; i < CAPS_MOST; i++) {
+		if (j->s->caps >> i & 1)
+			continue;
+		if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) && errno != EINVAL)
+			return failed(j, SPAWN_STEP_CAPS);
+	}
+	return prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) ? failed(j, SPAWN_STEP_CAPS) : 0;
+}
+
+/* Ambient ones are kept over the exec by who is not root. */
+CHILD int set_caps(struct spawn_job *j)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	uint32_t low = (uint32_t)j->s->caps, high = (uint32_t)(j->s->caps >> 32);
+	struct __user_cap_data_struct data[2] = { { low, low, low }, { high, high, high } };
+
+	if (!j->s->set_caps)
+		return 0;
+	if (syscall(SYS_capset, &head, data))
+		return failed(j, SPAWN_STEP_CAPS);
+	for (int i = 0; i < CAPS_MOST; i++)
+		if ((j->s->caps >> i & 1) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0))
+			return failed(j, SPAWN_STEP_CAPS);
 	return 0;
 }
 
@@ -236,7 +271,8 @@ __attribute__((no_sanitize_address, no_sanitize_thread)) int spawn_child(void *a
 
 	reset_signals();
 	if (set_group(j) == 0 && set_kernel_files(j) == 0 && set_fds(j) == 0 &&
-	    set_limits(j) == 0 && set_user(j) == 0 && set_rest(j) == 0)
+	    set_limits(j) == 0 && bound_caps(j) == 0 && set_user(j) == 0 && set_caps(j) == 0 &&
+	    set_rest(j) == 0)
 		execute(j);
 	syscall(SYS_exit_group, 127);
 	return 127;

@@ -8,6 +8,7 @@
 #include "roles/supervisor/sv_files.h"
 #include "roles/supervisor/sv_proc.h"
 #include "roles/supervisor/sv_scale.h"
+#include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_team.h"
 
 /* ---- moves ------------------------------------------------------------------------------ */
@@ -52,8 +53,30 @@ void sv_moved(struct sv *sv, struct sv_proc *p, int from)
 	sv_settle(sv);
 }
 
+static bool has_limits(const struct sv_program *p)
+{
+	const struct sv_program_conf *c = p->conf;
+
+	return c->memory_max || c->memory_high || p->cpu_max || c->pids_max || c->cpu_weight;
+}
+
+static void warn_of_limits(struct sv *sv)
+{
+	for (size_t i = 0; i < sv->setup->group_count; i++)
+		for (size_t k = 0; k < sv->setup->groups[i].program_count; k++) {
+			const struct sv_program *p = &sv->setup->groups[i].programs[k];
+			if (sv->warned || !has_limits(p))
+				continue;
+			sv->warned = true;
+			log_warn("program=%s: memory_max, memory_high, cpu_max, cpu_weight and "
+				 "pids_max are not applied: cgroups are not set up",
+				 p->name);
+		}
+}
+
 void sv_changed(struct sv *sv)
 {
+	warn_of_limits(sv);
 	sv_times_look(sv);
 	sv_scale_look(sv);
 	sv_files_look(sv);

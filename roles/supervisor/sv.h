@@ -56,6 +56,7 @@ struct sv {
 	unsigned runs;          /* commands that were run once */
 	struct sv_wish *wishes; /* sv_wish.c; NULL: none */
 	bool stopping;          /* all is to end */
+	bool warned;            /* of limits that are not applied */
 	bool drained, closing;
 	bool now;   /* and is not waited for */
 	bool leave; /* the children are to go on without us */

@@ -291,6 +291,10 @@ static int spawn_it(struct sv_life *l, struct ends *e, struct err *err)
 		.set_oom_score_adj = conf_has(g->item, "oom_score_adj"),
 		.oom_score_adj = (int)g->conf->oom_score_adj,
 		.no_new_privs = g->conf->no_new_privs,
+		.set_caps = g->caps_set,
+		.caps = g->caps,
+		.cpus = g->cpus,
+		.n_cpus = SV_CPUS / 64,
 	};
 	rc = spawn_program(&s, &pid, &pidfd, err);
 	env_fini(&env);
