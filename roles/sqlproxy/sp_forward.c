@@ -97,9 +97,7 @@ static bool add_types(struct sp_client *c, const struct sp_view *v, struct sp_pr
 	if (sp_view_body(v)[at] == 1) {
 		if (sp_view_len(v) < at + 1 + n)
 			return false;
-		if (!stmt->types)
-			stmt->types = mem_new(n);
-		memcpy(stmt->types, sp_view_body(v) + at + 1, n);
+		sp_stmt_set_types(stmt, sp_view_body(v) + at + 1, n);
 		p->types_of = stmt->serial;
 		return false;
 	}

@@ -105,6 +105,17 @@ const struct sp_stmt *sp_stmts_rival(const struct sp_stmts *s, const struct sp_s
 	return NULL;
 }
 
+void sp_stmt_set_types(struct sp_stmt *stmt, const uint8_t *types, size_t len)
+{
+	if (stmt->types && memcmp(stmt->types, types, len) == 0)
+		return;
+	if (stmt->types)
+		stmt->serial = atomic_fetch_add(&serials, 1);
+	else
+		stmt->types = mem_new(len);
+	memcpy(stmt->types, types, len);
+}
+
 static void stmt_free(struct sp_stmt *stmt)
 {
 	sp_text_drop(stmt->text);

@@ -53,7 +53,7 @@ struct sp_stmt {
 	bool cursor; /* open on the connection that the session is pinned to */
 	bool long_data;
 	uint8_t *types;  /* 2 bytes for each parameter, as sent last; NULL: never */
-	uint64_t serial; /* names it among all of the process */
+	uint64_t serial; /* names it and its types among all of the process */
 };
 
 /* Under which a connection has prepared it. */
@@ -72,6 +72,8 @@ enum { SP_STMTS_MAX = 65536 }; /* of one client */
 /* NULL: too many. */
 struct sp_stmt *sp_stmts_add(struct sp_stmts *s, struct sp_text *text);
 struct sp_stmt *sp_stmts_find(const struct sp_stmts *s, uint32_t id);
+/* Others than the last, which connections may have heard, are told to each of them anew. */
+void sp_stmt_set_types(struct sp_stmt *stmt, const uint8_t *types, size_t len);
 /* Another one with the same words that has a cursor open, or a piece of a parameter. */
 const struct sp_stmt *sp_stmts_rival(const struct sp_stmts *s, const struct sp_stmt *stmt);
 void sp_stmts_remove(struct sp_stmts *s, struct sp_stmt *stmt);
