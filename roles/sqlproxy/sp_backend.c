@@ -144,7 +144,7 @@ struct sp_backend *sp_backend_open(struct sp_pool *pool, uint64_t client_caps, u
 
 void sp_backend_set_db(struct sp_backend *b, const char *db, size_t len)
 {
-	if (b->db && strlen(b->db) == len && memcmp(b->db, db, len) == 0)
+	if (b->db && db && strlen(b->db) == len && memcmp(b->db, db, len) == 0)
 		return;
 	free(b->db);
 	b->db = NULL;
