@@ -120,6 +120,7 @@ static size_t on_ok(struct sp_client *c, uint8_t *packet, size_t len)
 		c->session.row_count = packet[4] == 0xfe ? -1 : (int64_t)ok.affected;
 	if (ok.track.len > 0) {
 		sp_session_track(&c->session, b, ok.track, &c->cmd.lex, &told);
+		c->cmd.told = true;
 		c->cmd.told_state |= told.state;
 		c->cmd.told_unsafe |= told.unsafe_var;
 		c->cmd.told_track |= told.track_var;

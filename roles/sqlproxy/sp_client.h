@@ -65,6 +65,7 @@ struct sp_cmd {
 	bool retried;
 	bool file;        /* the server asked for one: the answer's part before it goes out first */
 	bool eof_changed; /* an EOF said that state changed; what, comes with a later OK */
+	bool told;        /* by trackers, whatever */
 	bool told_state, told_unsafe, told_track, told_charset, told_collation, told_results,
 		told_last_id;
 	bool scoped;                  /* a SET was rewritten, see sp_rewrite_set */

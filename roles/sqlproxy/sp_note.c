@@ -164,6 +164,20 @@ static void note_handlers(struct sp_client *c)
 	pin(c, SP_PIN_HANDLER, s->handlers > 0 || !sql.at);
 }
 
+static bool has_from(struct sp_span sql)
+{
+	for (size_t i = 0; sql.at && i + 4 <= sql.len; i++) {
+		size_t at = i + 4;
+		if (strncasecmp(sql.at + i, "from", 4) != 0)
+			continue;
+		while (at < sql.len && strchr(" \t\r\n", sql.at[at]))
+			at++;
+		if (at + 4 > sql.len || strncasecmp(sql.at + at, "dual", 4) != 0)
+			return true;
+	}
+	return false;
+}
+
 /* Then MariaDB forgets warnings, MySQL 5.6 what SET TRANSACTION said. */
 static bool uses_tables(const struct sp_client *c)
 {
@@ -175,7 +189,7 @@ static bool uses_tables(const struct sp_client *c)
 		       verb != SP_VERB_ROLLBACK && verb != SP_VERB_USE && verb != SP_VERB_DO &&
 		       verb != SP_VERB_OTHER && verb != SP_VERB_PREPARE && verb != SP_VERB_NONE &&
 		       verb != SP_VERB_DEALLOCATE && verb != SP_VERB_KILL;
-	return !sql.at || has_word(sql, "from");
+	return !sql.at || has_from(sql);
 }
 
 static void note_xa(struct sp_client *c)
@@ -286,8 +300,7 @@ static void note_told(struct sp_client *c)
 	struct sp_session *s = &c->session;
 	struct sp_backend *b = c->backend;
 	const struct sp_cmd *cmd = &c->cmd;
-	bool hidden = cmd->eof_changed && !(s->status & SP_STATUS_IN_TRANS) &&
-		      cmd->lex.flags & (SP_LEX_UNKNOWN_FUNC | SP_LEX_MULTI);
+	bool hidden = cmd->eof_changed && cmd->lex.flags & (SP_LEX_UNKNOWN_FUNC | SP_LEX_MULTI);
 
 	b->dirty |= leaves_traces(c);
 	if (sysvar_pins(c)) {
@@ -296,8 +309,12 @@ static void note_told(struct sp_client *c)
 	}
 	if (cmd->told_track)
 		pin(c, SP_PIN_TRACK, true);
-	if ((cmd->told_state && !state_is_known(c)) || hidden)
+	if (hidden && s->status & SP_STATUS_IN_TRANS) /* or it is that: the next OK tells */
+		s->state_untold = true;
+	else if (hidden || (cmd->told_state && (s->state_untold || !state_is_known(c))))
 		pin(c, SP_PIN_STATE, true);
+	if (cmd->told)
+		s->state_untold = false;
 	pin(c, SP_PIN_TRX,
 	    s->status & SP_STATUS_IN_TRANS || (b->has_track && s->trx_state) || may_be_open(c));
 	if (b->has_track)

@@ -73,6 +73,7 @@ struct sp_session {
 	int64_t row_count;
 	uint32_t last_id_on, found_on, rows_on;
 	bool last_id_away, found_away;
+	bool state_untold;     /* an EOF in a transaction said that something changed */
 	bool warnings_away;    /* they are being fetched: warning_rows will have them */
 	uint8_t *warning_rows; /* SHOW WARNINGS, kept when the connection went to another */
 	uint32_t warning_len;

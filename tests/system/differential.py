@@ -190,8 +190,8 @@ class Maker:
         return [self.pick(self.insert(), self.write()), self.pick(self.expression(), "select row_count()", "select ROW_COUNT(), last_insert_id()")]
 
     def diagnosed(self):
-        """Only right after the statement: a server forgets them at the next one that opens a table, not before."""
-        first = self.pick("select 1/0", "drop table if exists no_such_table", "select cast('x' as signed)", "selec", "select * from nowhere",
+        """Only right after the statement: a server forgets them at the next one that opens a table, not before. So the first has one, or warns, or fails."""
+        first = self.pick("select 1/0 from (select 1) x", "drop table if exists no_such_table", "select cast('x' as signed)", "selec", "select * from nowhere",
                           "select 'abc' + 1", self.insert(), "call diff_a.p_warn()", "select diff_a.no_such()", f"select 1 from {self.t}",
                           f"insert ignore into {self.t} values (1, 'x', 'y')")
         more = ["show warnings", "show errors", "show count(*) warnings", "select @@warning_count, @@error_count", "show warnings limit 1",
@@ -308,10 +308,10 @@ class Maker:
             ([], f"select get_lock(''{self.lock}'', 0)"), ([], "set @@group_concat_max_len = 78"), ([], "create temporary table if not exists tpt (a int)"),
             ([], "set @a = 7"), ([], "select @a := 8"), ([], f"select sql_calc_found_rows id from {t} limit 1"), (["set sql_select_limit = 2"], f"select id from {t} order by id"))
         after = [self.insert, self.write, self.plain, self.counted, self.set_literal, self.read_variables, self.ids, lambda: "use diff_a", lambda: "use diff_b",
-                 lambda: "set sql_mode = default", lambda: "set names utf8mb4", lambda: "set sql_mode = 'ANSI'", lambda: "select 1/0", lambda: "begin", lambda: ("ping",)]
+                 lambda: "set sql_mode = default", lambda: "set names utf8mb4", lambda: "set sql_mode = 'ANSI'", lambda: "select 1/0 from (select 1) x", lambda: "begin", lambda: ("ping",)]
         out = [*make, f"prepare te from '{text}'"]
         if "warning" in text:  # as in `diagnosed`
-            after = [lambda: self.pick("select 1/0", "select cast('x' as signed)", "selec", f"select 1 from {t}")]
+            after = [lambda: self.pick("select 1/0 from (select 1) x", "select cast('x' as signed)", "selec", f"select 1 from {t}")]
         for _ in range(self.rng.randint(1, 3)):
             out += [self.rng.choice(after)() for _ in range(self.rng.randint("warning" in text, 3))] + ["execute te", self.pick("select row_count(), last_insert_id()", "select found_rows()",
                     "select @@group_concat_max_len, @a", f"select is_used_lock('{self.lock}') = connection_id()", "select 1")]
