@@ -205,6 +205,8 @@ static bool reset_statement(struct sp_client *c)
 
 	if (stmt->cursor || stmt->long_data)
 		return false;
+	if (c->backend && !c->backend->mariadb && sp_pinned(&c->session, SP_PIN_WARNINGS))
+		return false; /* a ping's OK there would go on telling their number */
 	c->session.warnings = 0;
 	sp_client_ok(c);
 	return true;

@@ -86,6 +86,9 @@ FOUND = {
         *(step for n in range(8) for step in ("select * from nowhere", "show warnings")), "select * from nowhere", "do 1", "set @b = 1", "show warnings"],
     "what a function set in a transaction": [
         "begin", "select diff_a.f_set()", "select @a", "begin", "set local lc_time_names = default", "select @@in_transaction", "rollback", "set autocommit = 1", "select @a", "select count(*) from t0", "select @a"],
+    "a statement's reset forgets the number of warnings": [
+        ("prepare", 2, "drop temporary table if exists pst"), ("execute", 2, ()), ("stmt_reset", 2), ("ping",), "show warnings", ("prepare", 1, "set sql_mode = ?"), ("execute", 1, ("text",)),
+        ("stmt_reset", 1), ("option", 1), ("stmt_reset", 2), "show warnings", ("stmt_reset", 2)],
     "types of parameters that another connection heard": [
         ("prepare", 1, "select row_count() as r, ?"), *(step for n in range(4) for step in (("execute", 1, (2.5,)), "begin", ("execute", 1, (2.5,)), "commit", ("execute", 1, (-9,)), ("again", 1, (-9,)), "begin",
                                                                                        ("again", 1, (7,)), "do 1", "rollback", ("again", 1, ("x",)), ("again", 1, (-9,)), "set @b = 1"))],
@@ -96,7 +99,8 @@ FOUND = {
 
 NO_TRACKERS = ["prepared statements tell of what ran elsewhere", "so do those of text", "two statements with the same words", "found rows of a cursor",
                "prepared before a SET that nobody is told of", "a text means what it meant at its PREPARE", "a PREPARE that fails",
-               "warnings outlive what has no table", "types of parameters that another connection heard"]
+               "warnings outlive what has no table", "types of parameters that another connection heard",
+               "a statement's reset forgets the number of warnings"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
