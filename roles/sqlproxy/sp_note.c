@@ -358,6 +358,9 @@ static void note_command(struct sp_client *c)
 		if (!c->cmd.error)
 			c->session.option = c->backend->option = c->cmd.option;
 		break;
+	case SP_COM_STMT_RESET:
+		c->session.warnings = c->cmd.error ? c->session.warnings : 0;
+		break;
 	case SP_COM_RESET_CONNECTION:
 		if (c->cmd.error) /* MySQL 5.6 does not know it */
 			break;
