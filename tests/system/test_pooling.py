@@ -145,12 +145,19 @@ def test_limit_of_a_user(pair, proxy):
     second.quit()
 
 
-def can_enter(front) -> bool:
+def entered(front):
+    """A client, or None where there is no room."""
     try:
-        link(front).quit()
-        return True
+        return link(front)
     except (wire.ServerError, wire.Closed, OSError):
-        return False
+        return None
+
+
+def can_enter(front) -> bool:
+    client = entered(front)
+    if client:
+        client.quit()
+    return client is not None
 
 
 def test_limits_of_clients(pair, proxy):
@@ -162,8 +169,8 @@ def test_limits_of_clients(pair, proxy):
     crowd.pop().quit()
     wait_for("room", lambda: can_enter(front))
     front.reload(conf(pair.writer, top="max_clients = 100\nmax_clients_per_ip = 5"))
-    wait_for("the reload", lambda: can_enter(front))
-    crowd += [link(front), link(front)]
+    front.wait_log("reloaded ")
+    crowd += [wait_for("room for one more", lambda: entered(front)) for _ in range(2)]
     with pytest.raises(wire.ServerError):
         link(front)
     for client in crowd:
