@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 enum {
-	WAIT_MOST = 40 * 1000, /* ns for a turn: without those who compute it is 1 to 25 us */
-	TURNS_LEAST = 16,      /* fewer say nothing */
+	WAIT_MOST = 100 * 1000, /* ns for a turn: without those who compute it is 1 to 30 us */
+	WINDOW = 500,           /* ms: what shorter ones tell is often noise */
+	TURNS_LEAST = 16,       /* fewer say nothing */
 	PAUSE_FIRST = 1000,
 	PAUSE_MOST = 60 * 1000,
 	HELD = 10 * 1000, /* for so long all went well: a fresh start */
@@ -66,11 +67,13 @@ void share_tick(struct share *s, uint64_t now)
 {
 	uint64_t waited, turns;
 
-	if (s->schedstat < 0 || !read_stat(s, &waited, &turns) || turns < s->turns + TURNS_LEAST)
+	if (s->schedstat < 0 || (s->batch && now < s->since + WINDOW) ||
+	    !read_stat(s, &waited, &turns) || turns < s->turns + TURNS_LEAST)
 		return;
 	uint64_t each = (waited - s->waited) / (turns - s->turns);
 	s->waited = waited;
 	s->turns = turns;
+	s->since = now;
 	if (s->batch && each > WAIT_MOST)
 		draw_back(s, now);
 	else if (!s->batch && now >= s->change)

@@ -18,7 +18,8 @@
 struct share {
 	int schedstat; /* -1: the kernel does not tell, and all stays as it is */
 	bool batch;
-	uint64_t waited, turns; /* as told last: ns in all, times on a core */
+	uint64_t waited, turns; /* as told at .since: ns in all, times on a core */
+	uint64_t since;         /* ms */
 	uint64_t change;        /* ms: when it may become batch again; since when it is */
 	uint64_t pause;         /* ms */
 };

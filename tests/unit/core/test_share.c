@@ -23,14 +23,15 @@ Test(share, follows_what_the_kernel_counts)
 	} rows[] = {
 		{ 50, 0, 3, false },        /* too few to say anything */
 		{ 100, 300, 20, true },     /* busy */
-		{ 150, 300, 20, true },     /* 15 us a turn */
-		{ 200, 2000, 20, false },   /* kept waiting */
-		{ 250, 100, 20, false },    /* for a second at least */
-		{ 1250, 100, 20, true },    /* once more */
-		{ 1300, 2000, 20, false },  /* and again in vain: two seconds */
-		{ 2400, 100, 20, false },   /* */
-		{ 3350, 100, 20, true },    /* */
-		{ 15000, 2000, 20, false }, /* it held for ten seconds: one second again */
+		{ 150, 6000, 20, true },    /* one bad moment */
+		{ 600, 3000, 180, true },   /* is nothing in half a second: 45 us a turn */
+		{ 1100, 4000, 20, false },  /* kept waiting: 200 us a turn */
+		{ 1150, 100, 20, false },   /* for a second at least */
+		{ 2150, 100, 20, true },    /* once more */
+		{ 2650, 4000, 20, false },  /* and again in vain: two seconds */
+		{ 4600, 100, 20, false },   /* */
+		{ 4700, 100, 20, true },    /* */
+		{ 15000, 4000, 20, false }, /* it held for ten seconds: one second again */
 		{ 16050, 100, 20, true },   /* */
 	};
 	struct share s;
