@@ -111,6 +111,7 @@ static size_t on_ok(struct sp_client *c, uint8_t *packet, size_t len)
 		sp_backend_close(b, "an OK packet of the server makes no sense");
 		return len;
 	}
+	b->untold = false;
 	c->session.status = ok.status;
 	c->cmd.warnings = ok.warnings;
 	c->cmd.affected = ok.affected;
@@ -147,6 +148,7 @@ static size_t on_eof(struct sp_client *c, uint8_t *packet, size_t len)
 		c->session.row_count = -1;
 	if (status & SP_STATUS_STATE_CHANGED && !sp_pinned(&c->session, SP_PIN_TRACK)) {
 		c->cmd.eof_changed = true;
+		c->backend->untold = status & SP_STATUS_IN_TRANS;
 		packet[8] &= (uint8_t) ~(SP_STATUS_STATE_CHANGED >> 8);
 		c->session.status &= (uint16_t)~SP_STATUS_STATE_CHANGED;
 	}
@@ -287,6 +289,8 @@ void sp_answer_detach(struct sp_client *c)
 
 	c->backend = NULL;
 	b->client = NULL;
+	b->dirty |= b->untold; /* an ERR ended the transaction */
+	b->untold = false;
 	if (b->dirty && !b->has_reset)
 		b->doomed = true;
 	sp_pool_give(b);

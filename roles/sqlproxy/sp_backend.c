@@ -159,7 +159,7 @@ void sp_backend_forget(struct sp_backend *b)
 	sp_vars_clear(&b->vars);
 	sp_vars_clear(&b->texts);
 	sp_table_clear(&b->prepared);
-	b->dirty = false;
+	b->dirty = b->untold = false;
 	b->user_hash = 0;
 	b->leftovers_of = b->warnings_of = 0;
 	b->last_id = 0;

@@ -81,6 +81,7 @@ struct sp_backend {
 	uint64_t user_hash; /* of the user variables that were set on it for its owner */
 	uint8_t option;     /* enum sp_option, as set last */
 	bool dirty;         /* has state that only a reset removes */
+	bool untold;        /* something changed in a transaction: its next OK tells what */
 	bool doomed;        /* closed as soon as it is free */
 	uint32_t leftovers_of,
 		warnings_of;     /* clients whose LAST_INSERT_ID() and such it still holds */

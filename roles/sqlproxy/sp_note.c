@@ -273,7 +273,8 @@ static bool leaves_traces(const struct sp_client *c)
 	const struct sp_cmd *cmd = &c->cmd;
 	const uint32_t flags = SP_LEX_UNKNOWN_FUNC | SP_LEX_SET_STATEMENT | SP_LEX_PIN;
 
-	if (cmd->lex.flags & flags || cmd->lex.verb == SP_VERB_CALL || cmd->eof_changed)
+	if (cmd->lex.flags & flags || cmd->lex.verb == SP_VERB_CALL ||
+	    (cmd->eof_changed && !c->backend->untold))
 		return true;
 	return cmd->told_state &&
 	       (!(cmd->lex.flags & SP_LEX_SET_SYSVAR) || cmd->lex.flags & SP_LEX_UVAR);

@@ -34,6 +34,10 @@ def logins(server) -> int:
     return int(server.query("show global status like 'Connections'")[0][1])
 
 
+def figure(front, name: str) -> int:
+    return next(row["value"] for row in front.admin("SHOW STATS") if row["name"] == name)
+
+
 # ---- sharing -------------------------------------------------------------------------
 
 
@@ -242,6 +246,41 @@ def test_state_does_not_leak(pair, proxy):
                           "@@foreign_key_checks") == [[b"secret", b"1", b"latin1", b"+05:00", b"shop", b"77", b"4711", b"0"]]
             assert not a.query("execute leak").error
             a.command(wire.COM_RESET_CONNECTION)  # a variable set under another character set than the first would pin
+
+
+def test_transactions_that_only_read_leave_no_trace(pair, proxy):
+    """No reset when others take the connection over: it would forget all prepared statements."""
+    front = proxy(conf(pair.writer, pool=1))
+    pair.writer.script("create or replace table demo.traceless (id int primary key)", "insert into demo.traceless values (1)")
+    with link(front) as a, link(front) as b:
+        statements = {client: client.prepare("select id from traceless where id = ?").statement for client in (a, b)}
+        prepared = int(pair.writer.query("show global status like 'Com_stmt_prepare'")[0][1])
+        resets = figure(front, "resets")
+        for _ in range(20):
+            for client in (a, b):
+                client.query("begin")
+                assert client.execute(statements[client], (1,)).rows
+                assert client.value("select id from traceless") == "1"
+                client.query("commit")
+        assert figure(front, "resets") == resets
+        assert int(pair.writer.query("show global status like 'Com_stmt_prepare'")[0][1]) - prepared <= 1
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback", "create or replace table ended (a int)"])
+def test_state_that_a_view_sets_in_a_transaction_does_not_leak(pair, proxy, end):
+    """Nothing in the statement's text says that a function runs, and within a transaction only the next OK tells: the session keeps its
+    connection from then on, and the next client finds nothing on it."""
+    front = proxy(conf(pair.writer, pool=1))
+    pair.writer.script("create or replace function demo.sets_state() returns int begin set @hidden = 'secret'; return 1; end",
+                       "create or replace view demo.looks_harmless as select demo.sets_state() as a")
+    for _ in range(3):
+        with link(front) as a:
+            a.query("begin")
+            assert a.value("select a from looks_harmless") == "1"
+            assert not a.query(end).error
+            assert a.value("select @hidden") == "secret"
+        with link(front) as b:
+            assert b.rows("select @hidden") == [[None]]
 
 
 @pytest.mark.parametrize("start", ["begin", "set autocommit = 0"])
