@@ -146,11 +146,15 @@ static int store_enum(const struct conf_key *key, const char *word, bool dialect
 	return err_set(err, ERR_CONF, "'%s' is none of %s", word, all);
 }
 
+/* Most keys of most sections: one list for all of them. */
+static char *no_members[1];
+
 static void list_release(char **list)
 {
 	for (char **one = list; one && *one; one++)
 		free(*one);
-	free(list);
+	if (list != no_members)
+		free(list);
 }
 
 static char *trimmed(const char *from, size_t n)
@@ -165,11 +169,18 @@ static char *trimmed(const char *from, size_t n)
 	return memcpy(copy, from, n);
 }
 
+/* A default stays where the table has it. */
+static void str_release(const struct conf_key *key, char *text)
+{
+	if (text != key->dflt)
+		free(text);
+}
+
 /* Empty members are left out, so that a comma at the end does no harm. */
 static char **list_of(const char *word)
 {
 	size_t count = 0;
-	char **list = mem_new(sizeof(*list));
+	char **list = NULL;
 
 	while (*word) {
 		size_t n = strcspn(word, ",");
@@ -184,7 +195,7 @@ static char **list_of(const char *word)
 		}
 		word += n + (word[n] == ',');
 	}
-	return list;
+	return list ? list : no_members;
 }
 
 int value_store(const struct conf_key *key, const char *word, bool dialect, void *values,
@@ -194,8 +205,8 @@ int value_store(const struct conf_key *key, const char *word, bool dialect, void
 
 	switch (key->type) {
 	case CONF_STR:
-		free(*(char **)at);
-		*(char **)at = mem_str(word);
+		str_release(key, *(char **)at);
+		*(char **)at = word == key->dflt ? (char *)key->dflt : mem_str(word);
 		return 0;
 	case CONF_LIST:
 		list_release(*(char ***)at);
@@ -252,7 +263,7 @@ void value_release(const struct conf_key *key, void *values)
 	void *at = member(key, values);
 
 	if (key->type == CONF_STR)
-		free(*(char **)at);
+		str_release(key, *(char **)at);
 	else if (key->type == CONF_LIST)
 		list_release(*(char ***)at);
 	else

@@ -6,7 +6,8 @@
 struct err;
 
 /* Checks and stores, by the looser rules of a dialect or by ours; what was there is freed. On
- * failure nothing changes and err has the reason. */
+ * failure nothing changes and err has the reason. The key's own default is stored without a copy.
+ */
 int value_store(const struct conf_key *key, const char *word, bool dialect, void *values,
 		struct err *err);
 

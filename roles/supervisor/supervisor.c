@@ -167,6 +167,7 @@ void sv_close(struct sv *sv)
 	uv_close((uv_handle_t *)&sv->quit, on_handle_closed);
 	uv_close((uv_handle_t *)&sv->usr2, on_handle_closed);
 	uv_close((uv_handle_t *)&sv->soon, on_handle_closed);
+	uv_close((uv_handle_t *)&sv->shed, on_handle_closed);
 }
 
 /* Whoever still runs is killed, unless he is to be left. */
@@ -243,8 +244,9 @@ static int init(struct run *run, const struct conf *conf, void **self, struct er
 	uv_signal_init(sv->loop, &sv->quit);
 	uv_signal_init(sv->loop, &sv->usr2);
 	uv_timer_init(sv->loop, &sv->soon);
-	sv->quit.data = sv->usr2.data = sv->soon.data = sv;
-	sv->open = 3;
+	uv_timer_init(sv->loop, &sv->shed);
+	sv->quit.data = sv->usr2.data = sv->soon.data = sv->shed.data = sv;
+	sv->open = 4;
 	uv_signal_start(&sv->usr2, on_signal, SIGUSR2);
 	uv_signal_start(&sv->quit, on_signal, SIGQUIT); /* keeps the loop alive, whoever runs */
 	*self = sv;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/shed.h"
 #include "core/log/log.h"
 #include "core/run/run.h"
 #include "roles/supervisor/sv_files.h"
@@ -10,6 +11,8 @@
 #include "roles/supervisor/sv_scale.h"
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_team.h"
+
+enum { SHED_AFTER = 2000 };
 
 /* ---- moves ------------------------------------------------------------------------------ */
 
@@ -74,8 +77,17 @@ static void warn_of_limits(struct sv *sv)
 		}
 }
 
+static void on_shed(uv_timer_t *t)
+{
+	(void)t;
+	shed_memory();
+}
+
 void sv_changed(struct sv *sv)
 {
+	uv_update_time(sv->loop); /* many starts take their time */
+	if (!uv_is_closing((uv_handle_t *)&sv->shed))
+		uv_timer_start(&sv->shed, on_shed, SHED_AFTER, 0);
 	warn_of_limits(sv);
 	sv_times_look(sv);
 	sv_scale_look(sv);

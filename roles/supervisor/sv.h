@@ -50,7 +50,8 @@ struct sv {
 	struct env env;         /* of every child, before its own */
 	uv_signal_t quit, usr2;
 	uv_timer_t soon;        /* looks whether all is over */
-	int open;               /* of the three */
+	uv_timer_t shed;        /* a start or a change is over */
+	int open;               /* of the four */
 	unsigned lives;         /* that are not closed yet, their own handles too */
 	unsigned marks;         /* given out */
 	unsigned runs;          /* commands that were run once */

@@ -162,17 +162,20 @@ static void start(struct sv_care *c, uv_timer_t *t, uv_timer_cb on, int64_t firs
 	(void)c;
 }
 
-static int64_t age_of(const struct sv_program *g)
+/* What is left of it, ms; 0: it may grow as old as it likes. */
+static int64_t age_left(const struct sv_proc *p)
 {
+	const struct sv_program *g = p->conf->program;
 	int64_t jitter = g->max_age_jitter ? (int64_t)((double)g->max_age_jitter * drand48()) : 0;
+	int64_t left = g->max_age + jitter - (int64_t)(uv_now(p->sv->loop) - p->spawned);
 
-	return g->max_age > 0 ? g->max_age + jitter : 0;
+	return g->max_age <= 0 ? 0 : left > 0 ? left : 1;
 }
 
 void sv_care_begin(struct sv_proc *p)
 {
 	const struct sv_program *g = p->conf->program;
-	bool probes = p->conf->health.by != SV_PROBE_NONE;
+	bool probes = p->conf->health != NULL;
 
 	if (g->max_age <= 0 && g->conf->max_rss <= 0 && g->conf->watchdog <= 0 && !probes)
 		return;
@@ -185,7 +188,7 @@ void sv_care_begin(struct sv_proc *p)
 		timers[i]->data = c;
 		c->open++;
 	}
-	start(c, &c->age, on_age, age_of(g), 0);
+	start(c, &c->age, on_age, age_left(p), 0);
 	start(c, &c->memory, on_memory, g->conf->max_rss > 0 ? LOOK_MEMORY : 0, LOOK_MEMORY);
 	start(c, &c->watchdog, on_watchdog, g->conf->watchdog, 0);
 	start(c, &c->health, on_health, probes ? 1 : 0, g->conf->health_interval);

@@ -17,11 +17,13 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/shed.h"
 
 enum {
 	MOST = 40000,          /* descriptors */
 	LAST_MS = 3600 * 1000, /* all writers are gone, and nobody comes for what they wrote */
 	LOOK_MS = 10 * 1000,
+	QUIET_MS = 2000, /* nothing more is to be expected */
 };
 
 enum verb { KEEP = 'K', DROP = 'D', QUIT = 'Q', LAST = 'L' };
@@ -94,7 +96,8 @@ struct keeper {
 	struct sv_kept *kept; /* room for MOST, touched as far as it is used */
 	int count;
 	int link, listener;
-	int alone; /* ms without a link and without a writer */
+	int alone;  /* ms without a link and without a writer */
+	bool quiet; /* nothing came for a while */
 };
 
 static void drop(struct keeper *k, const char *id)
@@ -198,6 +201,22 @@ static void shed_heap(void)
 		madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
+static void serve(struct keeper *k)
+{
+	struct pollfd p = { .fd = k->link >= 0 ? k->link : k->listener, .events = POLLIN };
+	int n = poll(&p, 1, k->link < 0 ? LOOK_MS : k->quiet ? -1 : QUIET_MS);
+
+	if (n == 0 && !k->quiet)
+		shed_pages();
+	k->quiet = n == 0;
+	if (n > 0 && k->link >= 0)
+		hear(k);
+	else if (n > 0)
+		hand_over(k);
+	if (k->link < 0 && n == 0)
+		look_around(k);
+}
+
 static void be_keeper(int link, int listener)
 {
 	struct keeper k = { .link = link, .listener = listener };
@@ -218,16 +237,8 @@ static void be_keeper(int link, int listener)
 	k.kept = mmap(NULL, MOST * sizeof(*k.kept), PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	shed_heap();
-	while (k.kept != MAP_FAILED) {
-		struct pollfd p = { .fd = k.link >= 0 ? k.link : k.listener, .events = POLLIN };
-		int n = poll(&p, 1, k.link >= 0 ? -1 : LOOK_MS);
-		if (n > 0 && k.link >= 0)
-			hear(&k);
-		else if (n > 0)
-			hand_over(&k);
-		if (k.link < 0 && n == 0)
-			look_around(&k);
-	}
+	while (k.kept != MAP_FAILED)
+		serve(&k);
 	_exit(1);
 }
 

@@ -79,8 +79,8 @@ void sv_life_let_go(struct sv_life *l)
 		l->proc->life = NULL;
 	l->proc = NULL;
 	sv_adopt_forget(l);
-	if (l->killing)
-		tree_kill_cancel(&l->kill);
+	if (l->kill)
+		tree_kill_cancel(l->kill);
 	sv_notify_free(l->notify);
 	l->notify = NULL;
 	if (l->has_in)
@@ -501,15 +501,19 @@ static void on_killed(struct tree_kill *k, size_t left)
 	struct sv_life *l = k->data;
 	struct sv_proc *p = l->proc;
 
-	l->killing = false;
-	if (left)
+	free(k);
+	l->kill = NULL;
+	if (left && p)
 		log_error("%zu processes can't be killed name=%s", left, p->conf->full);
-	sv_proc_rest_killed(p);
+	if (p)
+		sv_proc_rest_killed(p);
+	release(l);
 }
 
 void sv_life_kill_left(struct sv_life *l)
 {
-	l->kill.data = l;
-	l->killing = true;
-	tree_kill_start(&l->kill, l->sv->loop, &l->tree, KILL_WITHIN, on_killed);
+	l->kill = mem_new(sizeof(*l->kill));
+	l->kill->data = l;
+	l->open++;
+	tree_kill_start(l->kill, l->sv->loop, &l->tree, KILL_WITHIN, on_killed);
 }

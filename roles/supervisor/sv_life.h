@@ -32,8 +32,7 @@ struct sv_life {
 	bool has_out, has_err, has_in;
 	struct tree tree;
 	struct procs procs;
-	struct tree_kill kill;
-	bool killing;
+	struct tree_kill *kill;   /* NULL: none is under way */
 	struct sv_notify *notify; /* its socket of sd_notify, or pipe; NULL: none */
 	struct sv_talk *talk;     /* NULL: it says nothing to us */
 	char mark[48];

@@ -40,7 +40,7 @@ static void take_word(struct sv_proc *p, const char *word)
 	if (strcmp(word, "READY=1") == 0)
 		sv_proc_is_ready(p);
 	else if (strncmp(word, "STATUS=", 7) == 0)
-		snprintf(p->status, sizeof(p->status), "%s", word + 7);
+		sv_proc_says(p, word + 7);
 	else if (strcmp(word, "WATCHDOG=1") == 0)
 		p->watchdog = uv_now(p->sv->loop);
 	else if (strcmp(word, "WATCHDOG=trigger") == 0)

@@ -98,7 +98,7 @@ static void on_answer(struct stream *s, enum stream_event event)
 
 static void ask(struct sv_probe_run *r, int fd)
 {
-	const struct sv_probe *p = &r->proc->conf->health;
+	const struct sv_probe *p = r->proc->conf->health;
 	char text[1200];
 
 	if (stream_open(&r->stream, r->proc->sv->loop, fd, on_answer, r) != 0) {
@@ -125,7 +125,7 @@ static void on_dialed(struct dial *d, int status, int fd)
 		close(fd);
 	else if (status)
 		finish(r, uv_strerror(status));
-	else if (r->proc->conf->health.by == SV_PROBE_HTTP)
+	else if (r->proc->conf->health->by == SV_PROBE_HTTP)
 		ask(r, fd);
 	else {
 		close(fd);
@@ -178,7 +178,7 @@ static void run_command(struct sv_probe_run *r)
 	int pidfd;
 	pid_t pid;
 
-	if (spawn_command(r->proc, r->proc->conf->health.argv, &pid, &pidfd, &err) != 0) {
+	if (spawn_command(r->proc, r->proc->conf->health->argv, &pid, &pidfd, &err) != 0) {
 		finish(r, err.text);
 		return;
 	}
@@ -210,7 +210,7 @@ int sv_probe_command(struct sv_proc *p, char **argv, struct err *err)
 
 void sv_probe_start(struct sv_probe_run *r, struct sv_proc *p, sv_probe_done done)
 {
-	const struct sv_probe *probe = &p->conf->health;
+	const struct sv_probe *probe = p->conf->health;
 	int64_t timeout = p->conf->program->conf->health_timeout;
 	void *data = r->data;
 

@@ -21,7 +21,7 @@
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_team.h"
 
-enum { KILL_AGAIN = 2000, FLAPS = sizeof(((struct sv_proc *)0)->flaps) / sizeof(uint64_t) };
+enum { KILL_AGAIN = 2000, FLAPS = 16, STATUS_MOST = 127 };
 
 static const struct sm_state table[];
 
@@ -111,8 +111,8 @@ char *sv_proc_description(const struct sv_proc *p, char *into, size_t size)
 		snprintf(into, size, "pid %d, uptime %s", (int)p->pid, text);
 	} else if (s == SV_FATAL_STATE || s == SV_BACKOFF) {
 		snprintf(into, size, "%s",
-			 *p->spawn_error ? p->spawn_error
-					 : "unknown error (try \"tail\" of its log)");
+			 p->spawn_error ? p->spawn_error
+					: "unknown error (try \"tail\" of its log)");
 	} else if (s == SV_STOPPED || s == SV_EXITED) {
 		if (p->started_at)
 			moment(p->stopped_at, into, size);
@@ -185,6 +185,10 @@ static int64_t startsecs(const struct sv_proc *p)
 
 static void note_start(struct sv_proc *p)
 {
+	if (!program(p)->flap.given)
+		return;
+	if (!p->flaps)
+		p->flaps = mem_new(FLAPS * sizeof(*p->flaps));
 	p->flaps[p->flaps_at++ % FLAPS] = uv_now(p->sv->loop);
 }
 
@@ -195,7 +199,7 @@ static bool flaps(const struct sv_proc *p)
 	uint64_t now = uv_now(p->sv->loop);
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < FLAPS && i < p->flaps_at; i++)
+	for (unsigned i = 0; p->flaps && i < FLAPS && i < p->flaps_at; i++)
 		n += p->flaps[i] + (uint64_t)f->window > now;
 	return f->given && n >= (unsigned)f->count;
 }
@@ -214,13 +218,20 @@ static int64_t delay(const struct sv_proc *p)
 	return (int64_t)ms;
 }
 
+static void put_text(char **at, const char *text)
+{
+	free(*at);
+	*at = mem_str(text);
+}
+
 /* Why not, is in spawn_error then. */
 static bool spawned(struct sv_proc *p)
 {
 	struct err err = { 0 };
 	char full[512];
 
-	*p->spawn_error = *p->status = '\0';
+	put_text(&p->spawn_error, NULL);
+	put_text(&p->status, NULL);
 	p->watchdog = 0;
 	p->ended = p->ready = p->healthy = p->again = p->ordered = false;
 	p->started_at = wall_ms();
@@ -228,7 +239,7 @@ static bool spawned(struct sv_proc *p)
 	note_start(p);
 	p->life = sv_life_start(p, &err);
 	if (!p->life) {
-		snprintf(p->spawn_error, sizeof(p->spawn_error), "%s", err.text);
+		put_text(&p->spawn_error, err.text);
 		log_warn("spawn failed: %s name=%s", err.text, sv_proc_full(p, full, sizeof(full)));
 		return false;
 	}
@@ -261,8 +272,7 @@ static int step_starting(void *self)
 		set_deadline(p, startsecs(p));
 	}
 	if (p->ended) {
-		snprintf(p->spawn_error, sizeof(p->spawn_error),
-			 "Exited too quickly (process log may have details)");
+		put_text(&p->spawn_error, "Exited too quickly (process log may have details)");
 		return move(p, p->wanted ? SV_BACKOFF : SV_STOPPED);
 	}
 	if (!p->wanted || p->again)
@@ -378,7 +388,8 @@ static int step_fatal(void *self)
 		p->tries = 0;
 		p->wanted = retry > 0;
 		log_error("gave up: entered FATAL state name=%s: %s",
-			  sv_proc_full(p, full, sizeof(full)), p->spawn_error);
+			  sv_proc_full(p, full, sizeof(full)),
+			  p->spawn_error ? p->spawn_error : "it ended too often");
 		if (retry > 0)
 			set_deadline(p, retry);
 		else
@@ -431,7 +442,7 @@ static bool is_rest_over(struct sv_proc *p)
 
 	if (!p->life || p->rest_killed)
 		return true;
-	if (p->life->killing)
+	if (p->life->kill)
 		return false;
 	if (g->conf->kill_tree == SV_TREE_OFF || sv_life_left(p->life) == 0)
 		return true;
@@ -577,6 +588,10 @@ void sv_proc_change(struct sv_proc *p, const struct sv_process_conf *conf, bool 
 		sv_proc_restart(p, SV_BY_CHANGE);
 	else if (!restart && p->life)
 		sv_life_change(p->life);
+	if (!restart && sv_proc_state(p) == SV_RUNNING_STATE) {
+		sv_care_end(p);
+		sv_care_begin(p);
+	}
 }
 
 /* ---- its life speaks ---------------------------------------------------------------- */
@@ -617,6 +632,12 @@ void sv_proc_is_ready(struct sv_proc *p)
 	sv_moved(p->sv, p, sv_proc_state(p));
 }
 
+void sv_proc_says(struct sv_proc *p, const char *status)
+{
+	free(p->status);
+	p->status = strndup(status, STATUS_MOST);
+}
+
 void sv_proc_is_healthy(struct sv_proc *p, bool healthy)
 {
 	if (p->healthy == healthy)
@@ -651,6 +672,9 @@ static void on_closed(uv_handle_t *h)
 	sv_setup_drop(p->setup);
 	free(p->auto_out);
 	free(p->auto_err);
+	free(p->spawn_error);
+	free(p->status);
+	free(p->flaps);
 	free(p);
 	sv->lives--;
 	sv_settle(sv);

@@ -90,8 +90,8 @@ struct sv_proc {
 	pid_t last_pid;     /* also when it is over */
 	int exit_status;    /* as supervisord tells it: the code, or -1 for a signal */
 	bool has_exit;
-	char spawn_error[256];
-	char status[128];                /* STATUS= of sd_notify */
+	char *spawn_error;               /* NULL: none */
+	char *status;                    /* STATUS= of sd_notify; NULL: none */
 	char *auto_out, *auto_err;       /* names of logs that are AUTO; NULL: none yet */
 	uint64_t log_bytes, log_dropped; /* of earlier lives */
 	struct sv_care *care;            /* NULL: nothing is looked after */
@@ -99,9 +99,9 @@ struct sv_proc {
 	unsigned tries;                  /* starts in a row that failed */
 	unsigned row;                    /* restarts in a row, for the back-off */
 	unsigned stop_step;
-	uint64_t flaps[16]; /* loop ms of the last starts, a ring */
+	uint64_t *flaps; /* loop ms of the last starts, a ring; NULL: nobody asks */
 	unsigned flaps_at;
-	uint64_t restarts[SV_REASONS];
+	uint32_t restarts[SV_REASONS];
 	enum sv_reason reason; /* of the restart under way */
 };
 
@@ -164,4 +164,5 @@ char *sv_proc_description(const struct sv_proc *p, char *into, size_t size);
 void sv_proc_died(struct sv_proc *p, const struct child_end *end);
 void sv_proc_rest_killed(struct sv_proc *p);
 void sv_proc_is_ready(struct sv_proc *p);
+void sv_proc_says(struct sv_proc *p, const char *status);
 void sv_proc_is_healthy(struct sv_proc *p, bool healthy);

@@ -233,10 +233,24 @@ static void make_command(struct sv_maker *k, struct sv_process_conf *process)
 		conf_error(k->errors, k->names.item, "command", "is empty");
 }
 
+static void make_health(struct sv_maker *k, struct sv_process_conf *process)
+{
+	char *health = sv_maker_text(k, "health", k->program->conf->health);
+	struct sv_probe probe = { .by = SV_PROBE_NONE };
+	struct err err = { 0 };
+
+	if (health)
+		sv_maker_complain(k, "health", sv_address_probe(health, &probe, &err), &err);
+	if (probe.by != SV_PROBE_NONE) {
+		process->health = mem_new(sizeof(probe));
+		*process->health = probe;
+	}
+	free(health);
+}
+
 static void make_process(struct sv_maker *k, struct sv_process_conf *process)
 {
 	const struct sv_program_conf *c = k->program->conf;
-	struct err err = { 0 };
 
 	process->program = k->program;
 	process->num = (int)k->names.num;
@@ -247,11 +261,7 @@ static void make_process(struct sv_maker *k, struct sv_process_conf *process)
 	process->directory = path_or_null(k, "directory", c->directory);
 	process->chroot = path_or_null(k, "chroot", c->chroot);
 	make_logs(k, process);
-	char *health = sv_maker_text(k, "health", c->health);
-	if (health)
-		sv_maker_complain(k, "health", sv_address_probe(health, &process->health, &err),
-				  &err);
-	free(health);
+	make_health(k, process);
 	sv_print_make(process, &k->names);
 	k->names.env = NULL;
 	add_own_variables(k, process);
@@ -290,5 +300,7 @@ void sv_process_fini(struct sv_process_conf *process)
 	free(process->err.path);
 	sv_words_free(process->argv);
 	sv_words_free(process->env);
-	sv_address_probe_fini(&process->health);
+	if (process->health)
+		sv_address_probe_fini(process->health);
+	free(process->health);
 }

@@ -124,18 +124,18 @@ struct sv_scale {
 
 struct sv_process_conf {
 	const struct sv_program *program;
-	char *name;             /* unique in its group */
-	char *full;             /* group:name, or the name alone where both are the same */
-	int num;                /* process_num */
-	bool spare;             /* beyond numprocs: runs only when scaled up */
-	char **argv;            /* at least one word */
-	char **env;             /* NAME=value, on top of our own environment; ends with NULL */
-	char *directory;        /* NULL: ours */
-	char *chroot;           /* NULL: none */
-	struct sv_log out, err; /* err is NONE where it goes the way of out */
-	struct sv_probe health;
-	uint64_t restart_print; /* differs: only a restart makes it so */
-	uint64_t live_print;    /* differs: taken over as it runs */
+	char *name;              /* unique in its group */
+	char *full;              /* group:name, or the name alone where both are the same */
+	int num;                 /* process_num */
+	bool spare;              /* beyond numprocs: runs only when scaled up */
+	char **argv;             /* at least one word */
+	char **env;              /* NAME=value, on top of our own environment; ends with NULL */
+	char *directory;         /* NULL: ours */
+	char *chroot;            /* NULL: none */
+	struct sv_log out, err;  /* err is NONE where it goes the way of out */
+	struct sv_probe *health; /* NULL: nobody asks */
+	uint64_t restart_print;  /* differs: only a restart makes it so */
+	uint64_t live_print;     /* differs: taken over as it runs */
 };
 
 struct sv_program {
@@ -168,14 +168,14 @@ struct sv_program {
 	int64_t max_age, max_age_jitter;
 	struct sv_socket *sockets;
 	size_t socket_count;
-	struct sv_socket fcgi; /* FCGI: becomes fd 0 */
-	uint64_t caps;         /* bits of CAP_...; with caps_set */
+	struct sv_socket *fcgi; /* FCGI: becomes fd 0; else NULL */
+	uint64_t caps;          /* bits of CAP_...; with caps_set */
 	bool caps_set;
-	uint64_t *cpus;    /* bits of SV_CPUS cores; NULL: as it is */
-	struct cron *cron; /* NULL: none */
-	struct sv_scale scale;
-	char **watch;    /* patterns of files; ends with NULL */
-	uint64_t events; /* LISTENER: bits of sv_event.h */
+	uint64_t *cpus;         /* bits of SV_CPUS cores; NULL: as it is */
+	struct cron *cron;      /* NULL: none */
+	struct sv_scale *scale; /* NULL: none */
+	char **watch;           /* patterns of files; ends with NULL */
+	uint64_t events;        /* LISTENER: bits of sv_event.h */
 };
 
 struct sv_group {

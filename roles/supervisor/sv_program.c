@@ -267,21 +267,21 @@ static void own_fcgi(struct sv_maker *k, const char *owner, const char *mode)
 	struct sv_program *p = k->program;
 	struct err err = { 0 };
 
-	if (!p->fcgi.addr.is_unix && (*owner || *mode)) {
+	if (!p->fcgi->addr.is_unix && (*owner || *mode)) {
 		conf_error(k->errors, p->item, *owner ? "socket_owner" : "socket_mode",
 			   "is for unix sockets only");
 		return;
 	}
 	if (*owner) {
-		sv_maker_complain(k, "socket_owner", sv_address_owner(owner, &p->fcgi, &err), &err);
+		sv_maker_complain(k, "socket_owner", sv_address_owner(owner, p->fcgi, &err), &err);
 	} else if (p->has_user && p->user.uid != geteuid()) {
-		p->fcgi.chown = true;
-		p->fcgi.uid = p->user.uid;
-		p->fcgi.gid = p->user.gid;
+		p->fcgi->chown = true;
+		p->fcgi->uid = p->user.uid;
+		p->fcgi->gid = p->user.gid;
 	}
 	if (*mode)
 		sv_maker_complain(k, "socket_mode",
-				  sv_parse_octal(mode, MODE_MOST, &p->fcgi.mode, &err), &err);
+				  sv_parse_octal(mode, MODE_MOST, &p->fcgi->mode, &err), &err);
 }
 
 static void make_fcgi(struct sv_maker *k)
@@ -292,10 +292,11 @@ static void make_fcgi(struct sv_maker *k)
 	char *owner = sv_maker_text(k, "socket_owner", p->conf->socket_owner);
 	char *mode = sv_maker_text(k, "socket_mode", p->conf->socket_mode);
 
+	p->fcgi = mem_new(sizeof(*p->fcgi));
 	if (text && *text && owner && mode &&
-	    sv_maker_complain(k, "socket", sv_address_fcgi(text, &p->fcgi, &err), &err) == 0)
+	    sv_maker_complain(k, "socket", sv_address_fcgi(text, p->fcgi, &err), &err) == 0)
 		own_fcgi(k, owner, mode);
-	p->fcgi.backlog = (int)p->conf->socket_backlog;
+	p->fcgi->backlog = (int)p->conf->socket_backlog;
 	free(text);
 	free(owner);
 	free(mode);
@@ -357,10 +358,15 @@ static void make_scale(struct sv_maker *k)
 	struct sv_program *p = k->program;
 	struct err err = { 0 };
 	char *text = sv_maker_text(k, "scale_on", p->conf->scale_on);
+	struct sv_scale scale = { .by = SV_SCALE_NONE };
 
 	if (text)
-		sv_maker_complain(k, "scale_on", sv_address_scale(text, &p->scale, &err), &err);
-	if (p->scale.by != SV_SCALE_NONE && p->conf->numprocs_max <= p->conf->numprocs)
+		sv_maker_complain(k, "scale_on", sv_address_scale(text, &scale, &err), &err);
+	if (scale.by != SV_SCALE_NONE) {
+		p->scale = mem_new(sizeof(scale));
+		*p->scale = scale;
+	}
+	if (p->scale && p->conf->numprocs_max <= p->conf->numprocs)
 		conf_error(k->errors, p->item, "scale_on",
 			   "needs a numprocs_max above numprocs to go up to");
 	free(text);
@@ -412,8 +418,12 @@ void sv_program_fini(struct sv_program *p)
 		sv_address_socket_fini(&p->sockets[i]);
 	if (p->ready.by == SV_READY_LOG)
 		regfree(&p->ready.match);
-	sv_address_socket_fini(&p->fcgi);
-	sv_address_scale_fini(&p->scale);
+	if (p->fcgi)
+		sv_address_socket_fini(p->fcgi);
+	if (p->scale)
+		sv_address_scale_fini(p->scale);
+	free(p->fcgi);
+	free(p->scale);
 	sv_words_free(p->health_argv);
 	sv_words_free(p->reload_argv);
 	sv_words_free(p->watch);

@@ -38,7 +38,8 @@ json_t *sv_info_process(const struct sv_proc *p)
 	json_object_set_new_nocheck(o, "now", json_integer(time(NULL)));
 	json_object_set_new_nocheck(o, "state", json_integer(sv_proc_code(s)));
 	json_object_set_new_nocheck(o, "statename", json_string(sv_proc_state_name(s)));
-	json_object_set_new_nocheck(o, "spawnerr", json_string(p->spawn_error));
+	json_object_set_new_nocheck(o, "spawnerr",
+				    json_string(p->spawn_error ? p->spawn_error : ""));
 	json_object_set_new_nocheck(o, "exitstatus", json_integer(p->exit_status));
 	json_object_set_new_nocheck(o, "logfile", json_string(out));
 	json_object_set_new_nocheck(o, "stdout_logfile", json_string(out));

@@ -35,12 +35,12 @@ static json_t *more_of(const struct sv_proc *p)
 	json_object_set_new(o, "readiness",
 			    json_boolean(p->conf->program->ready.by != SV_READY_NONE));
 	json_object_set_new(o, "ready", json_boolean(p->ready));
-	json_object_set_new(o, "health", json_boolean(p->conf->health.by != SV_PROBE_NONE));
+	json_object_set_new(o, "health", json_boolean(p->conf->health != NULL));
 	json_object_set_new(o, "healthy", json_boolean(p->healthy));
 	json_object_set_new(o, "restarts", json_integer(restarts));
 	json_object_set_new(o, "cpu_seconds", json_real((double)(s.user + s.system) / 1e6));
 	json_object_set_new(o, "rss_bytes", json_integer((json_int_t)s.rss));
-	json_object_set_new(o, "said", json_string(p->status));
+	json_object_set_new(o, "said", json_string(p->status ? p->status : ""));
 	return o;
 }
 

@@ -138,7 +138,7 @@ static void one_less(struct scaler *s, struct sv_team *t, int64_t number)
 
 static void act(struct scaler *s, int64_t number)
 {
-	const struct sv_scale *conf = &s->program->scale;
+	const struct sv_scale *conf = s->program->scale;
 	struct sv_team *t = sv_team_find(s->sv, s->program->group->name);
 	uint64_t now = uv_now(s->sv->loop);
 
@@ -220,7 +220,7 @@ static void succeed(struct scaler *s, int64_t number)
 
 static void take_redis(struct scaler *s)
 {
-	int replies = s->program->scale.db ? 2 : 1, what = SV_SCALE_MORE;
+	int replies = s->program->scale->db ? 2 : 1, what = SV_SCALE_MORE;
 	int64_t number = 0;
 	size_t at = 0, used;
 	char why[128];
@@ -257,7 +257,7 @@ static void take_command(struct scaler *s)
 static void on_answer(struct stream *st, enum stream_event event)
 {
 	struct scaler *s = st->owner;
-	bool redis = s->program->scale.by == SV_SCALE_REDIS;
+	bool redis = s->program->scale->by == SV_SCALE_REDIS;
 	ssize_t got = stream_read(st, s->text + s->n, sizeof(s->text) - 1 - s->n);
 
 	(void)event;
@@ -292,7 +292,7 @@ static int listen_to(struct scaler *s, int fd)
 
 static void ask_redis(struct scaler *s)
 {
-	const struct sv_scale *conf = &s->program->scale;
+	const struct sv_scale *conf = s->program->scale;
 	char head[64];
 	int n = snprintf(head, sizeof(head), "%d", conf->db);
 	int count = 0;
@@ -354,7 +354,7 @@ static void run_command(struct scaler *s)
 	env_copy(&env, &s->sv->env);
 	env_add(&env, g->processes[0].env);
 	struct spawn_fd fds[] = { { 1, ends[1] }, { 2, 2 } };
-	struct spawn spawn = { .argv = (const char *const *)g->scale.argv,
+	struct spawn spawn = { .argv = (const char *const *)g->scale->argv,
 			       .envp = env_vars(&env),
 			       .path = env_get(&env, "PATH"),
 			       .cwd = g->processes[0].directory,
@@ -392,12 +392,12 @@ static void on_look(uv_timer_t *t)
 		return;
 	}
 	s->looks = 0;
-	if (s->program->scale.by == SV_SCALE_EXEC) {
+	if (s->program->scale->by == SV_SCALE_EXEC) {
 		run_command(s);
 		return;
 	}
 	s->dial.data = s;
-	int rc = dial_start(&s->dial, s->sv->loop, &s->program->scale.addr, LOOK, on_dialed);
+	int rc = dial_start(&s->dial, s->sv->loop, &s->program->scale->addr, LOOK, on_dialed);
 	if (rc) {
 		fail(s, uv_strerror(rc));
 		return;
@@ -442,7 +442,7 @@ void sv_scale_look(struct sv *sv)
 	for (size_t i = 0; i < sv->setup->group_count; i++) {
 		const struct sv_group *g = &sv->setup->groups[i];
 		for (size_t k = 0; k < g->program_count; k++)
-			if (g->programs[k].scale.by != SV_SCALE_NONE)
+			if (g->programs[k].scale)
 				scaler_new(sv, &g->programs[k]);
 	}
 }

@@ -143,7 +143,7 @@ int sv_sockets_pass(struct sv_proc *p, struct sv_passed *passed, struct err *err
 
 int sv_sockets_fcgi(struct sv_proc *p, struct err *err)
 {
-	int fd = have(p->sv, p->conf, &p->conf->program->fcgi, err);
+	int fd = have(p->sv, p->conf, p->conf->program->fcgi, err);
 
 	if (fd < 0)
 		return fd;
@@ -168,7 +168,7 @@ static void name_all(struct sv *sv, const struct sv_process_conf *conf)
 	const struct sv_program *g = conf->program;
 
 	if (g->kind == SV_FCGI)
-		name(sv, conf, &g->fcgi);
+		name(sv, conf, g->fcgi);
 	for (size_t i = 0; i < g->socket_count; i++)
 		name(sv, conf, &g->sockets[i]);
 }

@@ -254,7 +254,7 @@ class Bench:
         peer.start([(f"p{n}", "/bin/sleep 100000") for n in range(count)])
         running = lambda: sum(1 for pid in peer.own() for c in children(pid) if name(c) == "sleep")
         servers.wait_for("all children", lambda: running() == count, 120)
-        time.sleep(1)
+        time.sleep(4)  # settled: startsecs are over, and so is what ours gives back after a start
         cpu, rss, before = peer.cpu(), peer.rss(), peer.wakeups()
         time.sleep(5)
         wakeups = peer.wakeups() - before

@@ -72,11 +72,11 @@ Test(sv_import, reads_multiprocess)
 	check_int(p->program->backoff.delay, 3000);
 	check_int(p->program->backoff.cap, 3000);
 	check_true(p->program->backoff.factor == 1 && p->program->backoff.jitter == 0);
-	check_int(p->program->scale.by, SV_SCALE_REDIS);
-	check_int(p->program->scale.db, 2);
-	check_str(p->program->scale.argv[1], "P-q");
-	check_true(p->program->scale.or_equal);
-	check_int(p->program->scale.over, 1000);
+	check_int(p->program->scale->by, SV_SCALE_REDIS);
+	check_int(p->program->scale->db, 2);
+	check_str(p->program->scale->argv[1], "P-q");
+	check_true(p->program->scale->or_equal);
+	check_int(p->program->scale->over, 1000);
 	check_str(s->main.logfile, "/app/log/app.log");
 	check_str(s->main.pidfile, "/srv/run/master.pid");
 	check_str(s->main.conf->identifier, "workers");

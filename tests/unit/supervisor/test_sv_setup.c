@@ -38,7 +38,7 @@ Test(sv_setup, has_defaults_of_supervisord)
 	check_str(p->err.path, "/tmp/cat-stderr---supervisor-XXXXXX.log");
 	check_int(p->out.maxbytes, 50 << 20);
 	check_int(p->out.backups, 10);
-	check_int(p->health.by, SV_PROBE_NONE);
+	check_true(!p->health);
 	sv_setup_drop(s);
 }
 
@@ -66,9 +66,9 @@ Test(sv_setup, makes_each_process_from_its_number)
 	check_int(p->out.to, SV_LOG_FILE);
 	check_str(p->out.path, "/tmp/web_08.log");
 	check_int(p->err.to, SV_LOG_NONE);
-	check_int(p->health.by, SV_PROBE_HTTP);
-	check_int(p->health.addr.port, 8008);
-	check_str(p->health.path, "/ok");
+	check_int(p->health->by, SV_PROBE_HTTP);
+	check_int(p->health->addr.port, 8008);
+	check_str(p->health->path, "/ok");
 	check_true(!p->spare && sv_try_process(s, "web", "web_09")->spare);
 	static const char *const env[] = { "SUPERVISOR_ENABLED=1",
 					   "SUPERVISOR_PROCESS_NAME=web_08",
@@ -100,7 +100,7 @@ Test(sv_setup, groups_programs)
 	check_str(s->groups[2].order[1]->full, "g:a");
 	check_str(s->groups[2].order[2]->full, "g:f");
 	check_int(s->groups[2].programs[2].kind, SV_FCGI);
-	check_int(s->groups[2].programs[2].fcgi.addr.port, 9002);
+	check_int(s->groups[2].programs[2].fcgi->addr.port, 9002);
 	check_int(s->groups[0].programs[0].events,
 		  sv_event_bits("TICK_60") | sv_event_bits("process_state"));
 	check_true(!sv_setup_group(s, "a") && !sv_group_process(&s->groups[1], "x"));
@@ -169,10 +169,10 @@ Test(sv_setup, reads_the_sample)
 	check_str(p->sockets[0].name, "http");
 	check_true(p->sockets[0].reuseport);
 	check_int(p->sockets[0].addr.port, 8080);
-	check_int(w->scale.by, SV_SCALE_REDIS);
-	check_int(w->scale.over, 1000);
-	check_str(w->scale.argv[0], "llen");
-	check_str(w->scale.argv[1], "jobs");
+	check_int(w->scale->by, SV_SCALE_REDIS);
+	check_int(w->scale->over, 1000);
+	check_str(w->scale->argv[0], "llen");
+	check_str(w->scale->argv[1], "jobs");
 	check_int(w->count, 12);
 	free(said);
 	sv_setup_drop(s);
