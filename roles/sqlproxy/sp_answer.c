@@ -499,6 +499,8 @@ void sp_client_applied(struct sp_client *c, const uint8_t *error, size_t len)
 	snprintf(text, sizeof(text), "%.*s%s%s", (int)(e.text.len < 350 ? e.text.len : 350),
 		 e.text.at, sent ? " (troupe: while the session's state was restored)" : "",
 		 pins ? " (troupe: the transaction or session state is lost)" : "");
+	if (c->state == SP_CLIENT_READY) /* behind a command that is not answered */
+		lost_idle(c, text);
 	unpin_all(c);
 	c->backend = NULL;
 	b->client = NULL;
@@ -507,7 +509,14 @@ void sp_client_applied(struct sp_client *c, const uint8_t *error, size_t len)
 		sp_client_refused(c, e.code, e.state, text);
 		return;
 	}
+	if (c->state == SP_CLIENT_READY)
+		return;
+	bool unsent = c->state == SP_CLIENT_SENDING || c->state == SP_CLIENT_FILE;
 	sp_client_error(c, e.code, e.state, "%s", text);
-	if (c->state != SP_CLIENT_CLOSING)
+	if (c->state == SP_CLIENT_CLOSING)
+		return;
+	if (unsent)
+		sp_client_close(c, "it refused a session's state");
+	else
 		next_command(c);
 }

@@ -169,6 +169,11 @@ void sp_backend_forget(struct sp_backend *b)
 
 /* ---- answers ------------------------------------------------------------- */
 
+static void scan_front(struct sp_backend *b)
+{
+	sp_scan_start(&b->scan, b->expects[b->expects_at].answer, b->caps);
+}
+
 bool sp_backend_expect(struct sp_backend *b, struct sp_expect e)
 {
 	if (b->expects_count == SP_EXPECTS)
@@ -176,29 +181,23 @@ bool sp_backend_expect(struct sp_backend *b, struct sp_expect e)
 	if (e.text)
 		e.text->held++;
 	b->expects[(b->expects_at + b->expects_count) % SP_EXPECTS] = e;
-	b->expects_count++;
+	if (++b->expects_count == 1)
+		scan_front(b);
 	return true;
-}
-
-static void scan_front(struct sp_backend *b)
-{
-	if (b->expects_count > 0)
-		sp_scan_start(&b->scan, b->expects[b->expects_at].answer, b->caps);
 }
 
 void sp_backend_start(struct sp_backend *b)
 {
 	b->state = SP_BACKEND_BUSY;
 	b->answered = false;
-	scan_front(b);
 }
 
 static void pop_expect(struct sp_backend *b)
 {
 	sp_text_drop(b->expects[b->expects_at].text);
 	b->expects_at = (uint8_t)((b->expects_at + 1) % SP_EXPECTS);
-	b->expects_count--;
-	scan_front(b);
+	if (--b->expects_count > 0)
+		scan_front(b);
 }
 
 /* What a refusal of ours means for the client, and for what is known of the connection. */

@@ -319,6 +319,24 @@ def test_prepared_statements_move_with_their_client(pair, proxy):
         assert count <= 2 * 10 + 2, f"{count} statements on the server"
 
 
+def test_long_data_begins_where_others_were(pair, proxy):
+    """What goes ahead of a command that has no answer is answered before its next one, or behind it."""
+    front = proxy(conf(pair.writer, pool=1))
+    pair.writer.script("create or replace table demo.longs (id int auto_increment primary key, a int)")
+    with link(front) as a, link(front) as b:
+        statement = a.prepare("select concat(length(?), @@time_zone)").statement
+        assert a.execute(statement, (b"first",)).rows[0][0].endswith(b"5SYSTEM")
+        for pause in (0, 0.05):
+            assert not b.query("set time_zone = '+01:00'").error
+            assert not b.query("insert into longs (a) values (1)").error
+            for piece in (b"xx", b"y" * 300_000):
+                a.command(wire.COM_STMT_SEND_LONG_DATA, statement.to_bytes(4, "little") + b"\0\0" + piece)
+                time.sleep(pause)
+            assert a.execute(statement, (b"",), long_data=(0,)).rows[0][0].endswith(b"300002SYSTEM")
+            a.command(wire.COM_STMT_RESET, statement.to_bytes(4, "little"))
+            assert b.value("select last_insert_id() > 0") == "1"
+
+
 def test_statements_that_are_closed_go_from_the_server(pair, proxy):
     """Prepare, execute once, close: nothing stays behind."""
     front = proxy(conf(pair.writer, pool=1))
