@@ -56,27 +56,6 @@ void sv_moved(struct sv *sv, struct sv_proc *p, int from)
 	sv_settle(sv);
 }
 
-static bool has_limits(const struct sv_program *p)
-{
-	const struct sv_program_conf *c = p->conf;
-
-	return c->memory_max || c->memory_high || p->cpu_max || c->pids_max || c->cpu_weight;
-}
-
-static void warn_of_limits(struct sv *sv)
-{
-	for (size_t i = 0; i < sv->setup->group_count; i++)
-		for (size_t k = 0; k < sv->setup->groups[i].program_count; k++) {
-			const struct sv_program *p = &sv->setup->groups[i].programs[k];
-			if (sv->warned || !has_limits(p))
-				continue;
-			sv->warned = true;
-			log_warn("program=%s: memory_max, memory_high, cpu_max, cpu_weight and "
-				 "pids_max are not applied: cgroups are not set up",
-				 p->name);
-		}
-}
-
 static void on_shed(uv_timer_t *t)
 {
 	(void)t;
@@ -88,7 +67,6 @@ void sv_changed(struct sv *sv)
 	uv_update_time(sv->loop); /* many starts take their time */
 	if (!uv_is_closing((uv_handle_t *)&sv->shed))
 		uv_timer_start(&sv->shed, on_shed, SHED_AFTER, 0);
-	warn_of_limits(sv);
 	sv_times_look(sv);
 	sv_scale_look(sv);
 	sv_files_look(sv);

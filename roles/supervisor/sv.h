@@ -12,6 +12,7 @@
 #include "core/proc/env.h"
 #include "core/proc/output.h"
 #include "core/proc/reap.h"
+#include "roles/supervisor/sv_cgroup.h"
 #include "roles/supervisor/sv_keeper.h"
 #include "roles/supervisor/sv_pool.h"
 #include "roles/supervisor/sv_state.h"
@@ -57,7 +58,7 @@ struct sv {
 	unsigned runs;          /* commands that were run once */
 	struct sv_wish *wishes; /* sv_wish.c; NULL: none */
 	bool stopping;          /* all is to end */
-	bool warned;            /* of limits that are not applied */
+	struct sv_cgroups cgroups;
 	bool drained, closing;
 	bool now;   /* and is not waited for */
 	bool leave; /* the children are to go on without us */

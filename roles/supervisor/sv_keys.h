@@ -26,7 +26,7 @@ enum sv_restart {
 	SV_RESTART_ON_ABNORMAL, /* only after a signal, a watchdog or a health check */
 };
 enum sv_kill_tree {
-	SV_TREE_AUTO, /* cgroup where there is one, else subreaper */
+	SV_TREE_AUTO, /* cgroup where it has one, else subreaper */
 	SV_TREE_OFF,  /* as supervisord */
 	SV_TREE_GROUP,
 	SV_TREE_CGROUP,

@@ -13,6 +13,7 @@
 #include "core/proc/spawn.h"
 #include "roles/supervisor/sv.h"
 #include "roles/supervisor/sv_adopt.h"
+#include "roles/supervisor/sv_cgroup.h"
 #include "roles/supervisor/sv_notify.h"
 #include "roles/supervisor/sv_proc.h"
 #include "roles/supervisor/sv_setup.h"
@@ -39,6 +40,7 @@ static void release(struct sv_life *l)
 		return;
 	sv_talk_free(l);
 	tree_fini(&l->tree);
+	sv_cgroup_leave(l);
 	procs_fini(&l->procs);
 	free(l->out_path);
 	free(l->err_path);
@@ -94,6 +96,8 @@ static void on_end(struct child *c, const struct child_end *end)
 	struct sv_life *l = c->owner;
 
 	sv_talk_drain(l);
+	if (l->proc)
+		sv_cgroup_ended(l, end);
 	if (l->proc)
 		sv_proc_died(l->proc, end);
 }
@@ -276,6 +280,7 @@ static int spawn_it(struct sv_life *l, struct ends *e, struct err *err)
 		.path = env_get(&env, "PATH"),
 		.root = conf->chroot,
 		.cwd = conf->directory,
+		.cgroup = l->cgroup ? l->cgroup->path : NULL,
 		.user = g->has_user ? &g->user : NULL,
 		.limits = g->limits,
 		.n_limits = g->limit_count,
@@ -313,6 +318,7 @@ static int spawn_it(struct sv_life *l, struct ends *e, struct err *err)
 	tree_init(&l->tree, pid, l->child.born);
 	l->tree.mark = l->mark;
 	l->tree.reap = &l->sv->reap;
+	l->tree.cgroup = sv_cgroup_kills(l);
 	return 0;
 }
 
@@ -356,10 +362,11 @@ struct sv_life *sv_life_start(struct sv_proc *p, struct err *err)
 	int rc = open_streams(l, &e, err);
 	if (!rc)
 		rc = sv_notify_new(l, &l->notify, err);
-	if (!rc)
+	if (!rc) {
 		sv_adopt_born(l);
-	if (!rc)
+		sv_cgroup_enter(l);
 		rc = spawn_it(l, &e, err);
+	}
 	close_ends(&e);
 	if (rc)
 		return give_up(l);
@@ -435,6 +442,7 @@ struct sv_life *sv_life_adopt(struct sv_proc *p, const struct sv_slot *s, struct
 	tree_init(&l->tree, s->pid, s->born);
 	l->tree.mark = l->mark;
 	l->tree.reap = is_our_child(s->pid) ? &l->sv->reap : NULL;
+	sv_cgroup_catch(l);
 	sv_adopt_born(l);
 	sv_adopt_lives(l);
 	sv_talk_begin(l);
@@ -462,6 +470,7 @@ void sv_life_change(struct sv_life *l)
 		*path = now;
 	}
 	sv_talk_change(l);
+	sv_cgroup_catch(l);
 }
 
 /* ---- while it lives --------------------------------------------------------------------- */

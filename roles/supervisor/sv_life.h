@@ -18,6 +18,7 @@
 
 struct err;
 struct sv;
+struct sv_cgroup;
 struct sv_notify;
 struct sv_proc;
 struct sv_slot;
@@ -32,6 +33,7 @@ struct sv_life {
 	bool has_out, has_err, has_in;
 	struct tree tree;
 	struct procs procs;
+	struct sv_cgroup *cgroup; /* NULL: none of its own */
 	struct tree_kill *kill;   /* NULL: none is under way */
 	struct sv_notify *notify; /* its socket of sd_notify, or pipe; NULL: none */
 	struct sv_talk *talk;     /* NULL: it says nothing to us */

@@ -175,7 +175,8 @@ static const struct conf_key life_rows[] = {
 	CONF_KEY_ENUM(
 		P, kill_tree, tree_words, .dflt = "auto", .flags = R,
 		.help = "How a stop finds its children: by cgroup, as our orphans (subreaper), by "
-			"process group, or not at all; auto: the first of these that works."),
+			"process group, or not at all; auto: by cgroup where a limit gave it one, "
+			"else as our orphans."),
 	CONF_KEY_STR(P, reload_signal, .flags = R, .help = "What `ctl reload` sends it."),
 	CONF_KEY_STR(P, reload_command, .flags = R, .help = "What `ctl reload` runs in its place."),
 	CONF_KEY_INT(P, rolling, .dflt = "1", .min = "1", .max = "10000", .flags = R,
