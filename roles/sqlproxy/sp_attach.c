@@ -404,6 +404,8 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 	leave_rows(c, b, prefix);
 	c->cmd.stale_rows = s->rows_on != b->number;
 	c->cmd.stale_found = s->found_on != b->number;
+	if (c->cmd.stale_found && c->cmd.lex.flags & SP_LEX_READ_FOUND_ROWS)
+		c->cmd.stale_rows = true; /* by the PREPARE of a statement of its own */
 	bool own = sp_own_tell(c);
 	if (own)
 		wait |= prepare(c, b, prefix);

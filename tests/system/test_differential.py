@@ -44,6 +44,8 @@ FOUND = {
     "so do those of text": [
         step for change in CHANGED for sql in READERS
         for step in (f"prepare te from '{sql}'", change, "execute te", "set @c = 5", "execute te", change, "execute te", "deallocate prepare te")],
+    "a text that is prepared anew for one value tells the other, too": [
+        step for reader in READERS[:2] for step in (f"prepare te from '{reader}'", "set names utf8mb4", "update t0 set nope = 1", "execute te")],
     "a literal keeps the collation of its PREPARE": [
         ("prepare", 1, "select 'x' 'y', collation('z')"), "set @b = 1", "begin", "set names utf8mb4 collate utf8mb4_unicode_ci", ("execute", 1, ()), "commit",
         ("execute", 1, ()), "select 'x', collation('x')", "set names latin1", ("execute", 1, ()), "select collation('x')"],
