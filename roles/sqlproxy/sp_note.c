@@ -241,6 +241,16 @@ static void note_text(struct sp_client *c)
 	note_next_transaction(c, flags);
 }
 
+/* A prepared statement runs in the schema of its PREPARE, and for MariaDB that is a change. */
+static bool goes_there_and_back(const struct sp_client *c)
+{
+	const char *db = c->cmd.stmt ? c->cmd.stmt->text->db : NULL;
+	const char *here = c->session.db;
+
+	return db && here && strcmp(db, here) != 0 && c->cmd.code == SP_COM_STMT_EXECUTE &&
+	       !(c->cmd.lex.flags & SP_LEX_UNKNOWN_FUNC) && c->cmd.lex.verb != SP_VERB_CALL;
+}
+
 /* The STATE tracker says that something changed: is it known what? */
 static bool state_is_known(const struct sp_client *c)
 {
@@ -250,6 +260,7 @@ static bool state_is_known(const struct sp_client *c)
 	enum sp_verb verb = c->cmd.lex.verb;
 
 	return c->cmd.lex.flags & known || c->cmd.code == SP_COM_INIT_DB ||
+	       goes_there_and_back(c) ||
 	       verb == SP_VERB_PREPARE || verb == SP_VERB_DEALLOCATE || verb == SP_VERB_USE ||
 	       verb == SP_VERB_BEGIN;
 }
@@ -276,7 +287,7 @@ static bool leaves_traces(const struct sp_client *c)
 	if (cmd->lex.flags & flags || cmd->lex.verb == SP_VERB_CALL ||
 	    (cmd->eof_changed && !c->backend->untold))
 		return true;
-	return cmd->told_state &&
+	return cmd->told_state && !goes_there_and_back(c) &&
 	       (!(cmd->lex.flags & SP_LEX_SET_SYSVAR) || cmd->lex.flags & SP_LEX_UVAR);
 }
 

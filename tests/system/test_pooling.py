@@ -319,6 +319,22 @@ def test_prepared_statements_move_with_their_client(pair, proxy):
         assert count <= 2 * 10 + 2, f"{count} statements on the server"
 
 
+@pytest.mark.parametrize("cursor", [0, 1])
+def test_statements_of_another_schema_do_not_pin(pair, proxy, cursor):
+    """MariaDB tells of a change of state when it goes there and back."""
+    front = proxy(conf(pair.writer, pool=1, database="queue_timeout = 300ms"))
+    pair.writer.script("create or replace table demo.there (a int)")
+    with link(front, caps=wire.MODERN) as client, link(front) as other:
+        statement = client.prepare("select a from there").statement
+        client.query("use shop")
+        for _ in range(3):
+            assert not client.execute(statement, cursor=cursor).error
+            client.command(wire.COM_STMT_RESET, statement.to_bytes(4, "little"))
+            assert not front.admin("SHOW PINS")
+            assert other.value("select 2") == "2"
+        assert figure(front, "resets") == 0
+
+
 def test_long_data_begins_where_others_were(pair, proxy):
     """What goes ahead of a command that has no answer is answered before its next one, or behind it."""
     front = proxy(conf(pair.writer, pool=1))
