@@ -1,5 +1,6 @@
 #include "roles/supervisor/sv_files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <glob.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/mem.h"
@@ -18,13 +20,19 @@
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_team.h"
 
-enum { QUIET = 200, EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE };
+enum {
+	QUIET = 200,
+	EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE,
+	DEPTH_MOST = 32,
+	PATH_BYTES = 4096,
+};
 
 /* A folder, and what its files are called. */
 struct spot {
 	int wd;
 	const struct sv_program *program;
 	const char *name; /* a pattern; of the program */
+	char *deep;       /* the folder, of a **: those that come in it are watched, too; or NULL */
 	bool changed;
 };
 
@@ -76,12 +84,25 @@ static void on_quiet(uv_timer_t *timer)
 	}
 }
 
+static bool watch_below(struct sv_files *f, size_t i, const char *name);
+
+static bool is_new_folder(const struct spot *s, const struct inotify_event *e)
+{
+	return s->deep && s->wd == e->wd && e->len > 0 && e->mask & IN_ISDIR &&
+	       e->mask & (IN_CREATE | IN_MOVED_TO);
+}
+
 static void note(struct sv_files *f, const struct inotify_event *e)
 {
-	for (size_t i = 0; i < f->count; i++) {
-		struct spot *s = &f->spots[i];
+	size_t count = f->count; /* more may come */
+
+	for (size_t i = 0; i < count; i++) {
 		bool lost = e->mask & IN_Q_OVERFLOW;
-		if (!lost &&
+		bool brings = is_new_folder(&f->spots[i], e) && watch_below(f, i, e->name);
+		struct spot *s = &f->spots[i];
+		if (e->mask & IN_CREATE && !brings) /* it tells when it is written */
+			continue;
+		if (!lost && !brings &&
 		    (s->wd != e->wd || e->len == 0 || fnmatch(s->name, e->name, FNM_PERIOD) != 0))
 			continue;
 		s->changed = true;
@@ -106,33 +127,96 @@ static void on_event(struct poller_item *i, unsigned events)
 /* ---- what is watched ---------------------------------------------------------------------- */
 
 static void add_folder(struct sv_files *f, const struct sv_program *p, const char *folder,
-		       const char *name)
+		       const char *name, bool deep)
 {
-	int wd = inotify_add_watch(f->item.fd, folder, EVENTS | IN_ONLYDIR);
+	uint32_t mask = EVENTS | IN_ONLYDIR | IN_MASK_ADD | (deep ? IN_CREATE : 0);
+	int wd = inotify_add_watch(f->item.fd, folder, mask);
 
 	if (wd < 0) {
 		log_warn("watch of program=%s: %s: %s", p->name, folder, strerror(errno));
 		return;
 	}
 	f->spots = mem_resize(f->spots, (f->count + 1) * sizeof(*f->spots));
-	f->spots[f->count++] = (struct spot){ .wd = wd, .program = p, .name = name };
+	f->spots[f->count++] = (struct spot){
+		.wd = wd, .program = p, .name = name, .deep = deep ? mem_str(folder) : NULL
+	};
 }
 
-/* Its last part is matched against names, the others are looked up now. */
+static bool is_folder(const char *path, const struct dirent *e)
+{
+	struct stat st;
+
+	if (e->d_name[0] == '.')
+		return false;
+	return e->d_type == DT_DIR ||
+	       (e->d_type == DT_UNKNOWN && lstat(path, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+/* The folder and all below it, but hidden ones and links. Returns whether a file matches. */
+static bool add_tree(struct sv_files *f, const struct sv_program *p, const char *folder,
+		     const char *name, int depth)
+{
+	char path[PATH_BYTES];
+	DIR *dir = opendir(folder);
+	bool matches = false;
+
+	if (dir)
+		add_folder(f, p, folder, name, true);
+	for (const struct dirent *e; dir && (e = readdir(dir));) {
+		if (snprintf(path, sizeof(path), "%s/%s", folder, e->d_name) >= PATH_BYTES)
+			continue;
+		if (!is_folder(path, e))
+			matches |= fnmatch(name, e->d_name, FNM_PERIOD) == 0;
+		else if (depth > 0)
+			matches |= add_tree(f, p, path, name, depth - 1);
+	}
+	if (dir)
+		closedir(dir);
+	return matches;
+}
+
+/* A folder came. Returns whether there is a file in it already. */
+static bool watch_below(struct sv_files *f, size_t i, const char *name)
+{
+	const struct spot s = f->spots[i];
+	char path[PATH_BYTES];
+
+	if (*name == '.' || snprintf(path, sizeof(path), "%s/%s", s.deep, name) >= PATH_BYTES)
+		return false;
+	return add_tree(f, s.program, path, s.name, DEPTH_MOST);
+}
+
+static void add_found(struct sv_files *f, const struct sv_program *p, const char *folder,
+		      const char *name, bool deep)
+{
+	if (deep)
+		add_tree(f, p, folder, strcmp(name, "**") == 0 ? "*" : name, DEPTH_MOST);
+	else
+		add_folder(f, p, folder, name, false);
+}
+
+/* Its last part is matched against names, the others are looked up now; ** before the last part:
+ * all folders below, as they come. */
 static void add_pattern(struct sv_files *f, const struct sv_program *p, const char *pattern)
 {
 	const char *within = p->processes[0].directory, *slash = strrchr(pattern, '/');
-	char folder[4096];
+	const char *name = slash ? slash + 1 : pattern;
+	char folder[PATH_BYTES];
 	glob_t found = { 0 };
 
 	int n = slash ? (int)(slash - pattern) : 0;
+	bool all = strcmp(name, "**") == 0;
+	bool deep =
+		all || (n >= 2 && strncmp(slash - 2, "**", 2) == 0 && (n == 2 || slash[-3] == '/'));
+	if (deep && !all)
+		n -= n == 2 ? 2 : 3;
 	if (*pattern == '/')
 		snprintf(folder, sizeof(folder), "%.*s/", n, pattern);
 	else
 		snprintf(folder, sizeof(folder), "%s/%.*s", within ? within : ".", n, pattern);
 	if (glob(folder, GLOB_NOCHECK | GLOB_ONLYDIR, NULL, &found) == 0)
 		for (size_t i = 0; i < found.gl_pathc; i++)
-			add_folder(f, p, found.gl_pathv[i], slash ? slash + 1 : pattern);
+			add_found(f, p, found.gl_pathv[i], name, deep);
 	globfree(&found);
 }
 
@@ -155,6 +239,8 @@ static void release(struct sv_files *f)
 	if (--f->open > 0)
 		return;
 	sv_setup_drop(f->setup);
+	for (size_t i = 0; i < f->count; i++)
+		free(f->spots[i].deep);
 	free(f->spots);
 	free(f);
 	sv->lives--;

@@ -68,8 +68,10 @@ static const struct conf_key time_rows[] = {
 			"exec:COMMAND > N, where the command prints a number."),
 	CONF_KEY_DURATION(P, scale_down_after, .dflt = "60s", .min = "1s", .max = "7d", .flags = R,
 			  .help = "The number must have been low for so long before one goes."),
-	CONF_KEY_LIST(P, watch, .flags = R,
-		      .help = "Patterns of files; it restarts when one changes."),
+	CONF_KEY_LIST(
+		P, watch, .flags = R,
+		.help = "Patterns of files; it restarts when one changes. src/**/*.py: also in all "
+			"folders below."),
 	CONF_END,
 };
 
