@@ -168,6 +168,7 @@ void sv_close(struct sv *sv)
 	uv_close((uv_handle_t *)&sv->usr2, on_handle_closed);
 	uv_close((uv_handle_t *)&sv->soon, on_handle_closed);
 	uv_close((uv_handle_t *)&sv->shed, on_handle_closed);
+	uv_close((uv_handle_t *)&sv->anew, on_handle_closed);
 }
 
 /* Whoever still runs is killed, unless he is to be left. */
@@ -232,7 +233,6 @@ static int init(struct run *run, const struct conf *conf, void **self, struct er
 	list_init(&sv->readers);
 	list_init(&sv->scalers);
 	sv_tell_open(sv);
-	sv_times_open(sv);
 	env_init(&sv->env);
 	fill_env(sv);
 	open_outputs(sv);
@@ -241,12 +241,17 @@ static int init(struct run *run, const struct conf *conf, void **self, struct er
 	int rc = reap_open(&sv->reap, sv->loop, setup->main.conf->subreaper);
 	if (rc)
 		return err_set(err, rc, "reaping: %s", uv_strerror(rc));
+	rc = sv_times_open(sv);
+	if (rc)
+		return err_set(err, rc, "timerfd: %s", uv_strerror(rc));
 	uv_signal_init(sv->loop, &sv->quit);
 	uv_signal_init(sv->loop, &sv->usr2);
 	uv_timer_init(sv->loop, &sv->soon);
 	uv_timer_init(sv->loop, &sv->shed);
-	sv->quit.data = sv->usr2.data = sv->soon.data = sv->shed.data = sv;
-	sv->open = 4;
+	uv_timer_init(sv->loop, &sv->anew);
+	sv->quit.data = sv->usr2.data = sv->soon.data = sv->shed.data = sv->anew.data = sv;
+	sv->open = 5;
+	sv->born = uv_hrtime();
 	uv_signal_start(&sv->usr2, on_signal, SIGUSR2);
 	uv_signal_start(&sv->quit, on_signal, SIGQUIT); /* keeps the loop alive, whoever runs */
 	*self = sv;

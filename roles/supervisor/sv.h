@@ -52,7 +52,9 @@ struct sv {
 	uv_signal_t quit, usr2;
 	uv_timer_t soon;        /* looks whether all is over */
 	uv_timer_t shed;        /* a start or a change is over */
-	int open;               /* of the four */
+	uv_timer_t anew;        /* a new image was ordered */
+	int open;               /* of the five */
+	uint64_t born;          /* uv_hrtime(): tells images apart */
 	unsigned lives;         /* that are not closed yet, their own handles too */
 	unsigned marks;         /* given out */
 	unsigned runs;          /* commands that were run once */

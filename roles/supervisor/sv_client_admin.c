@@ -188,6 +188,11 @@ static void show_update(struct sv_client *c, const json_t *result, bool dry)
 		{
 			puts(json_string_value(name));
 		}
+	json_array_foreach(json_object_get(result, "unknown"), i, name)
+	{
+		printf("ERROR: no such group: %s\n", json_string_value(name));
+		c->status = SV_EXIT_GENERIC;
+	}
 	for (size_t k = 0; k < 3 && !dry; k++)
 		json_array_foreach(json_object_get(result, keys[k]), i, name)
 		{
@@ -196,17 +201,24 @@ static void show_update(struct sv_client *c, const json_t *result, bool dry)
 		}
 }
 
+/* Whether it is a dry run; the names of groups, none for all of them. */
+static json_t *update_params(int argc, char **argv, bool dry)
+{
+	bool all = is_asked(argc - dry, argv + dry, "all");
+	json_t *names = json_array();
+
+	for (int i = 1 + dry; i < argc && !all; i++)
+		json_array_append_new(names, json_string(argv[i]));
+	return json_pack("[b,o]", dry, names);
+}
+
 /* Ours touches only what changed; supervisord's own server knows nothing of it. */
 static void update(struct sv_client *c, int argc, char **argv)
 {
-	bool dry = argc == 2 && strcmp(argv[1], "-n") == 0;
+	bool dry = argc > 1 && strcmp(argv[1], "-n") == 0;
 	struct sv_refusal why;
-
-	if (argc > 1 && !dry && !(argc == 2 && strcmp(argv[1], "all") == 0)) {
-		update_classic(c, argc, argv);
-		return;
-	}
-	json_t *result = sv_client_try(c, "troupe.update", json_pack("[b]", dry), &why);
+	json_t *params = update_params(argc, argv, dry);
+	json_t *result = sv_client_try(c, "troupe.update", params, &why);
 	if (result)
 		show_update(c, result, dry);
 	else if (why.fault == SV_UNKNOWN_METHOD && !dry)
@@ -347,7 +359,7 @@ const struct sv_verb sv_verbs_admin[] = {
 	  "update -n\t\tShow what it would do\n"
 	  "update all\t\tReload config and add/remove as necessary, and will restart affected "
 	  "programs\n"
-	  "update <gname> [...]\tUpdate specific groups",
+	  "update [-n] <gname> [...]\tUpdate specific groups",
 	  false },
 	{ "add", add, "add <name> [...]\tActivates any updates in config for process/group",
 	  false },

@@ -1,4 +1,4 @@
-/* wait, run: of no interest to supervisord's own server. */
+/* wait, run, upgrade: of no interest to supervisord's own server. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "roles/supervisor/sv_call.h"
 #include "roles/supervisor/sv_client.h"
 
-enum { WAIT_MS = 60000, PAUSE_MS = 40, QUIET_READS = 2, NOT_FOUND = 127 };
+enum { WAIT_MS = 60000, PAUSE_MS = 40, QUIET_READS = 2, NOT_FOUND = 127, UPGRADE_MS = 10000 };
 
 /* ---- wait --------------------------------------------------------------------------------- */
 
@@ -132,6 +132,41 @@ static void run(struct sv_client *c, int argc, char **argv)
 	json_decref(name);
 }
 
+/* ---- upgrade -------------------------------------------------------------------------------- */
+
+/* Is it another image that answers now? */
+static bool has_changed(struct sv_client *c, const char *before)
+{
+	struct sv_refusal why;
+	json_t *now = sv_client_try(c, "troupe.getImage", json_array(), &why);
+	bool changed = now && strcmp(json_string_value(now), before) != 0;
+
+	json_decref(now);
+	return changed;
+}
+
+static void upgrade(struct sv_client *c, int argc, char **argv)
+{
+	int left = UPGRADE_MS / PAUSE_MS;
+
+	(void)argv;
+	if (argc > 1) {
+		sv_client_misused(c, "upgrade", "Error: upgrade accepts no arguments",
+				  SV_EXIT_INVALID_ARGS);
+		return;
+	}
+	json_t *before = sv_client_call(c, "troupe.upgrade", json_array());
+	if (!before)
+		return;
+	do
+		pause_ms(PAUSE_MS);
+	while (!has_changed(c, json_string_value(before)) && --left > 0);
+	json_decref(before);
+	puts(left > 0 ? "Upgraded" : "ERROR: no new image answers, see its log");
+	if (left == 0)
+		c->status = SV_EXIT_GENERIC;
+}
+
 const struct sv_verb sv_verbs_more[] = {
 	{ "wait", wait_for,
 	  "wait <name>[:ready|healthy|started|stopped|exited] [--timeout 10s]\n"
@@ -140,6 +175,10 @@ const struct sv_verb sv_verbs_more[] = {
 	{ "run", run,
 	  "run [--] <command>\tRuns it once, and shows its output; its exit status is "
 	  "ours",
+	  true },
+	{ "upgrade", upgrade,
+	  "upgrade\t\t\tExecute the supervisor anew, from the file that is there now; what runs\n"
+	  "\t\t\tgoes on",
 	  true },
 	{ NULL, NULL, NULL, false },
 };

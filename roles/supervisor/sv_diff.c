@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/mem.h"
 #include "roles/supervisor/sv_print.h"
 #include "roles/supervisor/sv_setup.h"
 
@@ -61,25 +62,44 @@ static void compare_group(struct differing *all, const struct sv_group *old,
 	}
 }
 
-/* A group that is another kind of thing now is another group. */
-static const struct sv_group *twin(const struct sv_setup *in, const struct sv_group *of)
-{
-	const struct sv_group *found = sv_setup_group(in, of->name);
+/* ---- groups ---------------------------------------------------------------------- */
 
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp((*(const struct sv_group *const *)a)->name,
+		      (*(const struct sv_group *const *)b)->name);
+}
+
+/* A group that is another kind of thing now is another group. */
+static const struct sv_group *same_kind(const struct sv_group *found, const struct sv_group *of)
+{
 	return found && found->kind == of->kind ? found : NULL;
 }
 
-size_t sv_setup_diff(const struct sv_setup *old, const struct sv_setup *now,
-		     void (*each)(void *data, const struct sv_difference *d), void *data)
+static const struct sv_group *find(const struct sv_group **sorted, size_t n,
+				   const struct sv_group *of)
+{
+	const struct sv_group **found =
+		n > 0 ? bsearch(&of, sorted, n, sizeof(*sorted), compare_names) : NULL;
+
+	return same_kind(found ? *found : NULL, of);
+}
+
+size_t sv_groups_diff(const struct sv_group *const *old, size_t n, const struct sv_setup *now,
+		      void (*each)(void *data, const struct sv_difference *d), void *data)
 {
 	struct differing all = { .tell = each, .data = data };
+	const struct sv_group **sorted = mem_new((n + 1) * sizeof(*sorted));
 
-	for (size_t i = 0; i < old->group_count; i++)
-		if (!twin(now, &old->groups[i]))
+	for (size_t i = 0; i < n; i++) {
+		sorted[i] = old[i];
+		if (!same_kind(sv_setup_group(now, old[i]->name), old[i]))
 			tell(&all, (struct sv_difference){ .change = SV_GROUP_REMOVED,
-							   .old_group = &old->groups[i] });
+							   .old_group = old[i] });
+	}
+	qsort(sorted, n, sizeof(*sorted), compare_names);
 	for (size_t i = 0; i < now->group_count; i++) {
-		const struct sv_group *was = twin(old, &now->groups[i]);
+		const struct sv_group *was = find(sorted, n, &now->groups[i]);
 
 		if (was)
 			compare_group(&all, was, &now->groups[i]);
@@ -87,5 +107,18 @@ size_t sv_setup_diff(const struct sv_setup *old, const struct sv_setup *now,
 			tell(&all, (struct sv_difference){ .change = SV_GROUP_ADDED,
 							   .now_group = &now->groups[i] });
 	}
+	free(sorted);
 	return all.count;
+}
+
+size_t sv_setup_diff(const struct sv_setup *old, const struct sv_setup *now,
+		     void (*each)(void *data, const struct sv_difference *d), void *data)
+{
+	const struct sv_group **groups = mem_new((old->group_count + 1) * sizeof(*groups));
+
+	for (size_t i = 0; i < old->group_count; i++)
+		groups[i] = &old->groups[i];
+	size_t n = sv_groups_diff(groups, old->group_count, now, each, data);
+	free(groups);
+	return n;
 }

@@ -34,6 +34,7 @@ struct listener {
 	struct sv_http *http; /* of `setup` */
 	struct sv_setup *setup;
 	struct http_server *server;
+	bool retired; /* it only answers what was asked before */
 };
 
 /* ---- XML-RPC
@@ -215,6 +216,74 @@ int sv_http_open(struct sv *sv, struct err *err)
 	return rc;
 }
 
+/* ---- changes
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static struct sv_http *find_http(const struct sv_setup *setup, const struct addr *a)
+{
+	for (size_t i = 0; i < setup->http_count; i++) {
+		const struct addr *b = &setup->http[i].addr;
+		if (a->is_unix == b->is_unix && a->port == b->port && strcmp(a->host, b->host) == 0)
+			return &setup->http[i];
+	}
+	return NULL;
+}
+
+static bool is_open(const struct sv *sv, const struct sv_http *h)
+{
+	for (const struct list *it = sv->listeners.next; it != &sv->listeners; it = it->next) {
+		const struct listener *l = container_of(it, struct listener, link);
+		if (!l->retired && l->http == h)
+			return true;
+	}
+	return false;
+}
+
+/* The same address, with other rights or passwords. */
+static void rebind(struct listener *l, struct sv_http *h)
+{
+	struct sv_setup *old = l->setup;
+	struct err err = { 0 };
+
+	l->setup = sv_setup_hold(l->sv->setup);
+	l->http = h;
+	sv_setup_drop(old);
+	if (set_rights(h, &err) != 0)
+		log_error("%s", err.text);
+}
+
+/* Who asks for this change may have come by it, and still gets his answer. */
+static void retire(struct listener *l)
+{
+	const struct addr *a = &l->http->addr;
+
+	l->retired = true;
+	if (a->is_unix)
+		unlink(a->host);
+	http_server_drain(l->server);
+	log_info("no longer listens at %s%s:%d", a->is_unix ? "unix:" : "", a->host, a->port);
+}
+
+void sv_http_change(struct sv *sv)
+{
+	struct list *it, *tmp;
+	struct err err = { 0 };
+
+	list_each (it, tmp, &sv->listeners) {
+		struct listener *l = container_of(it, struct listener, link);
+		struct sv_http *h = l->retired ? NULL : find_http(sv->setup, &l->http->addr);
+		if (h)
+			rebind(l, h);
+		else if (!l->retired)
+			retire(l);
+	}
+	for (size_t i = 0; i < sv->setup->http_count; i++)
+		if (!is_open(sv, &sv->setup->http[i]) &&
+		    listen_one(sv, &sv->setup->http[i], &err) != 0)
+			log_error("not listening: %s", err.text);
+}
+
 void sv_http_close(struct sv *sv)
 {
 	struct list *it, *tmp;
@@ -222,7 +291,7 @@ void sv_http_close(struct sv *sv)
 	list_each (it, tmp, &sv->listeners) {
 		struct listener *l = container_of(it, struct listener, link);
 		list_remove(&l->link);
-		if (l->http->addr.is_unix)
+		if (l->http->addr.is_unix && !l->retired)
 			unlink(l->http->addr.host);
 		http_server_close(l->server);
 		sv_setup_drop(l->setup);

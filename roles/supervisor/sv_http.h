@@ -21,4 +21,7 @@ struct sv_http_server;
 int sv_http_open(struct sv *sv, struct err *err);
 
 /* No new connections; those that wait for something end. */
+/* Another setup: listeners come and go, those that stay take over its passwords and rights. What
+ * can't be opened is logged, and tried again at the next change. */
+void sv_http_change(struct sv *sv);
 void sv_http_close(struct sv *sv);

@@ -81,9 +81,10 @@ static const struct conf_key main_keys[] = {
 };
 
 static const struct conf_key unix_keys[] = {
-	CONF_KEY_STR(struct sv_http_conf, file, .flags = CONF_REQUIRED, .help = "Its path."),
-	CONF_KEY_STR(struct sv_http_conf, chmod, .dflt = "0700", .help = "Its mode, octal."),
-	CONF_KEY_STR(struct sv_http_conf, chown,
+	CONF_KEY_STR(struct sv_http_conf, file, .flags = R | CONF_REQUIRED, .help = "Its path."),
+	CONF_KEY_STR(struct sv_http_conf, chmod, .dflt = "0700", .flags = R,
+		     .help = "Its mode, octal."),
+	CONF_KEY_STR(struct sv_http_conf, chown, .flags = R,
 		     .help = "Its owner, user or user:group. Empty: us."),
 	CONF_KEY_STR(struct sv_http_conf, username, .flags = R,
 		     .help = "Whom clients must be. Empty: nobody is asked."),
@@ -93,13 +94,13 @@ static const struct conf_key unix_keys[] = {
 };
 
 static const struct conf_key inet_keys[] = {
-	CONF_KEY_STR(struct sv_http_conf, port, .flags = CONF_REQUIRED,
+	CONF_KEY_STR(struct sv_http_conf, port, .flags = R | CONF_REQUIRED,
 		     .help = "host:port, *:port or port."),
 	CONF_KEY_STR(struct sv_http_conf, username, .flags = R,
 		     .help = "Whom clients must be. Empty: nobody is asked."),
 	CONF_KEY_STR(struct sv_http_conf, password, .flags = R | CONF_SECRET,
 		     .help = "What they must know: plain, or {SHA} and 40 hexadecimal digits."),
-	CONF_KEY_BOOL(struct sv_http_conf, open, .dflt = "no",
+	CONF_KEY_BOOL(struct sv_http_conf, open, .dflt = "no", .flags = R,
 		      .help = "Lets everybody in who can reach it, without a password."),
 	CONF_END,
 };
@@ -148,6 +149,7 @@ const struct conf_section sv_sections[] = {
 	  .size = sizeof(struct sv_http_conf),
 	  .named = true,
 	  .nameless = true,
+	  .reload = true,
 	  .dialect = &sv_dialect },
 	{ .name = "inet_http_server",
 	  .help = "A TCP port for clients.",
@@ -155,6 +157,7 @@ const struct conf_section sv_sections[] = {
 	  .size = sizeof(struct sv_http_conf),
 	  .named = true,
 	  .nameless = true,
+	  .reload = true,
 	  .dialect = &sv_dialect },
 	{ .name = "supervisorctl",
 	  .help = "The client.",

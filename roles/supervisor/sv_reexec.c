@@ -16,6 +16,8 @@
 #include "core/run/run.h"
 #include "roles/supervisor/sv.h"
 
+enum { ANSWER_LEAVES = 20 /* ms */ };
+
 /* Where we were started from; a new file may be there by now. */
 static bool own_path(char path[PATH_MAX])
 {
@@ -31,11 +33,10 @@ static bool own_path(char path[PATH_MAX])
 	return access(path, X_OK) == 0;
 }
 
-int sv_reexec(struct sv *sv, struct err *err)
+/* What is executed, with which configuration; or a code. */
+static int prepare(const struct sv *sv, char self[PATH_MAX], char conf[PATH_MAX], struct err *err)
 {
-	char self[PATH_MAX], conf[PATH_MAX];
 	const char *file = run_conf_path(sv->run);
-	sigset_t none;
 
 	if (sv->keeper.link < 0 || !sv->memory.slots)
 		return err_set(err, UV_ENOTSUP, "adopt is off, or its files can't be written");
@@ -46,6 +47,35 @@ int sv_reexec(struct sv *sv, struct err *err)
 	if (!file || !realpath(file, conf))
 		return err_set(err, UV_ENOENT, "%s: %s", file ? file : "the configuration",
 			       strerror(errno));
+	return 0;
+}
+
+static void on_soon(uv_timer_t *t)
+{
+	struct err err = { 0 };
+
+	sv_reexec(t->data, &err);
+	log_error("not executed anew: %s", err.text);
+}
+
+int sv_reexec_soon(struct sv *sv, struct err *err)
+{
+	char self[PATH_MAX], conf[PATH_MAX];
+	int rc = prepare(sv, self, conf, err);
+
+	if (!rc)
+		uv_timer_start(&sv->anew, on_soon, ANSWER_LEAVES, 0);
+	return rc;
+}
+
+int sv_reexec(struct sv *sv, struct err *err)
+{
+	char self[PATH_MAX], conf[PATH_MAX];
+	int rc = prepare(sv, self, conf, err);
+	sigset_t none;
+
+	if (rc)
+		return rc;
 	log_info("executing %s anew", self);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

@@ -47,7 +47,7 @@ static void reload_config(struct sv_call *c)
 	if (!now) {
 		sv_call_fault(c, SV_CANT_REREAD, err.text);
 	} else {
-		sv_setup_diff(c->sv->setup, now, note, &g);
+		sv_update_diff(c->sv, now, note, &g);
 		sv_update_pend(c->sv, now);
 		sv_call_return(c, json_pack("[[O,O,O]]", g.added, g.changed, g.removed));
 	}

@@ -15,6 +15,7 @@
 #include "roles/supervisor/sv_pick.h"
 #include "roles/supervisor/sv_probe.h"
 #include "roles/supervisor/sv_proc.h"
+#include "roles/supervisor/sv_reexec.h"
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_team.h"
 #include "roles/supervisor/sv_update.h"
@@ -191,7 +192,21 @@ static void scale(struct sv_call *c)
 
 struct changes {
 	json_t *added, *changed, *removed, *lines;
+	const json_t *names; /* only these groups; NULL: all */
 };
+
+static bool is_asked(const json_t *names, const char *group)
+{
+	size_t i;
+	json_t *name;
+
+	json_array_foreach(names, i, name)
+	{
+		if (json_is_string(name) && strcmp(json_string_value(name), group) == 0)
+			return true;
+	}
+	return !names;
+}
 
 static void append_once(json_t *list, const char *name)
 {
@@ -217,6 +232,8 @@ static void note(void *data, const struct sv_difference *d)
 
 	const struct sv_group *group = d->now_group ? d->now_group : d->old_group;
 	const struct sv_process_conf *p = d->now ? d->now : d->old;
+	if (!is_asked(g->names, group->name))
+		return;
 	bool whole = d->change == SV_GROUP_ADDED || d->change == SV_GROUP_REMOVED;
 
 	json_array_append_new(g->lines,
@@ -230,18 +247,55 @@ static void note(void *data, const struct sv_difference *d)
 		append_once(g->changed, d->now_group ? d->now_group->name : d->old_group->name);
 }
 
+/* Names of no group, before or after. */
+static json_t *unknown(const struct sv *sv, const struct sv_setup *now, const json_t *names)
+{
+	json_t *list = json_array(), *name;
+	size_t i;
+
+	json_array_foreach(names, i, name)
+	{
+		const char *text = json_string_value(name);
+		if (now && text && !sv_team_find(sv, text) && !sv_setup_group(now, text))
+			json_array_append(list, name);
+	}
+	return list;
+}
+
+static void update_only(struct sv *sv, struct sv_setup *now, const json_t *names)
+{
+	char **words = mem_new((json_array_size(names) + 1) * sizeof(*words));
+	size_t i, n = 0;
+	json_t *name;
+
+	json_array_foreach(names, i, name)
+	{
+		if (json_is_string(name))
+			words[n++] = (char *)json_string_value(name);
+	}
+	sv_update_only(sv, now, words);
+	free(words);
+}
+
 static void update(struct sv_call *c)
 {
 	bool dry = sv_call_flag(c, 0, false);
-	struct changes g = { json_array(), json_array(), json_array(), json_array() };
+	const json_t *asked = json_array_get(c->params, 1);
+	const json_t *names = json_array_size(asked) > 0 ? asked : NULL;
+	struct changes g = { json_array(), json_array(), json_array(), json_array(), names };
 	struct err err = { 0 };
 	struct sv_setup *now = sv_update_read(c->sv, &err);
 
 	if (now)
-		sv_setup_diff(c->sv->setup, now, note, &g);
-	json_t *result = json_pack("{s:o,s:o,s:o,s:o}", "added", g.added, "changed", g.changed,
-				   "removed", g.removed, "lines", g.lines);
-	if (now && (dry || run_reload(c->sv->run, NULL) == 0)) {
+		sv_update_diff(c->sv, now, note, &g);
+	json_t *result = json_pack("{s:o,s:o,s:o,s:o,s:o}", "added", g.added, "changed", g.changed,
+				   "removed", g.removed, "lines", g.lines, "unknown",
+				   unknown(c->sv, now, names));
+	if (now && !dry && names) {
+		update_only(c->sv, now, names);
+		now = NULL;
+		sv_call_return(c, result);
+	} else if (now && (dry || run_reload(c->sv->run, NULL) == 0)) {
 		sv_call_return(c, result);
 	} else {
 		json_decref(result);
@@ -276,6 +330,33 @@ static void run_once(struct sv_call *c)
 		sv_call_fault(c, SV_FAILED, err.text);
 }
 
+/* ---- upgrade
+ * ------------------------------------------------------------------------------------- */
+
+/* Another one after an upgrade. As text: XML-RPC's numbers have 32 bits. */
+static json_t *image(const struct sv *sv)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llx", (unsigned long long)sv->born);
+	return json_string(text);
+}
+
+static void upgrade(struct sv_call *c)
+{
+	struct err err = { 0 };
+
+	if (sv_reexec_soon(c->sv, &err) == 0)
+		sv_call_return(c, image(c->sv));
+	else
+		sv_call_fault(c, SV_FAILED, err.text);
+}
+
+static void get_image(struct sv_call *c)
+{
+	sv_call_return(c, image(c->sv));
+}
+
 const struct sv_method sv_troupe_methods[] = {
 	{ "troupe.getAllProcessInfo", 0, 0, get_all, true },
 	{ "troupe.restart", 1, 1, restart, false },
@@ -283,7 +364,9 @@ const struct sv_method sv_troupe_methods[] = {
 	{ "troupe.wait", 2, 3, wait_until, false },
 	{ "troupe.reload", 1, 1, reload, false },
 	{ "troupe.scale", 2, 2, scale, false },
-	{ "troupe.update", 0, 1, update, false },
+	{ "troupe.update", 0, 2, update, false },
 	{ "troupe.run", 1, 2, run_once, false },
+	{ "troupe.upgrade", 0, 0, upgrade, false },
+	{ "troupe.getImage", 0, 0, get_image, true },
 	{ NULL, 0, 0, NULL, false },
 };

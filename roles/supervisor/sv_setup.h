@@ -86,5 +86,7 @@ struct sv_difference {
 };
 
 /* Calls `tell` for each, groups in order. Returns their number. */
+size_t sv_groups_diff(const struct sv_group *const *old, size_t n, const struct sv_setup *now,
+		      void (*tell)(void *data, const struct sv_difference *d), void *data);
 size_t sv_setup_diff(const struct sv_setup *old, const struct sv_setup *now,
 		     void (*tell)(void *data, const struct sv_difference *d), void *data);

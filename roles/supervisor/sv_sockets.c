@@ -17,6 +17,7 @@
 #include "roles/supervisor/sv.h"
 #include "roles/supervisor/sv_proc.h"
 #include "roles/supervisor/sv_setup.h"
+#include "roles/supervisor/sv_team.h"
 
 struct socket {
 	struct list link;
@@ -185,9 +186,11 @@ void sv_sockets_sweep(struct sv *sv)
 {
 	struct list *it, *tmp;
 
-	for (size_t i = 0; i < sv->setup->group_count; i++)
-		for (size_t k = 0; k < sv->setup->groups[i].count; k++)
-			name_all(sv, sv->setup->groups[i].order[k]);
+	list_each (it, tmp, &sv->teams) {
+		const struct sv_team *t = container_of(it, struct sv_team, link);
+		for (size_t k = 0; !t->removed && k < t->conf->count; k++)
+			name_all(sv, t->conf->order[k]);
+	}
 	list_each (it, tmp, &sv->sockets) {
 		struct socket *s = container_of(it, struct socket, link);
 		if (s->named) {

@@ -35,6 +35,6 @@ int sv_sockets_fcgi(struct sv_proc *p, struct err *err);
 /* One that outlived an earlier supervisor. */
 void sv_sockets_adopt(struct sv *sv, const char *key, int fd);
 
-/* Closes those that no program of sv's setup names. */
+/* Closes those that no group names any more. */
 void sv_sockets_sweep(struct sv *sv);
 void sv_sockets_close(struct sv *sv);

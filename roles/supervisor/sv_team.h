@@ -22,6 +22,7 @@ struct sv_team {
 	struct sv_pool *pool; /* LISTENER: its events */
 	bool told;            /* to stop, by the end of everything */
 	bool removed;         /* goes with its last process */
+	bool once;            /* of no file: no update concerns it */
 };
 
 /* With its processes, all stopped; in its place among the others. */

@@ -1,21 +1,31 @@
 #include "roles/supervisor/sv_times.h"
 
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "core/conf/conf.h"
 #include "core/log/log.h"
 #include "roles/supervisor/sv.h"
 #include "roles/supervisor/sv_proc.h"
 #include "roles/supervisor/sv_schedule.h"
 #include "roles/supervisor/sv_team.h"
 
-enum { LOOK_MOST = 60 * 1000 };
+enum { JUMP = 1000 }; /* ms; less is a clock that is set right */
 
-static int64_t wall_ms(void)
+static int64_t clock_ms(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t wall_ms(void)
+{
+	return clock_ms(CLOCK_REALTIME);
 }
 
 static bool has_times(const struct sv_proc *p)
@@ -71,7 +81,7 @@ static void start_if_due(struct sv_proc *p, int64_t now)
 /* ---- looks ------------------------------------------------------------------------------- */
 
 /* Calls `each` for all that have times. */
-static void for_all(struct sv *sv, int64_t now, void (*each)(struct sv_proc *p, int64_t now))
+static void for_all(struct sv *sv, int64_t ms, void (*each)(struct sv_proc *p, int64_t ms))
 {
 	struct list *it, *tmp, *in, *next;
 
@@ -79,7 +89,7 @@ static void for_all(struct sv *sv, int64_t now, void (*each)(struct sv_proc *p, 
 		list_each (in, next, &container_of(it, struct sv_team, link)->procs) {
 			struct sv_proc *p = container_of(in, struct sv_proc, link);
 			if (has_times(p))
-				each(p, now);
+				each(p, ms);
 			else
 				p->next_start = 0;
 		}
@@ -92,7 +102,55 @@ static void reckon_one(struct sv_proc *p, int64_t now)
 		reckon(p, now, p->started_at);
 }
 
+/* An interval is time that passes, whatever clocks say. */
+static void shift_interval(struct sv_proc *p, int64_t by)
+{
+	if (p->conf->program->conf->interval > 0 && p->next_start)
+		p->next_start += by;
+}
+
+/* By how much the wall's clock was set since the last look, ms. */
+static int64_t jump(struct sv_times *t, int64_t now)
+{
+	int64_t apart = now - clock_ms(CLOCK_BOOTTIME);
+	int64_t by = t->looked ? apart - t->apart : 0;
+
+	t->apart = apart;
+	t->looked = true;
+	return by > JUMP || by < -JUMP ? by : 0;
+}
+
+static void reckon_schedule(struct sv_proc *p, int64_t now)
+{
+	if (p->conf->program->cron)
+		reckon_one(p, now);
+}
+
+static void reckon_after_jump(struct sv *sv, int64_t now)
+{
+	int64_t by = jump(&sv->times, now);
+
+	if (!by)
+		return;
+	log_warn("the clock was set seconds=%lld", (long long)(by / 1000));
+	for_all(sv, by, shift_interval);
+	if (by < -SV_TIMES_BACK)
+		for_all(sv, now, reckon_schedule);
+}
+
 static void on_look(uv_timer_t *t);
+
+/* At that moment, or when the clock is set; 0: never. */
+static void ask_clock(struct sv *sv, int64_t at)
+{
+	struct itimerspec when = { .it_value = { .tv_sec = at / 1000,
+						 .tv_nsec = at % 1000 * 1000000 } };
+
+	if (timerfd_settime(sv->times.clock.fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when,
+			    NULL) != 0 &&
+	    errno == ECANCELED) /* it was set since we looked */
+		uv_timer_start(&sv->times.timer, on_look, 0, 0);
+}
 
 static void wait_for_next(struct sv *sv, int64_t now)
 {
@@ -106,11 +164,9 @@ static void wait_for_next(struct sv *sv, int64_t now)
 				first = p->next_start;
 		}
 	uv_timer_stop(&sv->times.timer);
-	if (!first)
-		return;
-	int64_t wait = first > now ? first - now + 1 : 0;
-	uv_timer_start(&sv->times.timer, on_look, (uint64_t)(wait < LOOK_MOST ? wait : LOOK_MOST),
-		       0);
+	if (first && first <= now)
+		uv_timer_start(&sv->times.timer, on_look, 0, 0);
+	ask_clock(sv, first);
 }
 
 static void on_look(uv_timer_t *t)
@@ -120,9 +176,7 @@ static void on_look(uv_timer_t *t)
 
 	if (sv->stopping)
 		return;
-	if (now + SV_TIMES_BACK < sv->times.looked)
-		for_all(sv, now, reckon_one);
-	sv->times.looked = now;
+	reckon_after_jump(sv, now);
 	for_all(sv, now, start_if_due);
 	wait_for_next(sv, now);
 }
@@ -133,8 +187,8 @@ void sv_times_look(struct sv *sv)
 
 	if (sv->stopping)
 		return;
+	reckon_after_jump(sv, now);
 	for_all(sv, now, reckon_one);
-	sv->times.looked = now;
 	wait_for_next(sv, now);
 }
 
@@ -153,22 +207,51 @@ void sv_times_moved(struct sv_proc *p)
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-void sv_times_open(struct sv *sv)
+static void on_clock(struct poller_item *i, unsigned events)
 {
-	uv_timer_init(sv->loop, &sv->times.timer);
-	sv->times.timer.data = sv;
-	sv->lives++;
+	struct sv_times *t = container_of(i, struct sv_times, clock);
+	uint64_t times;
+
+	(void)events;
+	if (read(i->fd, &times, sizeof(times)) > 0 || errno == ECANCELED)
+		on_look(&t->timer);
+}
+
+int sv_times_open(struct sv *sv)
+{
+	struct sv_times *t = &sv->times;
+	int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	int rc = fd < 0 ? -errno : poller_open(&t->clock, sv->loop, fd, EPOLLIN, on_clock);
+
+	if (rc) {
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	uv_timer_init(sv->loop, &t->timer);
+	t->timer.data = sv;
+	sv->lives += 2;
+	return 0;
+}
+
+static void settle(struct sv *sv)
+{
+	sv->lives--;
+	sv_settle(sv);
 }
 
 static void on_closed(uv_handle_t *h)
 {
-	struct sv *sv = h->data;
+	settle(h->data);
+}
 
-	sv->lives--;
-	sv_settle(sv);
+static void on_clock_closed(struct poller_item *i)
+{
+	settle(container_of(i, struct sv_times, clock)->timer.data);
 }
 
 void sv_times_close(struct sv *sv)
 {
 	uv_close((uv_handle_t *)&sv->times.timer, on_closed);
+	poller_close(&sv->times.clock, on_clock_closed);
 }

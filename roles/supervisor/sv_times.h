@@ -1,16 +1,18 @@
 /*
  * sv_times - starts programs by `schedule` and `interval`.
  *
- * Each process has its next start, by the clock that people see. One timer looks at the nearest
- * one, and once a minute in any case: so a clock that is put forward starts what it passed, once,
- * and one that is put back starts nothing twice. Only when it is put back by hours (SV_TIMES_BACK)
- * are the next starts reckoned anew.
+ * Each process has its next start, by the clock that people see; a timerfd waits for the nearest
+ * one, and tells at once when that clock is set. One that is put forward starts what it passed,
+ * once; one that is put back starts nothing twice, and only by hours (SV_TIMES_BACK) are schedules
+ * reckoned anew. An interval is time that passes: it moves with the clock.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
+
+#include "core/net/poller.h"
 
 struct sv;
 struct sv_proc;
@@ -19,11 +21,14 @@ enum { SV_TIMES_BACK = 3 * 3600 * 1000 };
 
 /* Part of struct sv. */
 struct sv_times {
-	uv_timer_t timer;
-	int64_t looked; /* wall clock, ms; 0: not yet */
+	uv_timer_t timer; /* for what is due already */
+	struct poller_item clock;
+	int64_t apart; /* the wall's clock from that since boot, at the last look, ms */
+	bool looked;
 };
 
-void sv_times_open(struct sv *sv);
+/* Returns 0 or a code. */
+int sv_times_open(struct sv *sv);
 void sv_times_close(struct sv *sv);
 
 /* Processes came, or have other schedules. */

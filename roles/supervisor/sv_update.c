@@ -1,9 +1,14 @@
 #include "roles/supervisor/sv_update.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/mem.h"
 #include "core/conf/conf.h"
 #include "core/log/log.h"
 #include "core/run/run.h"
 #include "roles/supervisor/sv.h"
+#include "roles/supervisor/sv_http.h"
 #include "roles/supervisor/sv_proc.h"
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_sockets.h"
@@ -17,10 +22,29 @@ static struct sv_proc *proc_of(struct sv *sv, const struct sv_group *g,
 	return t ? sv_team_proc(t, conf->name) : NULL;
 }
 
+/* names: of the groups that are touched; NULL: all. */
+struct updating {
+	struct sv *sv;
+	char *const *names;
+};
+
+static bool is_meant(const struct updating *u, const char *group)
+{
+	char *const *name = u->names;
+
+	while (name && *name && strcmp(*name, group) != 0)
+		name++;
+	return !name || *name;
+}
+
 /* One difference, as far as it concerns what is there already. */
 static void take_over(void *data, const struct sv_difference *d)
 {
-	struct sv *sv = data;
+	const struct updating *u = data;
+	struct sv *sv = u->sv;
+
+	if (!is_meant(u, d->old_group ? d->old_group->name : d->now_group->name))
+		return;
 	struct sv_team *t = d->old_group ? sv_team_find(sv, d->old_group->name) : NULL;
 	struct sv_proc *p = d->old && d->old_group ? proc_of(sv, d->old_group, d->old) : NULL;
 
@@ -60,16 +84,34 @@ static void add_missing(struct sv_team *t)
 	}
 }
 
-void sv_update(struct sv *sv, struct sv_setup *now)
+size_t sv_update_diff(const struct sv *sv, const struct sv_setup *now,
+		      void (*tell)(void *data, const struct sv_difference *d), void *data)
 {
-	struct sv_setup *old = sv->setup;
+	const struct sv_group **active = NULL;
+	size_t n = 0;
 
-	sv_update_pend(sv, NULL);
-	sv->setup = now;
-	sv_setup_diff(old, now, take_over, sv);
+	for (const struct list *it = sv->teams.next; it != &sv->teams; it = it->next) {
+		const struct sv_team *t = container_of(it, struct sv_team, link);
+		if (t->removed || t->once)
+			continue;
+		active = mem_resize(active, (n + 1) * sizeof(*active));
+		active[n++] = t->conf;
+	}
+	size_t count = sv_groups_diff(active, n, now, tell, data);
+	free(active);
+	return count;
+}
+
+static void update_groups(struct updating *u, const struct sv_setup *now)
+{
+	struct sv *sv = u->sv;
+
+	sv_update_diff(sv, now, take_over, u);
 	for (size_t i = 0; i < now->group_count; i++) {
 		const struct sv_group *g = &now->groups[i];
 		struct sv_team *t = sv_team_find(sv, g->name);
+		if (!is_meant(u, g->name))
+			continue;
 		if (t) {
 			rebind(t, g);
 			add_missing(t);
@@ -77,9 +119,31 @@ void sv_update(struct sv *sv, struct sv_setup *now)
 			sv_team_autostart(sv_team_add(sv, g));
 		}
 	}
+}
+
+static void update(struct sv *sv, struct sv_setup *now, char *const *names)
+{
+	struct updating u = { .sv = sv, .names = names };
+	struct sv_setup *old = sv->setup;
+
+	sv_update_pend(sv, NULL);
+	sv->setup = now;
+	update_groups(&u, now);
+	if (!names)
+		sv_http_change(sv);
 	sv_changed(sv);
 	sv_sockets_sweep(sv);
 	sv_setup_drop(old);
+}
+
+void sv_update(struct sv *sv, struct sv_setup *now)
+{
+	update(sv, now, NULL);
+}
+
+void sv_update_only(struct sv *sv, struct sv_setup *now, char *const *names)
+{
+	update(sv, now, names);
 }
 
 struct sv_setup *sv_update_read(struct sv *sv, struct err *err)

@@ -65,6 +65,27 @@ static void settle(struct sv *sv, const char *program, int64_t before)
 		}
 }
 
+static bool has_program(const struct sv_group *g, const char *program)
+{
+	for (size_t i = 0; i < g->program_count; i++)
+		if (strcmp(g->programs[i].name, program) == 0)
+			return true;
+	return false;
+}
+
+/* What else the file has changed waits for its update. */
+static void update_groups_of(struct sv *sv, struct sv_setup *now, const char *program)
+{
+	char **names = mem_new((now->group_count + 1) * sizeof(*names));
+	size_t n = 0;
+
+	for (size_t i = 0; i < now->group_count; i++)
+		if (has_program(&now->groups[i], program))
+			names[n++] = (char *)now->groups[i].name;
+	sv_update_only(sv, now, names);
+	free(names);
+}
+
 int sv_wish_scale(struct sv *sv, const char *program, int64_t number, struct err *err)
 {
 	const struct sv_program *g = find(sv, program);
@@ -87,7 +108,7 @@ int sv_wish_scale(struct sv *sv, const char *program, int64_t number, struct err
 	sv->wishes = kept;
 	log_info("scaled program=%s from=%lld to=%lld", program, (long long)before,
 		 (long long)number);
-	sv_update(sv, now);
+	update_groups_of(sv, now, program);
 	settle(sv, program, before);
 	return 0;
 }
@@ -143,6 +164,7 @@ int sv_wish_run(struct sv *sv, const json_t *words, const char *folder, char nam
 		return ERR_CONF;
 	sv->setup = s; /* the team and its process are made of it, and hold it */
 	struct sv_team *t = sv_team_add(sv, &s->groups[0]);
+	t->once = true;
 	sv->setup = ours;
 	sv_setup_drop(s);
 	sv_team_autostart(t);
