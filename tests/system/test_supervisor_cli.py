@@ -14,7 +14,6 @@ import pytest
 
 from daemon import TROUPE
 from servers import die_with_parent, free_port, wait_for
-from supervisor import Supervisor
 
 DEBIAN = "/usr/bin/supervisorctl"
 SAMPLE = pathlib.Path("/etc/supervisor/supervisord.conf")
@@ -22,20 +21,6 @@ WEB = ("[program:web]\ncommand = /bin/sh -c 'echo up %(process_num)d; exec sleep
        "process_name = %(program_name)s_%(process_num)02d\nnumprocs = 2\nstartsecs = 0\n")
 CAT = "[program:cat]\ncommand = /bin/cat\nstartsecs = 0\n"
 OFF = "[program:off]\ncommand = /bin/cat\nautostart = false\nstartsecs = 0\n"
-
-
-@pytest.fixture
-def supervisor(tmp_path):
-    started = []
-
-    def start(programs, main=""):
-        started.append(Supervisor(programs, tmp_path, f"s{len(started)}", main))
-        return started[-1]
-
-    yield start
-    for one in started:
-        status = one.stop()
-        assert status == 0, f"status {status}\n{one.log()[-6000:]}"
 
 
 def run(*words, stdin=None, seconds=20, **more):

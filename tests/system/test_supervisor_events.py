@@ -6,7 +6,6 @@ import subprocess
 import pytest
 
 from servers import die_with_parent, free_port, wait_for
-from supervisor import Supervisor
 
 # supervisord's own library for listeners, where it is installed; each event is a line of its file.
 LISTENER = """
@@ -35,21 +34,6 @@ while True:
         continue
     say("RESULT %d\\n%s" % (len(what), what))
 """
-
-
-@pytest.fixture
-def supervisor(tmp_path):
-    """start(programs, main=""): runs a supervisor and waits until it answers."""
-    started = []
-
-    def start(programs, main="", name=None):
-        started.append(Supervisor(programs, tmp_path, name or f"s{len(started)}", main))
-        return started[-1]
-
-    yield start
-    for one in started:
-        status = one.stop()
-        assert status == 0, f"status {status}\n{one.log()[-6000:]}"
 
 
 @pytest.fixture
