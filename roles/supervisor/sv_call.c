@@ -1,5 +1,6 @@
 #include "roles/supervisor/sv_call.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +53,23 @@ static void call_free(struct sv_call *c)
 	free(c);
 }
 
+json_t *sv_call_text(const char *text, size_t n)
+{
+	json_t *s = n ? json_stringn(text, n) : json_string("");
+
+	if (s)
+		return s;
+	char *clean = mem_new(n);
+	for (size_t i = 0; i < n; i++)
+		clean[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+	s = json_stringn(clean, n);
+	free(clean);
+	return s;
+}
+
 void sv_call_return(struct sv_call *c, json_t *result)
 {
+	assert(result);
 	c->done(c, result, 0, NULL);
 	json_decref(result);
 	call_free(c);
@@ -65,7 +81,9 @@ void sv_call_fault(struct sv_call *c, enum sv_fault fault, const char *extra)
 
 	snprintf(text, sizeof(text), "%s%s%.500s", sv_fault_name(fault), extra ? ": " : "",
 		 extra ? extra : "");
-	c->done(c, NULL, fault, text);
+	json_t *clean = sv_call_text(text, strlen(text)); /* it may be cut within a character */
+	c->done(c, NULL, fault, json_string_value(clean));
+	json_decref(clean);
 	call_free(c);
 }
 

@@ -51,6 +51,9 @@ void sv_call_run(struct sv *sv, const char *method, json_t *params, sv_call_done
 /* For methods. result's reference is taken over. */
 void sv_call_return(struct sv_call *c, json_t *result);
 
+/* A string for a result. What is no UTF-8 becomes '?': XML and JSON have no place for it. */
+json_t *sv_call_text(const char *text, size_t n);
+
 /* "BAD_NAME: foo"; extra may be NULL. */
 void sv_call_fault(struct sv_call *c, enum sv_fault fault, const char *extra);
 

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -365,6 +366,16 @@ int sv_parse_ready(const char *word, struct sv_ready *out, struct err *err)
 	return 0;
 }
 
+/* Clients are told of it in XML and JSON. */
+static bool is_text(const char *name)
+{
+	json_t *text = json_string(name);
+	bool yes = text != NULL;
+
+	json_decref(text);
+	return yes;
+}
+
 bool sv_parse_bad_name(const char *name, struct err *err)
 {
 	const char *bad = strpbrk(name, " :/\t\r\n");
@@ -375,6 +386,8 @@ bool sv_parse_bad_name(const char *name, struct err *err)
 		err_set(err, ERR_CONF, "'%.60s': a name must not have a '%c' in it", name, *bad);
 	else if (strlen(name) > NAME_BYTES_MAX)
 		err_set(err, ERR_CONF, "'%.60s...': a name over %d bytes", name, NAME_BYTES_MAX);
+	else if (!is_text(name))
+		err_set(err, ERR_CONF, "'%.60s': a name must be UTF-8", name);
 	else
 		return false;
 	return true;

@@ -17,9 +17,15 @@
 static const char api_version[] = "3.0";
 static const char package_version[] = "4.2.5";
 
-static const char *log_of(const char *path)
+static const char *or_none(const char *path)
 {
 	return path ? path : "";
+}
+
+/* Names, paths and reasons may be any bytes. */
+static json_t *text(const char *s)
+{
+	return sv_call_text(s, strlen(s));
 }
 
 json_t *sv_info_process(const struct sv_proc *p)
@@ -27,37 +33,38 @@ json_t *sv_info_process(const struct sv_proc *p)
 	enum sv_proc_state s = sv_proc_state(p);
 	const struct sv_life *l = p->life;
 	char about[320];
-	const char *out = log_of(l ? l->out_path : p->conf->out.path);
-	const char *err = log_of(l ? l->err_path : p->conf->err.path);
+	const char *out = or_none(l ? l->out_path : p->conf->out.path);
+	const char *err = or_none(l ? l->err_path : p->conf->err.path);
 
 	json_t *o = json_object();
-	json_object_set_new_nocheck(o, "name", json_string(p->conf->name));
-	json_object_set_new_nocheck(o, "group", json_string(p->team->conf->name));
+	json_object_set_new_nocheck(o, "name", text(p->conf->name));
+	json_object_set_new_nocheck(o, "group", text(p->team->conf->name));
 	json_object_set_new_nocheck(o, "start", json_integer(p->started_at / 1000));
 	json_object_set_new_nocheck(o, "stop", json_integer(p->stopped_at / 1000));
 	json_object_set_new_nocheck(o, "now", json_integer(time(NULL)));
 	json_object_set_new_nocheck(o, "state", json_integer(sv_proc_code(s)));
 	json_object_set_new_nocheck(o, "statename", json_string(sv_proc_state_name(s)));
-	json_object_set_new_nocheck(o, "spawnerr",
-				    json_string(p->spawn_error ? p->spawn_error : ""));
+	json_object_set_new_nocheck(o, "spawnerr", text(or_none(p->spawn_error)));
 	json_object_set_new_nocheck(o, "exitstatus", json_integer(p->exit_status));
-	json_object_set_new_nocheck(o, "logfile", json_string(out));
-	json_object_set_new_nocheck(o, "stdout_logfile", json_string(out));
-	json_object_set_new_nocheck(o, "stderr_logfile", json_string(err));
+	json_object_set_new_nocheck(o, "logfile", text(out));
+	json_object_set_new_nocheck(o, "stdout_logfile", text(out));
+	json_object_set_new_nocheck(o, "stderr_logfile", text(err));
 	json_object_set_new_nocheck(o, "pid", json_integer(p->pid));
 	json_object_set_new_nocheck(o, "description",
-				    json_string(sv_proc_description(p, about, sizeof(about))));
+				    text(sv_proc_description(p, about, sizeof(about))));
 	return o;
 }
 
-static void add_log(json_t *o, const char *stream, const struct sv_log *log)
+/* kept: the file that was made for AUTO. */
+static void add_log(json_t *o, const char *stream, const struct sv_log *log, const char *kept)
 {
 	static const char *const keys[] = { "logfile",         "logfile_maxbytes",
 					    "logfile_backups", "capture_maxbytes",
 					    "events_enabled",  "syslog" };
-	json_t *values[] = { json_string(log->path                ? log->path
-					 : log->to == SV_LOG_NONE ? "none"
-								  : "auto"),
+	const char *path = log->to == SV_LOG_AUTO ? kept : log->path;
+	json_t *values[] = { text(path                     ? path
+				  : log->to == SV_LOG_AUTO ? "auto"
+							   : "none"),
 			     json_integer(log->maxbytes),
 			     json_integer(log->backups),
 			     json_integer(log->capture_maxbytes),
@@ -73,7 +80,12 @@ static void add_log(json_t *o, const char *stream, const struct sv_log *log)
 
 static json_t *command_text(const struct sv_process_conf *conf)
 {
-	return json_string(conf->program->conf->command ? conf->program->conf->command : "");
+	return text(or_none(conf->program->conf->command));
+}
+
+static bool is_auto(const char *url)
+{
+	return !url || !*url || strcasecmp(url, "auto") == 0;
 }
 
 static json_t *config(const struct sv *sv, const struct sv_group *g,
@@ -81,6 +93,7 @@ static json_t *config(const struct sv *sv, const struct sv_group *g,
 {
 	const struct sv_program *program = conf->program;
 	const struct sv_program_conf *k = program->conf;
+	const struct sv_proc *p = sv_team_lookup(sv, conf->full);
 	json_t *codes = json_array();
 
 	for (int i = 0; i < program->exitcode_count; i++)
@@ -96,13 +109,13 @@ static json_t *config(const struct sv *sv, const struct sv_group *g,
 			      (json_int_t)(program->stop[program->stop_count - 1].wait / 1000),
 			      "command", command_text(conf));
 	json_object_set_new(o, "directory",
-			    conf->directory ? json_string(conf->directory) : json_string("none"));
+			    conf->directory ? text(conf->directory) : json_string("none"));
 	json_object_set_new(o, "uid",
 			    program->has_user ? json_integer(program->user.uid)
 					      : json_string("none"));
-	json_object_set_new(o, "serverurl", json_string("none"));
-	add_log(o, "stdout", &conf->out);
-	add_log(o, "stderr", &conf->err);
+	json_object_set_new(o, "serverurl", text(is_auto(k->serverurl) ? "none" : k->serverurl));
+	add_log(o, "stdout", &conf->out, p ? p->auto_out : NULL);
+	add_log(o, "stderr", &conf->err, p ? p->auto_err : NULL);
 	return o;
 }
 
@@ -123,7 +136,7 @@ static void get_identification(struct sv_call *c)
 {
 	const char *name = c->sv->setup->main.conf->identifier;
 
-	sv_call_return(c, json_string(name ? name : "supervisor"));
+	sv_call_return(c, text(name ? name : "supervisor"));
 }
 
 static void get_state(struct sv_call *c)

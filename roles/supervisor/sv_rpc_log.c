@@ -41,22 +41,9 @@ bool sv_logs_main(const struct sv *sv, struct tail *tail)
 /* ---- reading
  * ---------------------------------------------------------------------------------------- */
 
-/* What is no UTF-8 becomes '?': XML and JSON have no place for it. */
 static json_t *text_of(const struct buf *b)
 {
-	json_t *text = json_stringn((const char *)buf_data(b), buf_len(b));
-	struct buf clean;
-
-	if (text)
-		return text;
-	buf_init(&clean, buf_len(b) + 1);
-	for (size_t i = 0; i < buf_len(b); i++) {
-		uint8_t c = buf_data(b)[i];
-		buf_put(&clean, c < 0x80 ? (const char *)&c : "?", 1);
-	}
-	text = json_stringn((const char *)buf_data(&clean), buf_len(&clean));
-	buf_fini(&clean);
-	return text;
+	return sv_call_text((const char *)buf_data(b), buf_len(b));
 }
 
 static void read_tail(struct sv_call *c, const struct tail *tail, size_t at)

@@ -41,10 +41,10 @@ static void add_result(struct batch *b, const struct sv_proc *p, enum sv_fault f
 		 extra ? extra : "");
 	b->fault = fault;
 	snprintf(b->extra, sizeof(b->extra), "%s", extra ? extra : "");
-	json_array_append_new(b->results,
-			      json_pack("{s:s,s:s,s:i,s:s}", "name", p->conf->name, "group",
-					p->team->conf->name, "status", (int)fault, "description",
-					fault == SV_SUCCESS ? "OK" : text));
+	json_t *said = fault == SV_SUCCESS ? json_string("OK") : sv_call_text(text, strlen(text));
+	json_array_append_new(b->results, json_pack("{s:s,s:s,s:i,s:o}", "name", p->conf->name,
+						    "group", p->team->conf->name, "status",
+						    (int)fault, "description", said));
 }
 
 static void batch_end(struct batch *b)

@@ -41,7 +41,9 @@ static json_t *more_of(const struct sv_proc *p)
 	json_object_set_new(o, "restarts", json_integer(restarts));
 	json_object_set_new(o, "cpu_seconds", json_real((double)(s.user + s.system) / 1e6));
 	json_object_set_new(o, "rss_bytes", json_integer((json_int_t)s.rss));
-	json_object_set_new(o, "said", json_string(p->status ? p->status : ""));
+	json_object_set_new(o, "said",
+			    p->status ? sv_call_text(p->status, strlen(p->status))
+				      : json_string(""));
 	return o;
 }
 
@@ -236,9 +238,13 @@ static void note(void *data, const struct sv_difference *d)
 		return;
 	bool whole = d->change == SV_GROUP_ADDED || d->change == SV_GROUP_REMOVED;
 
-	json_array_append_new(g->lines,
-			      json_sprintf("%s: %s%s%s", whole || !p ? group->name : p->full,
-					   words[d->change], *d->line ? ": " : "", d->line));
+	char *line;
+	int len = asprintf(&line, "%s: %s%s%s", whole || !p ? group->name : p->full,
+			   words[d->change], *d->line ? ": " : "", d->line);
+	if (len >= 0) {
+		json_array_append_new(g->lines, sv_call_text(line, (size_t)len));
+		free(line);
+	}
 	if (d->change == SV_GROUP_ADDED)
 		append_once(g->added, d->now_group->name);
 	else if (d->change == SV_GROUP_REMOVED)
