@@ -235,6 +235,7 @@ static bool spawned(struct sv_proc *p)
 	p->watchdog = 0;
 	p->ended = p->ready = p->healthy = p->again = p->ordered = false;
 	p->started_at = wall_ms();
+	uv_update_time(p->sv->loop); /* a turn that starts a thousand takes seconds */
 	p->spawned = uv_now(p->sv->loop);
 	note_start(p);
 	p->life = sv_life_start(p, &err);

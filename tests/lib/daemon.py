@@ -21,12 +21,12 @@ CLOCK = os.sysconf("SC_CLK_TCK")
 class Daemon:
     """One running role with the configuration file `text`. Its log is what a failed test prints.
 
-    `env` is added to its environment; None takes a name out.
+    `env` is added to its environment; None takes a name out. `prefix` are words before the command, which executes it.
     """
 
-    def __init__(self, role: str, text: str, folder: pathlib.Path, name: str = None, env: dict = None):
+    def __init__(self, role: str, text: str, folder: pathlib.Path, name: str = None, env: dict = None, prefix=()):
         name = name or role
-        self.role, self.env = role, env or {}
+        self.role, self.env, self.prefix = role, env or {}, prefix
         self.log_path = pathlib.Path(folder) / f"{name}.log"
         self.conf_path = pathlib.Path(folder) / f"{name}.ini"
         self.conf_path.write_text(text)
@@ -37,7 +37,7 @@ class Daemon:
     def launch(self):
         env = {**os.environ, "TROUPE_DEBUG": "1", **self.env}
         self.process = subprocess.Popen(
-            [TROUPE, self.role, str(self.conf_path)], stdin=subprocess.DEVNULL, stdout=self.log_file,
+            [*self.prefix, TROUPE, self.role, str(self.conf_path)], stdin=subprocess.DEVNULL, stdout=self.log_file,
             stderr=self.log_file, preexec_fn=die_with_parent, env={k: v for k, v in env.items() if v is not None})
 
     @property

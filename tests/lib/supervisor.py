@@ -1,7 +1,9 @@
 """A running supervisor, and its XML-RPC through the unix socket."""
+import functools
 import http.client
 import pathlib
 import socket
+import subprocess
 import xmlrpc.client
 
 from daemon import Daemon
@@ -10,6 +12,25 @@ from servers import wait_for
 FAULTS = {"BAD_NAME": 10, "BAD_SIGNAL": 11, "NO_FILE": 20, "NOT_EXECUTABLE": 21, "FAILED": 30, "ABNORMAL_TERMINATION": 40,
           "SPAWN_ERROR": 50, "ALREADY_STARTED": 60, "NOT_RUNNING": 70, "UNKNOWN_METHOD": 1, "INCORRECT_PARAMETERS": 2,
           "BAD_ARGUMENTS": 3, "ALREADY_ADDED": 90, "STILL_RUNNING": 91, "CANT_REREAD": 92}
+
+
+# A /dev for one process: the usual devices, and its log is the socket $1/log.
+OWN_DEV = """d=$1/dev; shift; mkdir -p $d && mount -t tmpfs -o mode=755 none $d || exit
+for n in null zero full random urandom tty; do touch $d/$n; mount --bind /dev/$n $d/$n; done
+mkdir $d/shm; ln -s /proc/self/fd $d/fd; ln -s fd/0 $d/stdin; ln -s fd/1 $d/stdout; ln -s fd/2 $d/stderr; ln -s ${d%/dev}/log $d/log
+mount --rbind $d /dev && exec "$@"
+"""
+
+
+@functools.cache
+def may_mount() -> bool:
+    """Whether a process may get mounts of its own."""
+    return subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True).returncode == 0
+
+
+def own_dev(folder) -> list:
+    """What stands before a command to give it a /dev of its own, whose log is a socket in `folder`."""
+    return ["unshare", "-m", "sh", "-c", OWN_DEV, "sh", str(folder)]
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -35,14 +56,14 @@ class UnixTransport(xmlrpc.client.Transport):
 class Supervisor(Daemon):
     """`programs`: sections as text. Everything of it lies in `folder`."""
 
-    def __init__(self, programs: str, folder, name="supervisor", main=""):
+    def __init__(self, programs: str, folder, name="supervisor", main="", **more):
         self.folder = pathlib.Path(folder)
         self.socket = str(self.folder / f"{name}.sock")
         self.head = (f"[supervisord]\nnodaemon = true\nlogfile = {self.folder}/{name}-main.log\nchildlogdir = {self.folder}\n"
                      f"state = {self.folder}/{name}.state\n{main}\n[unix_http_server]\nfile = {self.socket}\n"
                      f"[supervisorctl]\nserverurl = unix://{self.socket}\n[rpcinterface:supervisor]\n"
                      "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n")
-        super().__init__("supervisor", self.head + programs, folder, name)
+        super().__init__("supervisor", self.head + programs, folder, name, **more)
         self.wait_up()
 
     def wait_up(self):
