@@ -260,9 +260,8 @@ static bool state_is_known(const struct sp_client *c)
 	enum sp_verb verb = c->cmd.lex.verb;
 
 	return c->cmd.lex.flags & known || c->cmd.code == SP_COM_INIT_DB ||
-	       goes_there_and_back(c) ||
-	       verb == SP_VERB_PREPARE || verb == SP_VERB_DEALLOCATE || verb == SP_VERB_USE ||
-	       verb == SP_VERB_BEGIN;
+	       goes_there_and_back(c) || verb == SP_VERB_PREPARE || verb == SP_VERB_DEALLOCATE ||
+	       verb == SP_VERB_USE || verb == SP_VERB_BEGIN;
 }
 
 /* A variable that can't be replayed, or whose new value nobody told. */

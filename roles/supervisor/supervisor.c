@@ -129,6 +129,7 @@ static void drain(void *self)
 	sv->leave = sv->setup->main.conf->on_exit == SV_EXIT_LEAVE;
 	if (sv->leave)
 		log_info("no process is started again; waiting for those that run to end");
+	sv_ending(sv);
 	sv_settle(sv);
 }
 

@@ -26,6 +26,17 @@ void sv_unwatch(struct sv_watch *w)
 	list_remove(&w->link);
 }
 
+void sv_ending(struct sv *sv)
+{
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &sv->watchers) {
+		struct sv_watch *w = container_of(it, struct sv_watch, link);
+		if (w->on_end)
+			w->on_end(w);
+	}
+}
+
 static void poke_waiting(struct sv *sv)
 {
 	struct list *it, *tmp, *in, *next;

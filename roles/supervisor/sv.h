@@ -72,6 +72,7 @@ struct sv_watch {
 	struct list link;
 	void *owner;
 	void (*on_move)(struct sv_watch *w, struct sv_proc *p, int from);
+	void (*on_end)(struct sv_watch *w); /* all is to end; NULL: it need not know */
 };
 
 void sv_watch(struct sv *sv, struct sv_watch *w);
@@ -82,6 +83,9 @@ void sv_changed(struct sv *sv);
 
 /* Tells all of them; and those who wait for this process to be ready go on. */
 void sv_moved(struct sv *sv, struct sv_proc *p, int from);
+
+/* Tells all watchers that all is to end. */
+void sv_ending(struct sv *sv);
 
 /* The last handle of a process is closed: what is left of us goes too. */
 void sv_close(struct sv *sv);

@@ -10,7 +10,7 @@
 #include "roles/supervisor/sv_proc.h"
 #include "roles/supervisor/sv_team.h"
 
-enum { LOOK = 250 }; /* ms; also finds out that all of us ends */
+enum { LOOK = 250 }; /* ms */
 
 struct step {
 	struct sv_proc *proc; /* NULL: gone */
@@ -176,10 +176,6 @@ static void on_tick(uv_timer_t *t)
 	struct flow *f = t->data;
 	size_t under_way = 0, done = 0;
 
-	if (f->sv->stopping) {
-		fail(f, SV_SHUTDOWN_STATE, NULL);
-		return;
-	}
 	if (!look(f, &under_way, &done))
 		return;
 	if (done == f->n)
@@ -188,6 +184,12 @@ static void on_tick(uv_timer_t *t)
 		time_out(f);
 	else
 		tell_next(f, under_way);
+}
+
+/* Now: when nothing is to be stopped, there is no later. */
+static void on_end(struct sv_watch *w)
+{
+	fail(w->owner, SV_SHUTDOWN_STATE, NULL);
 }
 
 static void on_move(struct sv_watch *w, struct sv_proc *p, int from)
@@ -221,7 +223,7 @@ void sv_flow_start(struct sv_call *call, struct sv_proc **procs, size_t n,
 	for (size_t i = 0; i < n; i++)
 		f->steps[i].proc = procs[i];
 	free(procs);
-	f->watch = (struct sv_watch){ .owner = f, .on_move = on_move };
+	f->watch = (struct sv_watch){ .owner = f, .on_move = on_move, .on_end = on_end };
 	sv_watch(f->sv, &f->watch);
 	uv_timer_init(f->sv->loop, &f->timer);
 	f->timer.data = f;
