@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/err.h"
@@ -108,14 +109,56 @@ void sv_adopt_forget(struct sv_life *l)
 		drop(l, 'i');
 }
 
-void sv_adopt_note(const struct sv_proc *p)
+static int64_t clock_ms(clockid_t clock)
 {
-	struct sv_slot *s = p->life ? slot_of(p->life) : NULL;
+	struct timespec now;
 
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void note_rest(struct sv_proc *p)
+{
+	struct sv_state *memory = &p->sv->memory;
+
+	if (!sv_state_slot(memory, p->rest_slot))
+		p->rest_slot = sv_state_take(memory);
+	struct sv_slot *s = sv_state_slot(memory, p->rest_slot);
 	if (!s)
 		return;
-	s->wanted = p->wanted;
-	s->ready = p->ready;
+	put(s->group, sizeof(s->group), p->team->conf->name);
+	put(s->name, sizeof(s->name), p->conf->name);
+	put(s->auto_out, sizeof(s->auto_out), p->auto_out);
+	put(s->auto_err, sizeof(s->auto_err), p->auto_err);
+	s->started_at = p->started_at;
+	s->stopped_at = p->stopped_at ? p->stopped_at : clock_ms(CLOCK_REALTIME);
+	s->has_exit = p->has_exit && sv_proc_state(p) == SV_EXITED;
+	s->how = (uint8_t)p->end.how;
+	s->code = p->end.code;
+	__atomic_store_n(&s->use, SV_SLOT_RESTS, __ATOMIC_RELEASE);
+}
+
+void sv_adopt_drop(struct sv_proc *p)
+{
+	sv_state_give(&p->sv->memory, p->rest_slot);
+	p->rest_slot = SIZE_MAX;
+}
+
+void sv_adopt_note(struct sv_proc *p)
+{
+	struct sv_slot *s = p->life ? slot_of(p->life) : NULL;
+	enum sv_proc_state now = sv_proc_state(p);
+
+	if (s) {
+		s->wanted = p->wanted;
+		s->ready = p->ready;
+	}
+	if (p->sv->stopping || p->team->once)
+		return;
+	if (!p->wanted && !p->removed && (now == SV_STOPPED || now == SV_EXITED))
+		note_rest(p);
+	else
+		sv_adopt_drop(p);
 }
 
 void sv_adopt_heard(const struct sv_life *l, int state)
@@ -178,12 +221,42 @@ static void send_away(const struct sv_slot *s)
 		kill(s->pid, SIGTERM);
 }
 
+/* What rested before this boot starts as ever. */
+static bool is_of_this_boot(const struct sv_slot *s)
+{
+	return s->stopped_at >= clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME);
+}
+
+static void take_names(struct sv_proc *p, const struct sv_slot *s)
+{
+	p->started_at = s->started_at;
+	if (*s->auto_out && !p->auto_out)
+		p->auto_out = mem_str(s->auto_out);
+	if (*s->auto_err && !p->auto_err)
+		p->auto_err = mem_str(s->auto_err);
+}
+
+static void let_rest(struct found *f, size_t i, struct sv_proc *p)
+{
+	const struct sv_slot s = *sv_state_slot(&f->sv->memory, i);
+
+	sv_state_give(&f->sv->memory, i);
+	if (!p || p->life || !is_of_this_boot(&s))
+		return;
+	take_names(p, &s);
+	sv_proc_rest(p, &s);
+}
+
 static void adopt_one(struct found *f, size_t i)
 {
 	struct sv_slot s = *sv_state_slot(&f->sv->memory, i);
 	struct sv_team *t = sv_team_find(f->sv, s.group);
 	struct sv_proc *p = t ? sv_team_proc(t, s.name) : NULL;
 
+	if (s.use == SV_SLOT_RESTS) {
+		let_rest(f, i, p);
+		return;
+	}
 	if (s.use == SV_SLOT_BORN)
 		find_by_mark(f, &s);
 	struct sv_pipes pipes = { take(f, s.mark, 'i'), take(f, s.mark, 'o'),
@@ -194,11 +267,7 @@ static void adopt_one(struct found *f, size_t i)
 		sv_pipes_close(&pipes);
 		return;
 	}
-	p->started_at = s.started_at;
-	if (*s.auto_out && !p->auto_out)
-		p->auto_out = mem_str(s.auto_out);
-	if (*s.auto_err && !p->auto_err)
-		p->auto_err = mem_str(s.auto_err);
+	take_names(p, &s);
 	if (sv_proc_adopt(p, &s, &pipes))
 		f->adopted++;
 	else

@@ -5,6 +5,7 @@
  *	before a spawn: slot BORN with the mark, pipes to the keeper
  *	after it:       slot LIVES with the number and its start time
  *	at the end:     slot FREE, pipes dropped
+ *	stopped, or its work done: slot RESTS, so that the next one does not start it
  */
 #pragma once
 
@@ -23,8 +24,12 @@ void sv_adopt_born(struct sv_life *l);
 void sv_adopt_lives(struct sv_life *l);
 void sv_adopt_forget(struct sv_life *l);
 
-/* It is ready, or is to run, or not. */
-void sv_adopt_note(const struct sv_proc *p);
+/* It is ready, or is to run, or not. One that is not to run is not started by another supervisor of
+ * the same boot either. */
+void sv_adopt_note(struct sv_proc *p);
+
+/* It is removed. */
+void sv_adopt_drop(struct sv_proc *p);
 
 /* What a listener is doing: enum sv_ear_state. */
 void sv_adopt_heard(const struct sv_life *l, int state);

@@ -19,6 +19,7 @@
 #include "roles/supervisor/sv_life.h"
 #include "roles/supervisor/sv_schedule.h"
 #include "roles/supervisor/sv_setup.h"
+#include "roles/supervisor/sv_state.h"
 #include "roles/supervisor/sv_team.h"
 
 enum { KILL_AGAIN = 2000, FLAPS = 16, STATUS_MOST = 127 };
@@ -353,6 +354,7 @@ static int step_exited(void *self)
 		else
 			sv_essential_ended(p);
 		set_deadline(p, p->wanted ? delay(p) : 0);
+		sv_adopt_note(p);
 	}
 	if (p->removed)
 		return move(p, SV_GONE);
@@ -490,7 +492,9 @@ static int step_unknown(void *self)
 }
 
 static const struct sm_state table[] = {
-	[SV_STOPPED] = { "STOPPED", SM_TO(SV_STARTING) | SM_TO(SV_RUNNING_STATE) | SM_TO(SV_GONE),
+	[SV_STOPPED] = { "STOPPED",
+			 SM_TO(SV_STARTING) | SM_TO(SV_RUNNING_STATE) | SM_TO(SV_EXITED) |
+				 SM_TO(SV_GONE),
 			 step_stopped },
 	[SV_STARTING] = { "STARTING",
 			  SM_TO(SV_RUNNING_STATE) | SM_TO(SV_BACKOFF) | SM_TO(SV_STOPPING) |
@@ -535,17 +539,33 @@ bool sv_proc_adopt(struct sv_proc *p, const struct sv_slot *s, struct sv_pipes *
 	return true;
 }
 
+void sv_proc_rest(struct sv_proc *p, const struct sv_slot *s)
+{
+	p->rests = true;
+	p->stopped_at = s->stopped_at;
+	if (s->has_exit) {
+		p->end = (struct child_end){ .how = (enum child_how)s->how, .code = s->code };
+		p->has_exit = true;
+		p->exit_status = p->end.how == CHILD_EXITED ? p->end.code : -1;
+		sm_move(&p->sm, SV_EXITED);
+	}
+	sv_adopt_note(p);
+}
+
 void sv_proc_start(struct sv_proc *p)
 {
 	p->wanted = p->ordered = true;
 	p->tries = p->row = 0;
 	p->flaps_at = 0;
+	p->rests = false;
+	sv_adopt_note(p);
 	sv_proc_poke(p);
 }
 
 void sv_proc_stop(struct sv_proc *p)
 {
 	p->wanted = p->ordered = p->again = p->waits = false;
+	sv_adopt_note(p);
 	sv_proc_poke(p);
 	sv_settle(p->sv);
 }
@@ -657,6 +677,7 @@ struct sv_proc *sv_proc_new(struct sv_team *team, const struct sv_process_conf *
 	p->team = team;
 	p->setup = sv_setup_hold(team->sv->setup);
 	p->conf = conf;
+	p->rest_slot = SIZE_MAX;
 	list_init(&p->link);
 	uv_timer_init(p->sv->loop, &p->timer);
 	p->timer.data = p;
@@ -694,5 +715,6 @@ void sv_proc_remove(struct sv_proc *p)
 {
 	p->removed = true;
 	p->wanted = false;
+	sv_adopt_drop(p);
 	sv_proc_poke(p);
 }

@@ -73,6 +73,7 @@ struct sv_proc {
 	bool ended;
 	bool again; /* it is stopped to be started */
 	bool removed;
+	bool rests;                 /* it did so before us, too: it does not start by itself */
 	bool ready, healthy, waits; /* waits: for what it depends on */
 	struct child_end end;
 
@@ -92,6 +93,7 @@ struct sv_proc {
 	bool has_exit;
 	char *spawn_error;               /* NULL: none */
 	char *status;                    /* STATUS= of sd_notify; NULL: none */
+	size_t rest_slot;                /* sv_adopt.c */
 	char *auto_out, *auto_err;       /* names of logs that are AUTO; NULL: none yet */
 	uint64_t log_bytes, log_dropped; /* of earlier lives */
 	struct sv_care *care;            /* NULL: nothing is looked after */
@@ -110,6 +112,9 @@ struct sv_proc *sv_proc_new(struct sv_team *team, const struct sv_process_conf *
 
 /* It runs already, see sv_adopt.h. false: it has ended; the pipes are taken over in any case. */
 bool sv_proc_adopt(struct sv_proc *p, const struct sv_slot *s, struct sv_pipes *pipes);
+
+/* It is not to run, see sv_adopt.h. */
+void sv_proc_rest(struct sv_proc *p, const struct sv_slot *s);
 
 /* It is to run. Goes on by itself. */
 void sv_proc_start(struct sv_proc *p);

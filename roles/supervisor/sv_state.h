@@ -1,8 +1,9 @@
 /*
  * sv_state - what runs, in a file that is mapped: written by storing, so that it is right at any
- * moment, however we end. A slot for each life.
+ * moment, however we end. A slot for each life, and for each process that rests.
  *
  *	FREE -> BORN (its mark is known, its number not yet) -> LIVES -> FREE
+ *	FREE -> RESTS (it is not to run: a person's will, or its work is done) -> FREE
  */
 #pragma once
 
@@ -12,7 +13,7 @@
 
 struct err;
 
-enum sv_slot_use { SV_SLOT_FREE, SV_SLOT_BORN, SV_SLOT_LIVES };
+enum sv_slot_use { SV_SLOT_FREE, SV_SLOT_BORN, SV_SLOT_LIVES, SV_SLOT_RESTS };
 
 struct sv_slot {
 	uint32_t use;
@@ -22,8 +23,12 @@ struct sv_slot {
 	uint8_t wanted, ready;
 	char mark[48];
 	char group[250], name[250];        /* "" for what is too long: it is not adopted */
-	char auto_out[218], auto_err[218]; /* names of logs that are AUTO */
+	char auto_out[206], auto_err[206]; /* names of logs that are AUTO */
 	uint8_t heard;                     /* enum sv_ear_state */
+	/* RESTS */
+	uint8_t has_exit, how; /* enum child_how */
+	int32_t code;
+	int64_t stopped_at; /* wall clock, ms */
 };
 
 struct sv_state {

@@ -105,7 +105,7 @@ void sv_team_autostart(struct sv_team *t)
 
 	list_each (it, tmp, &t->procs) {
 		struct sv_proc *p = container_of(it, struct sv_proc, link);
-		if (sv_team_starts(p->conf) && !p->life)
+		if (sv_team_starts(p->conf) && !p->life && !p->rests)
 			sv_proc_start(p);
 	}
 }

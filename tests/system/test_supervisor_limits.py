@@ -160,6 +160,45 @@ def test_upgrade_refused_where_nothing_would_be_taken_back(supervisor):
     assert s.info("p")["pid"] == pid
 
 
+RESTS = ("[program:idle]\ncommand = sleep 1000\n[program:job]\ncommand = /bin/sh -c 'echo ran; exit 3'\ntype = oneshot\nautorestart = false\n"
+         "exitcodes = 3\nstdout_logfile = %(here)s/job.log\n[program:after]\ncommand = sleep 1000\ndepends_on = other:exited\n"
+         "[program:other]\ncommand = /bin/sh -c 'echo once; exit 0'\ntype = oneshot\nautorestart = false\nstdout_logfile = %(here)s/other.log\n"
+         "[program:back]\ncommand = sleep 1000\n")
+
+
+@pytest.mark.parametrize("how", ["killed", "upgraded"])
+def test_what_rests_does_not_start_by_itself(supervisor, how):
+    s = supervisor(RESTS)
+    s.wait_state("job", "EXITED")
+    after = s.wait_state("after", "RUNNING")["pid"]
+    for name in ("idle", "back"):
+        s.wait_state(name, "RUNNING")
+        s.rpc.stopProcess(name)
+    s.rpc.startProcess("back")
+    back = s.info("back")["pid"]
+    for _ in range(3):
+        if how == "killed":
+            s.process.kill()
+            s.process.wait()
+            s.launch()
+            s.wait_up()
+        else:
+            assert ctl(s, "upgrade").stdout == "Upgraded\n"
+        states = {p["name"]: p["statename"] for p in s.rpc.getAllProcessInfo()}
+        assert states == {"idle": "STOPPED", "job": "EXITED", "after": "RUNNING", "other": "EXITED", "back": "RUNNING"}
+        assert s.info("job")["exitstatus"] == 3 and s.info("job")["stop"] > 0
+    assert s.info("after")["pid"] == after and s.info("back")["pid"] == back
+    assert s.text("job.log") == "ran\n" and s.text("other.log") == "once\n"
+    s.rpc.startProcess("idle")
+    s.rpc.stopProcess("after")
+    s.rpc.startProcess("after")  # what it depends on has been done
+    assert s.stop() == 0
+    s.launch()
+    s.wait_up()
+    s.wait_state("job", "EXITED")
+    assert s.wait_state("idle", "RUNNING") and s.text("job.log") == "ran\nran\n", "an orderly end is forgotten"
+
+
 # ---- clocks ------------------------------------------------------------------------------
 
 
