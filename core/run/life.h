@@ -19,6 +19,7 @@ struct run {
 	uv_loop_t loop;
 	uv_signal_t hup, term, intr, usr1;
 	uv_timer_t grace, tick, later;
+	uv_async_t untold; /* the log has something for the next tick */
 	const struct role *role;
 	const struct run_options *options;
 	struct place place;

@@ -70,6 +70,35 @@ Test(log, counts_repeated_lines)
 	clean();
 }
 
+static void count_call(void *data)
+{
+	++*(int *)data;
+}
+
+Test(log, asks_once_for_the_tick_that_tells)
+{
+	int asked = 0;
+
+	open_log(false, 0, 0);
+	log_untold(count_call, &asked);
+	log_info("once");
+	check_int(asked, 0); /* all is told: an idle process is never woken */
+	log_info("once");
+	log_info("once");
+	check_int(asked, 1);
+	log_tick();
+	check_int(count_of(text_of(path), "last line repeated 2 times"), 1);
+	log_info("more");
+	log_info("more");
+	check_int(asked, 2);
+	log_untold(NULL, NULL);
+	log_tick();
+	log_info("end");
+	log_info("end");
+	check_int(asked, 2);
+	clean();
+}
+
 Test(log, rotates_by_size_and_keeps_so_many)
 {
 	char old[80];
