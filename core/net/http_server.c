@@ -351,6 +351,11 @@ const char *http_call_peer(struct http_call *call)
 	return addr_text((const struct sockaddr *)&sa, call->peer);
 }
 
+int http_call_fd(const struct http_call *call)
+{
+	return call->stream.item.fd;
+}
+
 void http_call_wait(struct http_call *call, void *data, void (*gone)(void *data))
 {
 	call->data = data;

@@ -57,6 +57,9 @@ const struct http_message *http_call_message(const struct http_call *call);
 /* The client, as text. */
 const char *http_call_peer(struct http_call *call);
 
+/* Its socket, to be asked about only (SO_PEERCRED). */
+int http_call_fd(const struct http_call *call);
+
 /* For a handler that answers later: whatever it wants to find again, and what to do if the client
  * goes first. */
 void http_call_wait(struct http_call *call, void *data, void (*gone)(void *data));

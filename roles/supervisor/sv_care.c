@@ -18,7 +18,7 @@ enum { LOOK_MEMORY = 5000 };
 
 struct sv_care {
 	struct sv_proc *proc; /* NULL: it is over */
-	uv_timer_t age, memory, watchdog, health;
+	uv_timer_t age, memory, watchdog, ready, health;
 	struct sv_probe_run probe;
 	unsigned failures; /* probes in a row */
 	bool asking;
@@ -70,6 +70,24 @@ static void on_watchdog(uv_timer_t *t)
 		restart(p, SV_BY_WATCHDOG, "the watchdog heard nothing");
 	else
 		uv_timer_start(t, on_watchdog, last + most - now, 0);
+}
+
+static void on_unready(uv_timer_t *t)
+{
+	struct sv_care *c = t->data;
+
+	if (c->proc && !c->proc->ready)
+		restart(c->proc, SV_BY_WATCHDOG, "it is not ready within ready_timeout");
+}
+
+/* What is left of its time, which began at its start. 0: it is not waited for. */
+static int64_t unready_for(const struct sv_proc *p)
+{
+	int64_t most = keys(p)->ready_timeout, passed = (int64_t)(uv_now(p->sv->loop) - p->spawned);
+
+	if (most <= 0 || p->ready || p->conf->program->ready.by == SV_READY_NONE)
+		return 0;
+	return most > passed ? most - passed : 1;
 }
 
 /* ---- health ------------------------------------------------------------------------------ */
@@ -177,10 +195,12 @@ void sv_care_begin(struct sv_proc *p)
 	const struct sv_program *g = p->conf->program;
 	bool probes = p->conf->health != NULL;
 
-	if (g->max_age <= 0 && g->conf->max_rss <= 0 && g->conf->watchdog <= 0 && !probes)
+	int64_t unready = unready_for(p);
+	if (g->max_age <= 0 && !unready && g->conf->max_rss <= 0 && g->conf->watchdog <= 0 &&
+	    !probes)
 		return;
 	struct sv_care *c = mem_new(sizeof(*c));
-	uv_timer_t *timers[] = { &c->age, &c->memory, &c->watchdog, &c->health };
+	uv_timer_t *timers[] = { &c->age, &c->memory, &c->watchdog, &c->ready, &c->health };
 	c->proc = p;
 	p->care = c;
 	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
@@ -191,6 +211,7 @@ void sv_care_begin(struct sv_proc *p)
 	start(c, &c->age, on_age, age_left(p), 0);
 	start(c, &c->memory, on_memory, g->conf->max_rss > 0 ? LOOK_MEMORY : 0, LOOK_MEMORY);
 	start(c, &c->watchdog, on_watchdog, g->conf->watchdog, 0);
+	start(c, &c->ready, on_unready, unready, 0);
 	start(c, &c->health, on_health, probes ? 1 : 0, g->conf->health_interval);
 }
 
@@ -209,5 +230,6 @@ void sv_care_end(struct sv_proc *p)
 	uv_close((uv_handle_t *)&c->age, on_closed);
 	uv_close((uv_handle_t *)&c->memory, on_closed);
 	uv_close((uv_handle_t *)&c->watchdog, on_closed);
+	uv_close((uv_handle_t *)&c->ready, on_closed);
 	uv_close((uv_handle_t *)&c->health, on_closed);
 }

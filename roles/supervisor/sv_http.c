@@ -120,6 +120,11 @@ static bool is_path(const char *target, const char *path)
 	return strncmp(target, path, n) == 0 && (target[n] == '\0' || target[n] == '?');
 }
 
+static void show_metrics(struct sv *sv, struct http_call *call)
+{
+	answer_status(sv, call, "text/plain; version=0.0.4; charset=utf-8", stat_as_prometheus);
+}
+
 static void answer_get(struct sv *sv, struct http_call *call, const char *target)
 {
 	if (is_path(target, "/"))
@@ -131,14 +136,25 @@ static void answer_get(struct sv *sv, struct http_call *call, const char *target
 	else if (is_path(target, "/events"))
 		sv_stream_events(sv, call);
 	else if (is_path(target, "/metrics"))
-		answer_status(sv, call, "text/plain; version=0.0.4; charset=utf-8",
-			      stat_as_prometheus);
+		show_metrics(sv, call);
 	else if (is_path(target, "/status.json"))
 		answer_status(sv, call, "application/json", stat_as_json);
 	else if (strncmp(target, "/v1/", 4) == 0)
 		sv_api_get(sv, call, target + 4);
 	else
 		http_reply_status(call, 404);
+}
+
+/* [supervisord] metrics: for everybody, and nothing else. */
+static void answer_metrics(struct sv *sv, struct http_call *call)
+{
+	const struct http_message *m = http_call_message(call);
+	bool reads = strcmp(m->method, "GET") == 0 || strcmp(m->method, "HEAD") == 0;
+
+	if (reads && is_path(m->target, "/metrics"))
+		show_metrics(sv, call);
+	else
+		http_reply_status(call, reads ? 404 : 405);
 }
 
 static void on_call(struct http_call *call, void *data)
@@ -149,6 +165,10 @@ static void on_call(struct http_call *call, void *data)
 
 	if (is_path(m->target, "/healthz"))
 		http_reply_status(call, 200);
+	else if (l->http->metrics_only)
+		answer_metrics(l->sv, call);
+	else if (l->http->addr.is_unix && !sv_auth_may(&l->setup->main, call))
+		http_reply_status(call, 403);
 	else if (!sv_auth_allowed(l->http, call))
 		http_reply(call, &(struct http_answer){ .status = 401,
 							.fields = "WWW-Authenticate: Basic "

@@ -219,7 +219,7 @@ static void make_listeners(struct sv_setup *s, struct conf_errors *errors)
 	static const char *const sections[] = { "unix_http_server", "inet_http_server" };
 	size_t count = count_items(s->conf, sections[0]) + count_items(s->conf, sections[1]);
 
-	s->http = mem_new((count + 1) * sizeof(*s->http));
+	s->http = mem_new((count + 2) * sizeof(*s->http));
 	for (int i = 0; i < 2; i++)
 		for (const struct conf_item *it = NULL;
 		     (it = conf_next(s->conf, sections[i], it));) {
@@ -228,6 +228,9 @@ static void make_listeners(struct sv_setup *s, struct conf_errors *errors)
 			make_password(h, it, errors);
 			(i == 0 ? make_unix : make_inet)(h, it, errors);
 		}
+	if (s->main.has_metrics)
+		s->http[s->http_count++] =
+			(struct sv_http){ .addr = s->main.metrics, .metrics_only = true };
 }
 
 /* What programs are told: a unix socket where there is one. */
@@ -236,7 +239,7 @@ static void make_url(struct sv_setup *s)
 	const struct sv_http *h = s->http;
 	int rc;
 
-	if (s->http_count == 0)
+	if (s->http_count == 0 || h->metrics_only)
 		return;
 	if (h->addr.is_unix)
 		rc = asprintf(&s->main.serverurl, "unix://%s", h->addr.host);

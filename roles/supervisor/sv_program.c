@@ -14,7 +14,7 @@
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_words.h"
 
-enum { UMASK_MOST = 0777, MODE_MOST = 07777, SOCKETS_MOST = 32 };
+enum { UMASK_MOST = 0777, MODE_MOST = 07777, SOCKETS_MOST = 32, FIRST_DELAY = 1000 };
 
 /* ---- for those who make -------------------------------------------------------- */
 
@@ -77,8 +77,14 @@ static void make_restarts(struct sv_maker *k)
 	sv_maker_complain(k, "flap", sv_parse_flap(flap, &p->flap, &err), &err);
 	sv_maker_complain(k, "max_age", sv_parse_age(age, &p->max_age, &p->max_age_jitter, &err),
 			  &err);
-	p->backoff.given |= conf_has(p->item, "restart_delay");
-	p->backoff.delay = c->restart_delay;
+	bool delays = conf_has(p->item, "restart_delay");
+	p->backoff.delay = delays || !p->backoff.given ? c->restart_delay : FIRST_DELAY;
+	if (delays && !p->backoff.given) { /* always the same */
+		p->backoff.factor = 1;
+		p->backoff.jitter = 0;
+		p->backoff.cap = 0;
+	}
+	p->backoff.given |= delays;
 	sv_words_free(codes);
 	sv_words_free(backoff);
 	sv_words_free(flap);

@@ -133,11 +133,13 @@ static const struct conf_key who_rows[] = {
 
 static const struct conf_key life_rows[] = {
 	CONF_KEY_DURATION(P, restart_delay, .dflt = "0", .min = "0", .max = "1d", .flags = R,
-			  .help = "Between its end and its next start."),
+			  .help = "Between its end and its next start; 1s where restart_backoff "
+				  "stands alone."),
 	CONF_KEY_LIST(
 		P, restart_backoff, .flags = R,
 		.help = "FACTOR, LONGEST, jitter 20%: grows the delay each time that it does not "
-			"stay up. Empty: 1, 2, 3 ... seconds, as supervisord."),
+			"stay up. Empty: always restart_delay; or, without that, 1, 2, 3 ... "
+			"seconds, as supervisord."),
 	CONF_KEY_DURATION(P, restart_reset, .dflt = "60s", .min = "0", .max = "7d", .flags = R,
 			  .help = "Up for so long, the delay begins anew."),
 	CONF_KEY_LIST(
@@ -157,7 +159,7 @@ static const struct conf_key life_rows[] = {
 			"fd:N (it writes a line there), log:REGEX (it writes such a line), or "
 			"probe (the first good health check)."),
 	CONF_KEY_DURATION(P, ready_timeout, .dflt = "90s", .min = "0", .max = "1d", .flags = R,
-			  .help = "It must have said so by then. 0: whenever."),
+			  .help = "It restarts when it has not said so by then. 0: whenever."),
 	CONF_KEY_STR(P, health, .flags = R,
 		     .help = "http://HOST:PORT/PATH, tcp:HOST:PORT or exec:COMMAND. Empty: none."),
 	CONF_KEY_DURATION(P, health_interval, .dflt = "10s", .min = "100ms", .max = "1d",

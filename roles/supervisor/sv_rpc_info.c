@@ -28,13 +28,19 @@ static json_t *text(const char *s)
 	return sv_call_text(s, strlen(s));
 }
 
+/* kept: the file that was made for AUTO; NULL: none yet. */
+static const char *path_of(const struct sv_log *log, const char *kept)
+{
+	return log->to == SV_LOG_AUTO ? kept : log->path;
+}
+
 json_t *sv_info_process(const struct sv_proc *p)
 {
 	enum sv_proc_state s = sv_proc_state(p);
 	const struct sv_life *l = p->life;
 	char about[320];
-	const char *out = or_none(l ? l->out_path : p->conf->out.path);
-	const char *err = or_none(l ? l->err_path : p->conf->err.path);
+	const char *out = or_none(l ? l->out_path : path_of(&p->conf->out, p->auto_out));
+	const char *err = or_none(l ? l->err_path : path_of(&p->conf->err, p->auto_err));
 
 	json_t *o = json_object();
 	json_object_set_new_nocheck(o, "name", text(p->conf->name));
@@ -55,13 +61,12 @@ json_t *sv_info_process(const struct sv_proc *p)
 	return o;
 }
 
-/* kept: the file that was made for AUTO. */
 static void add_log(json_t *o, const char *stream, const struct sv_log *log, const char *kept)
 {
 	static const char *const keys[] = { "logfile",         "logfile_maxbytes",
 					    "logfile_backups", "capture_maxbytes",
 					    "events_enabled",  "syslog" };
-	const char *path = log->to == SV_LOG_AUTO ? kept : log->path;
+	const char *path = path_of(log, kept);
 	json_t *values[] = { text(path                     ? path
 				  : log->to == SV_LOG_AUTO ? "auto"
 							   : "none"),

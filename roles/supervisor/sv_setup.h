@@ -22,6 +22,7 @@ struct sv_http {
 	gid_t gid;
 	const char *username, *password; /* NULL: nobody is asked */
 	bool password_is_sha;            /* password: 40 hexadecimal digits */
+	bool metrics_only;               /* [supervisord] metrics; conf is NULL */
 };
 
 /* [supervisord] */

@@ -39,6 +39,7 @@ def test_reasons_and_words_that_are_no_text(supervisor, tmp_path):
                      f"[program:no]\ncommand = {tmp_path}/\udcff\nstartretries = 0\n")
     s.conf_path.write_bytes(text.encode(errors="surrogateescape"))
     s.reload()
+    s.wait_log("reloaded ")
     info = s.wait_state("no", "FATAL")
     assert info["spawnerr"].endswith("/?: No such file or directory")
     wait_for("its words", lambda: "a?b" in [p.get("said") for p in s.server.troupe.getAllProcessInfo()])

@@ -1,7 +1,7 @@
-"""Every key of the supervisor's sections, seen on processes that run: its default and another value.
+"""Every key that supervisord has for a program, seen on processes that run: its default and another value.
 
-One supervisor runs most programs of this file at once, and the tests look at them. The last tests
-compare the lists here with the schema and with the client's verbs, so that none is left out.
+One supervisor runs most programs of this file at once, and the tests look at them. Our own keys and
+the other sections are in test_supervisor_sections.py, which also says what is tested elsewhere.
 """
 import json
 import os
@@ -11,7 +11,6 @@ import resource
 import signal
 import socket
 import shutil
-import stat
 import subprocess
 import tempfile
 import xmlrpc.client
@@ -19,11 +18,10 @@ import xmlrpc.client
 import pytest
 
 from daemon import TROUPE
+from seen import sees
 from servers import die_with_parent, free_port, wait_for
 from supervisor import Supervisor, UnixTransport, may_mount, own_dev
 
-HERE = pathlib.Path(__file__).resolve().parent
-SEEN = {}  # "section key": the tests that see it
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 # Says what it is, then lives until its standard input ends.
@@ -39,22 +37,6 @@ print(json.dumps({
 print("complaint", file=sys.stderr, flush=True)
 sys.stdin.read()
 """
-
-
-def sees(section, *keys):
-    """Marks a test as one that sees these keys of a section on something that runs."""
-    def mark(test):
-        for key in keys:
-            SEEN.setdefault(f"{section} {key}", []).append(test.__name__)
-        return test
-
-    return mark
-
-
-def elsewhere(section, keys, where):
-    """The same of a test in another file of this folder: file::test."""
-    for key in keys.split():
-        SEEN.setdefault(f"{section} {key}", []).append(where)
 
 
 def program(name, command, *lines, kind="program"):
