@@ -1,0 +1,233 @@
+/*
+ * end - a task's last transition.
+ *
+ * What it held (its key among equals, its name) is free at once; what others wait for (the answer,
+ * tasks behind it, its place in memory) comes when the store has it. A store that fails keeps the
+ * unit, so that the end is written when it works again.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/log/log.h"
+#include "core/work/private.h"
+
+enum { MAX_ERROR = 8192 };
+
+const char *work_state_name(enum work_state s)
+{
+	static const char *const names[] = {
+		"storing", "waiting",   "scheduled", "ready",     "running",
+		"ending",  "succeeded", "dead",      "cancelled", "expired",
+	};
+
+	return (unsigned)s < sizeof(names) / sizeof(names[0]) ? names[s] : "unknown";
+}
+
+void tell(struct work *w, struct task *t, enum work_state what, const struct ending *e)
+{
+	if (!w->conf.on_event)
+		return;
+	struct work_event event = {
+		.state = what,
+		.id = t->id,
+		.topic = t->topic->name,
+		.attempts = t->attempts,
+		.crashes = (int)t->crashes,
+	};
+	if (e) {
+		event.error = e->error;
+		event.result = e->result;
+		event.result_size = e->size;
+		event.wait = e->wait;
+		event.run = e->run;
+	}
+	w->conf.on_event(w->conf.data, &event);
+}
+
+/* What holds for a time goes on without its task. */
+void release_uniq(struct work *w, struct task *t)
+{
+	struct uniq *u = t->more ? t->more->uniq : NULL;
+
+	if (!u)
+		return;
+	if (u->hold != WORK_UNTIL_TTL) {
+		uniq_drop(w, u);
+		return;
+	}
+	u->task = NULL;
+	t->more->uniq = NULL;
+}
+
+struct ending *ending_new(struct work *w, struct task *t, enum work_state how, const char *error)
+{
+	struct ending *e = mem_new(sizeof(*e));
+
+	list_init(&e->later.link);
+	e->w = w;
+	e->task = t;
+	e->how = how;
+	if (error) {
+		size_t n = strnlen(error, MAX_ERROR);
+		e->error = mem_new(n + 1);
+		memcpy(e->error, error, n);
+	}
+	return e;
+}
+
+/* Those that waited for it: a success lets them go on, anything else ends them in the same way. */
+static void let_others_go(struct work *w, struct task *t, const struct ending *e)
+{
+	struct more *m = t->more;
+	char why[64 + IDENT_LEN], id[IDENT_LEN + 1];
+
+	ident_write(t->id, id);
+	snprintf(why, sizeof(why), "what it waited for is over without success: %s", id);
+	sched_clock(w);
+	for (int i = 0; m && i < m->n_blocks; i++) {
+		struct task *other = task_find(w, m->blocks[i]);
+		if (!other || !other->more || !other->more->waits)
+			continue;
+		other->more->waits--;
+		if (task_state(other) != WORK_WAITING)
+			continue;
+		if (e->how != WORK_SUCCEEDED) {
+			end_waiting(w, other, e->how == WORK_DEAD ? WORK_DEAD : WORK_CANCELLED,
+				    why);
+		} else if (!other->more->waits) {
+			other->topic->waiting--;
+			sched_place(w, other, (int64_t)other->node.key);
+		}
+	}
+}
+
+static void ended(struct ending *e, const struct store_unit *u, int status)
+{
+	struct work *w = e->w;
+	struct task *t = e->task;
+
+	if (status != 0)
+		log_error("a task's end could not be written; it will run again after a restart "
+			  "topic=%s error=%s",
+			  t->topic->name, uv_strerror(status));
+	t->topic->ending--;
+	tell(w, t, e->how, e);
+	if (e->next)
+		submission_done(e->next, u, status);
+	if (!w->closing)
+		let_others_go(w, t, e);
+	sched_forget(w, t);
+	free(e->error);
+	free(e->worker);
+	free(e->result);
+	free(e);
+}
+
+static void on_unit(struct store_unit *u, int status)
+{
+	ended(u->data, u, status);
+}
+
+static void on_later(struct later *l)
+{
+	ended((struct ending *)(void *)l, NULL, 0);
+}
+
+static void put_done(struct store_unit *u, struct ending *e, int64_t keep)
+{
+	struct work *w = e->w;
+	struct task *t = e->task;
+
+	store_stmt(u, S_DONE);
+	store_int(u, (int64_t)t->id);
+	store_text(u, t->topic->name);
+	store_text(u, t->type ? w->types[t->type] : NULL);
+	store_int(u, e->how);
+	store_int(u, w->wall);
+	store_int(u, e->run);
+	store_int(u, t->attempts + (e->how == WORK_SUCCEEDED));
+	store_int(u, t->crashes);
+	store_text(u, e->worker);
+	store_blob(u, e->result, e->size);
+	store_text(u, e->error);
+	store_int(u, w->wall + keep);
+	sched_sweep_by(w, w->mono + keep + 1000);
+}
+
+static void put_end(struct store_unit *u, struct ending *e)
+{
+	struct work *w = e->w;
+	struct task *t = e->task;
+	int64_t keep = t->more && t->more->keep ? t->more->keep : t->topic->conf.keep;
+
+	if (e->how == WORK_DEAD) {
+		store_stmt(u, S_TO_DEAD);
+		store_int(u, (int64_t)t->id);
+		store_int(u, w->wall);
+		store_text(u, e->error);
+		store_int(u, t->attempts);
+		store_int(u, t->crashes);
+		w->dead++;
+		t->topic->dead++;
+		sched_sweep_by(w, w->mono + (w->dead > (uint64_t)w->conf.max_dead
+						     ? 1000
+						     : w->conf.keep_dead));
+	} else if (keep) {
+		put_done(u, e, keep);
+	}
+	store_stmt(u, S_DELETE);
+	store_int(u, (int64_t)t->id);
+	if (t->more && t->more->n_blocks) {
+		store_stmt(u, S_DEP_DONE);
+		store_int(u, (int64_t)t->id);
+	}
+}
+
+static void count(struct topic *t, enum work_state how)
+{
+	t->ending++;
+	t->succeeded += how == WORK_SUCCEEDED;
+	t->died += how == WORK_DEAD;
+	t->cancelled += how == WORK_CANCELLED;
+	t->expired += how == WORK_EXPIRED;
+}
+
+void ending_go(struct ending *e)
+{
+	struct work *w = e->w;
+	struct task *t = e->task;
+	struct store_unit *u = w->store ? store_unit() : NULL;
+	bool rows = false;
+
+	t->node.a = WORK_ENDING;
+	count(t->topic, e->how);
+	if (t->more) {
+		release_uniq(w, t);
+		heap_remove(&w->times, &t->more->expiry);
+		if (t->more->ext_id)
+			ext_remove(w, t->more);
+	}
+	if (u && task_is_stored(t)) {
+		put_end(u, e);
+		body_drop(w, t);
+		rows = true;
+	}
+	if (u && e->next)
+		rows |= submission_put(e->next, u);
+	if (rows) {
+		u->data = e;
+		store_commit(w->store, u, sync_of(t->topic), STORE_MUST, on_unit);
+		return;
+	}
+	if (u)
+		store_drop(u);
+	later(w, &e->later, on_later);
+}
+
+void end_waiting(struct work *w, struct task *t, enum work_state how, const char *error)
+{
+	sched_unplace(w, t);
+	ending_go(ending_new(w, t, how, error));
+}

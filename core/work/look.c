@@ -1,0 +1,379 @@
+/* look - finding, listing and moving what is there. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/work/private.h"
+
+bool work_find(struct work *w, const char *name, uint64_t *id)
+{
+	struct task *t = ident_read(name, id) ? task_find(w, *id) : NULL;
+
+	if (!t)
+		t = ext_find(w, name);
+	if (!t || task_state(t) == WORK_STORING)
+		return false;
+	*id = t->id;
+	return true;
+}
+
+static struct task *pending(struct work *w, uint64_t id)
+{
+	struct task *t = task_find(w, id);
+
+	if (!t || task_state(t) == WORK_STORING || task_state(t) >= WORK_ENDING)
+		return NULL;
+	return t;
+}
+
+int work_cancel(struct work *w, uint64_t id, bool now)
+{
+	struct task *t = pending(w, id);
+
+	if (!t)
+		return UV_ENOENT;
+	sched_clock(w);
+	if (task_state(t) != WORK_RUNNING) {
+		end_waiting(w, t, WORK_CANCELLED, NULL);
+		return 0;
+	}
+	struct run *r = t->run;
+	r->job.cancelled = true;
+	if (r->loading) /* its taker has not seen it yet */
+		work_release(&r->job, 0);
+	else if (r->taker->conf.on_cancel)
+		r->taker->conf.on_cancel(r->taker->conf.data, &r->job, now);
+	return UV_EALREADY;
+}
+
+int work_run_now(struct work *w, uint64_t id)
+{
+	struct task *t = pending(w, id);
+
+	if (!t)
+		return UV_ENOENT;
+	if (task_state(t) != WORK_SCHEDULED)
+		return UV_EINVAL;
+	sched_clock(w);
+	sched_unplace(w, t);
+	t->node.c &= (uint8_t)~TASK_MOMENT;
+	if (task_is_stored(t))
+		persist_retry(w, t, 0, NULL);
+	sched_ready(w, t);
+	return 0;
+}
+
+int work_pause(struct work *w, const char *topic, bool paused)
+{
+	struct topic *t = topic_find(w, topic);
+
+	if (!t)
+		return UV_ENOENT;
+	t->paused = paused;
+	topic_heat(w, t);
+	if (w->store) {
+		struct store_unit *u = store_unit();
+		store_stmt(u, S_TOPIC);
+		store_text(u, topic);
+		store_int(u, paused);
+		store_commit(w->store, u, STORE_FSYNC, STORE_MUST, NULL);
+	}
+	return 0;
+}
+
+uint64_t work_purge(struct work *w, const char *topic)
+{
+	struct topic *purged = topic_find(w, topic);
+	uint64_t n = 0, *ids = mem_new((w->tasks.n + 1) * sizeof(*ids)), found = 0;
+
+	sched_clock(w);
+	for (uint32_t i = 0; purged && w->tasks.buckets && i <= w->tasks.mask; i++)
+		for (struct task *t = w->tasks.buckets[i]; t; t = t->next)
+			if (t->topic == purged)
+				ids[found++] = t->id;
+	for (uint64_t i = 0; i < found; i++) {
+		struct task *t = pending(w, ids[i]);
+		if (!t || task_state(t) == WORK_RUNNING)
+			continue;
+		end_waiting(w, t, WORK_CANCELLED, NULL);
+		n++;
+	}
+	free(ids);
+	return n;
+}
+
+/* ---- rows become what is seen ------------------------------------------------------- */
+
+struct look {
+	struct work *w;
+	work_seen seen;
+	void *data;
+	int limit;
+	uint64_t one; /* id, when only that is wanted */
+};
+
+static const char *text(const struct store_value *v)
+{
+	return v->type == STORE_TEXT ? v->p : NULL;
+}
+
+static int64_t number(const struct store_value *v)
+{
+	return v->type == STORE_INT ? v->n : 0;
+}
+
+static void add_live(struct work *w, struct work_status *s)
+{
+	struct task *t = task_find(w, s->id);
+
+	s->state = WORK_READY;
+	if (!t)
+		return; /* it ended after the row was read */
+	s->state = task_state(t);
+	s->attempts = t->attempts;
+	s->crashes = (int)t->crashes;
+	if (s->state == WORK_RUNNING) {
+		s->run = w->mono - t->run->started;
+		s->started = w->wall - s->run;
+	}
+}
+
+static void see_job(struct look *l, const struct store_value *c, bool dead)
+{
+	struct work_status s = {
+		.id = (uint64_t)c[0].n,
+		.state = WORK_DEAD,
+		.topic = text(&c[1]),
+		.type = text(&c[2]),
+		.prio = (int)number(&c[3]),
+		.run_at = number(&c[4]),
+		.attempts = (int)number(&c[5]),
+		.crashes = (int)number(&c[6]),
+		.ext_id = text(&c[12]),
+		.meta = c[17].size ? c[17].p : NULL,
+		.meta_size = c[17].size,
+		.error = text(&c[18]),
+		.payload = c[19].size ? c[19].p : NULL,
+		.size = c[19].size,
+		.submitted = ident_time((uint64_t)c[0].n),
+	};
+
+	if (dead)
+		s.finished = number(&c[20]);
+	else
+		add_live(l->w, &s);
+	l->seen(l->data, &s, 0, 0);
+}
+
+static void see_done(struct look *l, const struct store_value *c)
+{
+	struct work_status s = {
+		.id = (uint64_t)c[0].n,
+		.topic = text(&c[1]),
+		.type = text(&c[2]),
+		.state = (enum work_state)number(&c[3]),
+		.finished = number(&c[4]),
+		.run = number(&c[5]),
+		.started = number(&c[4]) - number(&c[5]),
+		.attempts = (int)number(&c[6]),
+		.crashes = (int)number(&c[7]),
+		.worker = text(&c[8]),
+		.result = c[9].size ? c[9].p : NULL,
+		.result_size = c[9].size,
+		.error = text(&c[10]),
+		.submitted = ident_time((uint64_t)c[0].n),
+	};
+
+	l->seen(l->data, &s, 0, 0);
+}
+
+enum { JOB_COLUMNS = 20, DONE_COLUMNS = 12 };
+
+static void see(struct look *l, const struct store_unit *u, bool dead)
+{
+	sched_clock(l->w);
+	for (int i = 0; i < u->rows; i++) {
+		const struct store_value *c = &u->cells[i * u->columns];
+		if (u->columns == DONE_COLUMNS)
+			see_done(l, c);
+		else
+			see_job(l, c, dead);
+	}
+}
+
+static void finish(struct look *l, int status, uint64_t next)
+{
+	l->seen(l->data, NULL, status, next);
+	free(l);
+}
+
+static uint64_t next_of(const struct look *l, const struct store_unit *u)
+{
+	if (!u->rows || u->rows != l->limit)
+		return 0;
+	return (uint64_t)u->cells[(u->rows - 1) * u->columns].n;
+}
+
+static void on_dead(struct store_unit *u, int status)
+{
+	struct look *l = u->data;
+
+	see(l, u, true);
+	finish(l, status, next_of(l, u));
+}
+
+static void on_other(struct store_unit *u, int status)
+{
+	struct look *l = u->data;
+
+	see(l, u, false);
+	finish(l, status, next_of(l, u));
+}
+
+static void ask(struct look *l, enum statement statement, store_done done)
+{
+	struct store_unit *u = store_unit();
+
+	u->data = l;
+	store_stmt(u, statement);
+	store_int(u, (int64_t)l->one);
+	store_read(l->w->store, u, done);
+}
+
+static void on_no_job(struct store_unit *u, int status)
+{
+	struct look *l = u->data;
+
+	if (status != 0 || u->rows) {
+		on_other(u, status);
+		return;
+	}
+	ask(l, S_GET_DEAD, on_dead);
+}
+
+static void on_no_done(struct store_unit *u, int status)
+{
+	struct look *l = u->data;
+
+	if (status != 0 || u->rows || l->w->closing) {
+		on_other(u, status);
+		return;
+	}
+	ask(l, S_GET_JOB, on_no_job);
+}
+
+static struct look *look_new(struct work *w, work_seen seen, void *data)
+{
+	struct look *l = mem_new(sizeof(*l));
+
+	l->w = w;
+	l->seen = seen;
+	l->data = data;
+	return l;
+}
+
+/* Tasks that are in memory only are told as they are. */
+static bool see_unstored(struct work *w, struct task *t, work_seen seen, void *data)
+{
+	if (!t || task_is_stored(t) || task_state(t) == WORK_STORING)
+		return false;
+	struct body *b = task_state(t) == WORK_RUNNING ? t->run->body : t->body;
+	struct work_status s = {
+		.id = t->id,
+		.topic = t->topic->name,
+		.type = t->type ? w->types[t->type] : NULL,
+		.ext_id = t->more ? t->more->ext_id : NULL,
+		.prio = t->node.b,
+		.submitted = ident_time(t->id),
+		.payload = b ? b->data : NULL,
+		.size = b ? b->size : 0,
+		.meta = b ? b->data + b->size : NULL,
+		.meta_size = b ? b->meta : 0,
+	};
+	add_live(w, &s);
+	seen(data, &s, 0, 0);
+	return true;
+}
+
+void work_get(struct work *w, uint64_t id, work_seen seen, void *data)
+{
+	sched_clock(w);
+	if (see_unstored(w, task_find(w, id), seen, data) || !w->store || w->closing) {
+		seen(data, NULL, 0, 0);
+		return;
+	}
+	struct look *l = look_new(w, seen, data);
+	l->one = id;
+	ask(l, S_GET_DONE, on_no_done);
+}
+
+void work_list(struct work *w, const struct work_filter *f, work_seen seen, void *data)
+{
+	enum statement statement = f->state < WORK_SUCCEEDED ? S_LIST_JOBS
+				   : f->state == WORK_DEAD   ? S_LIST_DEAD
+							     : S_LIST_DONE;
+
+	if (!w->store || w->closing) {
+		seen(data, NULL, 0, 0);
+		return;
+	}
+	struct look *l = look_new(w, seen, data);
+	struct store_unit *u = store_unit();
+	l->limit = f->limit < 1 ? 1 : f->limit > 1000 ? 1000 : f->limit;
+	u->data = l;
+	store_stmt(u, statement);
+	store_int(u, (int64_t)f->from);
+	store_text(u, f->topic);
+	store_copy(u, f->text, f->text ? strlen(f->text) : 0);
+	store_int(u, l->limit);
+	if (statement == S_LIST_DONE)
+		store_int(u, f->state);
+	store_read(w->store, u, statement == S_LIST_DEAD ? on_dead : on_other);
+}
+
+/* ---- the dead rise ---------------------------------------------------------------------- */
+
+struct retry {
+	struct work *w;
+	void (*done)(void *data, int status);
+	void *data;
+};
+
+static void on_revived(struct store_unit *u, int status)
+{
+	struct retry *r = u->data;
+	struct work *w = r->w;
+
+	if (status == 0 && !u->rows)
+		status = UV_ENOENT;
+	if (status == 0 && !w->closing) {
+		sched_clock(w);
+		struct task *t = task_of_row(w, u->cells);
+		t->topic->dead -= t->topic->dead > 0;
+		w->dead -= w->dead > 0;
+		sched_place(w, t, 0);
+		tell(w, t, task_state(t), NULL);
+	}
+	if (r->done)
+		r->done(r->data, status);
+	free(r);
+}
+
+int work_retry(struct work *w, uint64_t id, void (*done)(void *data, int status), void *data)
+{
+	if (!w->store || w->closing)
+		return UV_ENOENT;
+	struct retry *r = mem_new(sizeof(*r));
+	struct store_unit *u = store_unit();
+
+	r->w = w;
+	r->done = done;
+	r->data = data;
+	u->data = r;
+	store_stmt(u, S_REVIVE);
+	store_int(u, (int64_t)id);
+	store_stmt(u, S_DROP_DEAD);
+	store_int(u, (int64_t)id);
+	store_commit(w->store, u, STORE_FSYNC, 0, on_revived);
+	return 0;
+}

@@ -1,0 +1,314 @@
+/*
+ * persist - tasks as rows.
+ *
+ * A row of `job` is all that a restart needs; where it waits follows from run_at and dep. Taking
+ * writes nothing. job has one partial index, which costs those rows only that use it.
+ */
+#include <stdlib.h>
+
+#include "core/base/mem.h"
+#include "core/log/log.h"
+#include "core/work/private.h"
+
+#define JOB                                                                                        \
+	"id, topic, type, prio, run_at, attempts, crashes, max_attempts, timeout, expires_at, "    \
+	"keep, backoff, ext_id, uniq, hold, uniq_until, key, meta, error, payload"
+
+#define JOB_COLUMNS                                                                                \
+	"id INTEGER PRIMARY KEY, topic TEXT NOT NULL, type TEXT, prio INT NOT NULL, "              \
+	"run_at INT NOT NULL, attempts INT NOT NULL, crashes INT NOT NULL, max_attempts INT, "     \
+	"timeout INT, expires_at INT, keep INT, backoff TEXT, ext_id TEXT, uniq TEXT, hold INT, "  \
+	"uniq_until INT, key TEXT, meta BLOB, error TEXT, payload BLOB"
+
+#define RECOVERED                                                                                  \
+	"id, topic, type, prio, run_at, attempts, crashes, max_attempts, timeout, expires_at, "    \
+	"keep, backoff, ext_id, uniq, hold, uniq_until, key, "                                     \
+	"coalesce(length(payload), 0) + coalesce(length(meta), 0)"
+
+static const char *const migrations[] = {
+	"CREATE TABLE job(" JOB_COLUMNS ") STRICT;"
+	"CREATE UNIQUE INDEX job_ext ON job(ext_id) WHERE ext_id IS NOT NULL;"
+	"CREATE TABLE dep(job INT, after INT, PRIMARY KEY(after, job)) WITHOUT ROWID;"
+	"CREATE TABLE done(id INTEGER PRIMARY KEY, topic TEXT, type TEXT, state INT,"
+	" finished_at INT, run_ms INT, attempts INT, crashes INT, worker TEXT, result BLOB,"
+	" error TEXT, keep_until INT) STRICT;"
+	"CREATE INDEX done_until ON done(keep_until);"
+	"CREATE TABLE dead(" JOB_COLUMNS ", died_at INT NOT NULL) STRICT;"
+	"CREATE INDEX dead_at ON dead(died_at);"
+	"CREATE TABLE idem(key TEXT PRIMARY KEY, hash BLOB, job INT, until INT) WITHOUT ROWID;"
+	"CREATE INDEX idem_until ON idem(until);"
+	"CREATE TABLE lock(job INTEGER PRIMARY KEY, topic TEXT, key TEXT, until INT) STRICT;"
+	"CREATE TABLE topic(name TEXT PRIMARY KEY, paused INT) WITHOUT ROWID;",
+};
+
+#define SEEN_JOB  JOB ", 0 AS state"
+#define SEEN_DEAD JOB ", died_at"
+#define SEEN_DONE                                                                                  \
+	"id, topic, type, state, finished_at, run_ms, attempts, crashes, worker, result, error, "  \
+	"keep_until"
+
+static const char *const statements[STATEMENTS] = {
+	[S_PUT] = "INSERT INTO job(" JOB ") VALUES(?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7, ?8, ?9, ?10,"
+		  " ?11, ?12, ?13, ?14, ?15, ?16, NULL, ?17)",
+	[S_RETRY] = "UPDATE job SET run_at = ?2, attempts = ?3, crashes = ?4,"
+		    " error = coalesce(?5, error) WHERE id = ?1",
+	[S_DELETE] = "DELETE FROM job WHERE id = ?1",
+	[S_DONE] = "INSERT OR REPLACE INTO done(id, topic, type, state, finished_at, run_ms,"
+		   " attempts, crashes, worker, result, error, keep_until)"
+		   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+	[S_TO_DEAD] = "INSERT OR REPLACE INTO dead SELECT id, topic, type, prio, run_at, ?4, ?5,"
+		      " max_attempts, timeout, expires_at, keep, backoff, ext_id, uniq, hold,"
+		      " uniq_until, key, meta, coalesce(?3, error), payload, ?2"
+		      " FROM job WHERE id = ?1",
+	[S_DEP] = "INSERT OR IGNORE INTO dep(job, after) VALUES(?1, ?2)",
+	[S_DEP_DONE] = "DELETE FROM dep WHERE after = ?1",
+	[S_IDEM_FIND] = "SELECT job, hash IS ?2 FROM idem WHERE key = ?1 AND until > ?3",
+	[S_IDEM_PUT] = "INSERT OR REPLACE INTO idem(key, hash, job, until) VALUES(?1, ?2, ?3, ?4)",
+	[S_LOCK_PUT] = "INSERT INTO lock(job, topic, key, until) VALUES(?1, ?2, ?3, ?4)",
+	[S_LOCK_DROP] = "DELETE FROM lock WHERE job = ?1",
+	[S_TOPIC] = "INSERT OR REPLACE INTO topic(name, paused) VALUES(?1, ?2)",
+	[S_SCAN_JOBS] = "SELECT " RECOVERED " FROM job ORDER BY id",
+	[S_SCAN_DEPS] = "SELECT job, after FROM dep",
+	[S_SCAN_DEAD] = "SELECT topic, count(*) FROM dead GROUP BY topic",
+	[S_SCAN_TOPICS] = "SELECT name FROM topic WHERE paused",
+	[S_SCAN_LOCKS] = "SELECT job, topic, key, until FROM lock",
+	[S_SCAN_LAST] = "SELECT max(coalesce((SELECT max(id) FROM job), 0),"
+			" coalesce((SELECT max(id) FROM done), 0),"
+			" coalesce((SELECT max(id) FROM dead), 0),"
+			" coalesce((SELECT max(job) FROM idem), 0))",
+	[S_CLEAN_DEPS] = "DELETE FROM dep WHERE job NOT IN (SELECT id FROM job)"
+			 " OR after NOT IN (SELECT id FROM job)",
+	[S_LOAD] = "SELECT id, payload, meta FROM job WHERE id = ?1",
+	[S_GET_JOB] = "SELECT " SEEN_JOB " FROM job WHERE id = ?1",
+	[S_GET_DONE] = "SELECT " SEEN_DONE " FROM done WHERE id = ?1",
+	[S_GET_DEAD] = "SELECT " SEEN_DEAD " FROM dead WHERE id = ?1",
+	[S_LIST_JOBS] = "SELECT " SEEN_JOB " FROM job WHERE id > ?1 AND (?2 IS NULL OR topic = ?2)"
+			" AND (?3 IS NULL OR instr(payload, ?3) OR instr(error, CAST(?3 AS TEXT)))"
+			" ORDER BY id LIMIT ?4",
+	[S_LIST_DONE] =
+		"SELECT " SEEN_DONE " FROM done WHERE id > ?1 AND (?2 IS NULL OR topic = ?2)"
+		" AND (?3 IS NULL OR instr(result, ?3) OR instr(error, CAST(?3 AS TEXT)))"
+		" AND state = ?5 ORDER BY id LIMIT ?4",
+	[S_LIST_DEAD] =
+		"SELECT " SEEN_DEAD " FROM dead WHERE id > ?1 AND (?2 IS NULL OR topic = ?2)"
+		" AND (?3 IS NULL OR instr(payload, ?3) OR instr(error, CAST(?3 AS TEXT)))"
+		" ORDER BY id LIMIT ?4",
+	[S_SWEEP_DEAD] = "DELETE FROM dead WHERE id IN (SELECT id FROM dead WHERE died_at <= ?1"
+			 " ORDER BY died_at LIMIT 1000) RETURNING topic",
+	[S_SWEEP_MORE] = "DELETE FROM dead WHERE id IN (SELECT id FROM dead ORDER BY died_at"
+			 " LIMIT ?1) RETURNING topic",
+	[S_SWEEP_DONE] = "DELETE FROM done WHERE id IN"
+			 " (SELECT id FROM done WHERE keep_until <= ?1 LIMIT 1000)",
+	[S_SWEEP_IDEM] = "DELETE FROM idem WHERE key IN"
+			 " (SELECT key FROM idem WHERE until <= ?1 LIMIT 1000)",
+	[S_SWEEP_LOCK] = "DELETE FROM lock WHERE until <= ?1",
+	[S_SWEEP_NEXT] = "SELECT min(coalesce((SELECT min(keep_until) FROM done), 1 << 62),"
+			 " coalesce((SELECT min(until) FROM idem), 1 << 62),"
+			 " coalesce((SELECT min(died_at) FROM dead) + ?1, 1 << 62))",
+	[S_REVIVE] = "INSERT INTO job SELECT id, topic, type, prio, 0, 0, 0, max_attempts, timeout,"
+		     " NULL, keep, backoff, ext_id, uniq, hold, uniq_until, key, meta, error,"
+		     " payload FROM dead WHERE id = ?1 RETURNING " RECOVERED,
+	[S_DROP_DEAD] = "DELETE FROM dead WHERE id = ?1",
+};
+
+const struct store_schema work_schema = {
+	.application = 0x74727770, /* "trwp" */
+	.version = sizeof(migrations) / sizeof(migrations[0]),
+	.migrations = migrations,
+	.statements = statements,
+	.n_statements = STATEMENTS,
+};
+
+static void int_or_null(struct store_unit *u, int64_t n)
+{
+	if (n)
+		store_int(u, n);
+	else
+		store_null(u);
+}
+
+static void put_idem(struct store_unit *u, struct work *w, struct task *t,
+		     const struct work_spec *s)
+{
+	store_stmt(u, S_IDEM_PUT);
+	store_text(u, s->idem_key);
+	store_copy(u, s->idem_hash, s->idem_hash_size);
+	store_int(u, (int64_t)t->id);
+	store_int(u, w->wall + s->idem_ttl);
+	sched_sweep_by(w, w->mono + s->idem_ttl + 1000);
+}
+
+static void put_lock(struct store_unit *u, struct work *w, struct task *t,
+		     const struct work_spec *s)
+{
+	store_stmt(u, S_LOCK_PUT);
+	store_int(u, (int64_t)t->id);
+	store_text(u, t->topic->name);
+	store_text(u, s->uniq);
+	store_int(u, w->wall + s->uniq_ttl);
+}
+
+void persist_task(struct store_unit *u, struct work *w, struct task *t, const struct work_spec *s)
+{
+	struct more *m = t->more;
+	int64_t due = (int64_t)t->node.key;
+	struct body *b = t->body;
+
+	store_stmt(u, S_PUT);
+	store_int(u, (int64_t)t->id);
+	store_text(u, t->topic->name);
+	store_text(u, s->type && *s->type ? s->type : NULL);
+	store_int(u, t->node.b);
+	store_int(u, s->run_at ? s->run_at : due > w->mono ? w->wall + due - w->mono : 0);
+	int_or_null(u, s->max_attempts);
+	int_or_null(u, s->timeout);
+	int_or_null(u, m && m->expires ? w->wall + m->expires - w->mono : 0);
+	int_or_null(u, s->keep);
+	store_text(u, s->backoff);
+	store_text(u, s->ext_id);
+	store_text(u, s->uniq);
+	int_or_null(u, s->uniq ? s->hold : 0);
+	int_or_null(u, s->uniq && s->uniq_ttl ? w->wall + s->uniq_ttl : 0);
+	store_text(u, s->key);
+	store_blob(u, b && b->meta ? b->data + b->size : NULL, b ? b->meta : 0);
+	store_blob(u, b ? b->data : NULL, b ? b->size : 0);
+	for (int i = 0; m && m->waits && i < s->n_after; i++) {
+		store_stmt(u, S_DEP);
+		store_int(u, (int64_t)t->id);
+		store_int(u, (int64_t)s->after[i]);
+	}
+	if (s->idem_key)
+		put_idem(u, w, t, s);
+	if (s->uniq && s->hold == WORK_UNTIL_TTL)
+		put_lock(u, w, t, s);
+}
+
+void persist_retry(struct work *w, struct task *t, int64_t run_at, const char *error)
+{
+	struct store_unit *u = store_unit();
+
+	store_stmt(u, S_RETRY);
+	store_int(u, (int64_t)t->id);
+	store_int(u, run_at);
+	store_int(u, t->attempts);
+	store_int(u, t->crashes);
+	store_text(u, error);
+	store_commit(w->store, u, sync_of(t->topic), STORE_MUST, NULL);
+}
+
+/* ---- payloads that are not in memory ------------------------------------------- */
+
+static struct body *body_of_row(struct work *w, const struct store_value *cells)
+{
+	struct work_spec s = {
+		.payload = cells[1].size ? cells[1].p : NULL,
+		.size = cells[1].size,
+		.meta = cells[2].size ? cells[2].p : NULL,
+		.meta_size = cells[2].size,
+	};
+
+	return body_new(w, &s);
+}
+
+struct loading {
+	struct work *w;
+	size_t n;
+	uint64_t ids[];
+};
+
+/* What could not be read goes back, and is tried again in a while. */
+static void give_back(struct work *w, uint64_t id)
+{
+	struct task *t = task_find(w, id);
+
+	if (t && task_state(t) == WORK_RUNNING && t->run->loading)
+		work_release(&t->run->job, 1000);
+}
+
+static void on_loaded(struct store_unit *u, int status)
+{
+	struct loading *l = u->data;
+	struct work *w = l->w;
+
+	if (status != 0)
+		log_error("payloads can't be read error=%s", uv_strerror(status));
+	sched_clock(w);
+	for (int i = 0; i < u->rows && !w->closing; i++) {
+		const struct store_value *cells = &u->cells[i * u->columns];
+		struct task *t = task_find(w, (uint64_t)cells[0].n);
+		if (t && task_state(t) == WORK_RUNNING && t->run->loading)
+			run_loaded(t->run, body_of_row(w, cells));
+	}
+	for (size_t i = 0; i < l->n && !w->closing; i++)
+		give_back(w, l->ids[i]);
+	free(l);
+}
+
+void persist_loads(struct work *w)
+{
+	if (!w->n_loads)
+		return;
+	struct store_unit *u = store_unit();
+	struct loading *l = mem_new(sizeof(*l) + w->n_loads * sizeof(uint64_t));
+	l->w = w;
+	l->n = w->n_loads;
+	for (size_t i = 0; i < w->n_loads; i++) {
+		l->ids[i] = w->loads[i];
+		store_stmt(u, S_LOAD);
+		store_int(u, (int64_t)w->loads[i]);
+	}
+	w->n_loads = 0;
+	u->data = l;
+	store_read(w->store, u, on_loaded);
+}
+
+/* ---- what is kept for a time only -------------------------------------------------- */
+
+static void on_next(struct store_unit *u, int status)
+{
+	static const int64_t never = (int64_t)1 << 61;
+	struct work *w = u->data;
+	int64_t at = status == 0 && u->rows ? u->cells[0].n : never;
+
+	if (w->closing || at > never)
+		return;
+	sched_clock(w);
+	sched_sweep_by(w, w->mono + (at > w->wall ? at - w->wall : 0) + 1000);
+}
+
+static void on_swept(struct store_unit *u, int status)
+{
+	struct work *w = u->data;
+
+	if (status != 0 || w->closing)
+		return;
+	for (int i = 0; i < u->rows; i++) {
+		struct topic *t = topic_get(w, u->cells[i].p);
+		t->dead -= t->dead > 0;
+		w->dead -= w->dead > 0;
+	}
+	struct store_unit *next = store_unit();
+	next->data = w;
+	store_stmt(next, S_SWEEP_NEXT);
+	store_int(next, w->conf.keep_dead);
+	store_read(w->store, next, on_next);
+}
+
+void persist_sweep(struct work *w)
+{
+	struct store_unit *u = store_unit();
+	uint64_t most = (uint64_t)w->conf.max_dead;
+
+	u->data = w;
+	store_stmt(u, S_SWEEP_DEAD);
+	store_int(u, w->wall - w->conf.keep_dead);
+	store_stmt(u, S_SWEEP_MORE);
+	store_int(u, w->dead > most ? (int64_t)(w->dead - most) : 0);
+	store_stmt(u, S_SWEEP_DONE);
+	store_int(u, w->wall);
+	store_stmt(u, S_SWEEP_IDEM);
+	store_int(u, w->wall);
+	store_stmt(u, S_SWEEP_LOCK);
+	store_int(u, w->wall);
+	store_commit(w->store, u, STORE_OS, STORE_MUST, on_swept);
+}

@@ -1,0 +1,352 @@
+/*
+ * private - what the engine's files share.
+ *
+ *	work --- topics: name -> topic --- ready: heap of tasks by priority, then turn
+ *	     |                        \--- keys: name -> key --- parked: heap of tasks
+ *	     |--- tasks: id -> task --- more (what few have) --- uniq, ext_id, key
+ *	     |--- times: one heap for delays, expiry, time-outs, tokens; one timer
+ *	     \--- takers --- subs (a topic each), those with something to take in a heap
+ *
+ * A task is in one place at a time: the state says which. The store's units point at payloads of
+ * tasks that are STORING or ENDING; nothing else touches those until the unit is done.
+ */
+#pragma once
+
+#include "core/base/list.h"
+#include "core/work/heap.h"
+#include "core/work/work.h"
+
+struct marks;
+
+/* Kinds of nodes in `times`. */
+enum { AT_TASK, AT_EXPIRY, AT_RUN, AT_TOPIC, AT_KEY, AT_UNIQ, AT_SWEEP };
+
+struct body {
+	uint32_t size, meta;
+	uint8_t data[]; /* payload, meta */
+};
+
+/* 64 bytes. node.a: state, .b: priority, .c: flags. */
+struct task {
+	uint64_t id;
+	struct heap_node node; /* in times, a topic's ready or a key's parked */
+	struct topic *topic;
+	union {
+		struct body *body; /* NULL: only the store has it */
+		struct run *run;   /* RUNNING */
+	};
+	struct more *more;
+	struct task *next; /* of the same bucket */
+	uint32_t size : 27, crashes : 5;
+	uint16_t attempts;
+	uint16_t type;
+};
+
+enum {
+	TASK_MOMENT = 1, /* due by the wall clock */
+	TASK_TURN = 2,   /* node.key is its turn */
+	TASK_STORED = 4, /* whatever its topic says by now */
+};
+
+/* What few tasks have. */
+struct more {
+	struct task *task;
+	struct heap_node expiry;
+	char *ext_id;
+	struct more *ext_next;
+	struct key *key;
+	struct uniq *uniq;
+	char *backoff;
+	uint64_t *blocks; /* those that wait for this one */
+	int n_blocks;
+	int waits; /* for how many others */
+	int max_attempts;
+	int64_t timeout, expires, keep; /* expires: monotonic; 0: none */
+};
+
+/* RUNNING. */
+struct run {
+	struct work_job job; /* first */
+	struct work *w;
+	struct task *task;
+	struct work_taker *taker;
+	struct list link; /* of the taker's */
+	struct body *body;
+	struct heap_node deadline;
+	uint64_t turn;
+	int64_t started, ready; /* monotonic */
+	uint32_t mark;
+	bool loading;
+};
+
+struct bucket {
+	double tokens;
+	int64_t at;
+};
+
+struct key {
+	struct key *next;
+	struct topic *topic;
+	struct heap parked;
+	struct heap_node wake;
+	struct bucket bucket;
+	uint32_t running, users;
+	char name[];
+};
+
+struct uniq {
+	struct uniq *next;
+	struct topic *topic;
+	struct task *task; /* NULL: it outlives its task */
+	uint64_t id;
+	struct heap_node expiry;
+	uint8_t hold;
+	char name[];
+};
+
+struct sub {
+	struct work_taker *taker;
+	struct topic *topic;
+	struct list link;      /* of the topic's */
+	struct heap_node node; /* in the taker's */
+	int place, weight;
+	uint64_t pass;
+};
+
+struct topic {
+	struct topic *next;
+	struct work_topic_conf conf;
+	struct heap ready;
+	struct list subs;
+	struct list hot; /* of the work's */
+	struct heap_node wake;
+	struct bucket bucket;
+	struct key **keys;
+	uint32_t n_keys, key_buckets;
+	bool paused;
+	uint64_t scheduled, waiting, parked, running, storing, ending, dead, bytes;
+	uint64_t submitted, succeeded, failed, died, cancelled, expired;
+	char name[];
+};
+
+struct work_taker {
+	struct work *w;
+	struct list link; /* of the work's */
+	struct list hot;
+	struct list runs;
+	struct work_taker_conf conf; /* topics and weights are own */
+	struct sub **subs;
+	int n_subs;
+	struct heap ready; /* subs whose topic may have something */
+	uint64_t pass;
+	int wants;
+};
+
+struct tasks {
+	struct task **buckets;
+	uint32_t n, mask;
+	struct list chunks;
+};
+
+struct names { /* ext_id -> more; uniq */
+	void **buckets;
+	uint32_t n, mask;
+};
+
+struct work {
+	uv_loop_t *loop;
+	struct work_conf conf;
+	struct store *store; /* NULL: memory only */
+	struct marks *marks;
+	uv_prepare_t turn;
+	uv_timer_t timer;
+	uv_poll_t jump;
+	int jump_fd, handles;
+	bool closing, closed_store;
+	void (*on_closed)(void *data);
+	void *closed_data;
+
+	int64_t mono, wall; /* of this turn */
+	int64_t offset;     /* wall - mono that moments were turned into due times with */
+	int64_t timer_at;
+	uint64_t last_id, last_turn, chance;
+	struct tasks tasks;
+	struct names exts, uniqs;
+	struct topic **topics;
+	uint32_t n_topics, topic_buckets;
+	char **types;
+	int n_types;
+	struct heap times;
+	struct list hot_topics, hot_takers, takers;
+	uint64_t *loads; /* tasks that run, whose payload is to be read */
+	size_t n_loads;
+	uint64_t resident, dead;
+	struct heap_node sweep;
+	struct list laters; /* what is done before the next turn */
+};
+
+/* task.c: where tasks live */
+struct task *task_new(struct work *w, uint64_t id);
+void task_free(struct work *w, struct task *t);
+struct task *task_find(struct work *w, uint64_t id);
+void tasks_fini(struct work *w, void (*each)(struct work *w, struct task *t));
+uint64_t tasks_memory(struct work *w);
+struct more *task_more(struct task *t);
+
+static inline enum work_state task_state(const struct task *t)
+{
+	return (enum work_state)t->node.a;
+}
+
+/* names.c */
+uint32_t name_hash(const char *s, const void *salt);
+uint16_t type_number(struct work *w, const char *type);
+struct task *ext_find(struct work *w, const char *ext_id);
+void ext_add(struct work *w, struct more *m);
+void ext_remove(struct work *w, struct more *m);
+struct uniq *uniq_find(struct work *w, struct topic *t, const char *name);
+struct uniq *uniq_hold(struct work *w, struct topic *t, const char *name, uint64_t id,
+		       enum work_hold hold, int64_t until);
+void uniq_drop(struct work *w, struct uniq *u);
+void names_fini(struct work *w);
+
+/* topic.c */
+struct topic *topic_find(struct work *w, const char *name);
+struct topic *topic_get(struct work *w, const char *name); /* made when it is not there */
+void topics_free(struct work *w);
+struct key *key_get(struct topic *t, const char *name); /* one user more */
+void key_give(struct work *w, struct key *k);
+/* A task may start now; if not and time will tell, the time is in the heap. */
+bool topic_open(struct work *w, struct topic *t);
+bool key_open(struct work *w, struct key *k);
+void topic_started(struct work *w, struct topic *t, struct key *k);
+void topic_ended(struct work *w, struct topic *t, struct key *k);
+void key_wake(struct work *w, struct key *k);
+void topic_heat(struct work *w, struct topic *t);
+uint64_t topic_pending(const struct topic *t);
+
+/* What is done in the next turn of the loop, before it waits. */
+struct later {
+	struct list link;
+	void (*go)(struct later *l);
+};
+
+void later(struct work *w, struct later *l, void (*go)(struct later *l));
+
+/* sched.c: between the places of a task */
+void sched_clock(struct work *w);
+void sched_place(struct work *w, struct task *t, int64_t due); /* due: monotonic */
+void sched_ready(struct work *w, struct task *t);
+void sched_unplace(struct work *w, struct task *t); /* out of wherever it waits */
+void sched_due(struct work *w, struct heap_node *n);
+void sched_forget(struct work *w, struct task *t);
+void sched_sweep_by(struct work *w, int64_t mono);
+void body_drop(struct work *w, struct task *t);
+void body_let_go(struct work *w, struct body *b);
+struct body *body_new(struct work *w, const struct work_spec *s);
+
+static inline int64_t due_of_moment(const struct work *w, int64_t moment)
+{
+	int64_t due = moment - w->offset;
+
+	return due > 0 ? due : 0;
+}
+
+/* end.c: a task's last transition, with all that goes with it in one unit */
+struct ending {
+	struct later later;
+	struct work *w;
+	struct task *task;
+	struct submission *next; /* NULL: none */
+	enum work_state how;
+	char *error, *worker; /* own */
+	void *result;         /* own */
+	size_t size;
+	int64_t wait, run;
+};
+
+/* The task is in no heap. error: copied, cut at 8 KiB; may be NULL. */
+struct ending *ending_new(struct work *w, struct task *t, enum work_state how, const char *error);
+void ending_go(struct ending *e);
+void end_waiting(struct work *w, struct task *t, enum work_state how, const char *error);
+void release_uniq(struct work *w, struct task *t);
+
+/* taker.c, run.c */
+void taker_topic(struct work *w, struct topic *t); /* a new one: who wants it? */
+void takers_serve(struct work *w);
+void taker_drop(struct work_taker *t);
+void run_start(struct work_taker *taker, struct task *t);
+void run_loaded(struct run *r, struct body *b);
+void run_drop(struct run *r); /* without a word, when all is closed */
+
+/* persist.c: tasks as rows */
+extern const struct store_schema work_schema;
+
+enum statement {
+	S_PUT,
+	S_RETRY,
+	S_DELETE,
+	S_DONE,
+	S_TO_DEAD,
+	S_DEP,
+	S_DEP_DONE,
+	S_IDEM_FIND,
+	S_IDEM_PUT,
+	S_LOCK_PUT,
+	S_LOCK_DROP,
+	S_TOPIC,
+	S_SCAN_JOBS,
+	S_SCAN_DEPS,
+	S_SCAN_DEAD,
+	S_SCAN_TOPICS,
+	S_SCAN_LOCKS,
+	S_SCAN_LAST,
+	S_CLEAN_DEPS,
+	S_LOAD,
+	S_GET_JOB,
+	S_GET_DONE,
+	S_GET_DEAD,
+	S_LIST_JOBS,
+	S_LIST_DONE,
+	S_LIST_DEAD,
+	S_SWEEP_DEAD,
+	S_SWEEP_MORE,
+	S_SWEEP_DONE,
+	S_SWEEP_IDEM,
+	S_SWEEP_LOCK,
+	S_SWEEP_NEXT,
+	S_REVIVE,
+	S_DROP_DEAD,
+	STATEMENTS,
+};
+
+static inline bool is_stored(const struct topic *t)
+{
+	return t->conf.durability != WORK_MEMORY;
+}
+
+static inline bool task_is_stored(const struct task *t)
+{
+	return t->node.c & TASK_STORED;
+}
+
+static inline enum store_sync sync_of(const struct topic *t)
+{
+	return t->conf.durability == WORK_FSYNC ? STORE_FSYNC : STORE_OS;
+}
+
+void persist_task(struct store_unit *u, struct work *w, struct task *t, const struct work_spec *s);
+void persist_retry(struct work *w, struct task *t, int64_t run_at, const char *error);
+void persist_loads(struct work *w);
+void persist_sweep(struct work *w);
+
+/* recover.c */
+int recover(struct work *w, struct err *err);
+struct task *task_of_row(struct work *w, const struct store_value *cells);
+
+/* submit.c: tasks that come with something else's end, or alone */
+int submission_new(struct work *w, const struct work_spec *specs, int n, struct submission **out);
+bool submission_put(struct submission *s, struct store_unit *u); /* whether there were rows */
+void submission_done(struct submission *s, const struct store_unit *u, int status);
+
+void tell(struct work *w, struct task *t, enum work_state what, const struct ending *e);

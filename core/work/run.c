@@ -1,0 +1,216 @@
+/* run - a task in a taker's hands, from its start to what the taker says of it. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/store/marks.h"
+#include "core/work/private.h"
+
+static struct run *run_of(struct work_job *job)
+{
+	return (struct run *)(void *)job; /* its first member */
+}
+
+static void hand_over(struct run *r)
+{
+	struct work *w = r->w;
+	struct task *t = r->task;
+	struct work_job *job = &r->job;
+
+	job->payload = r->body ? r->body->data : NULL;
+	job->size = r->body ? r->body->size : 0;
+	job->meta = r->body ? r->body->data + r->body->size : NULL;
+	job->meta_size = r->body ? r->body->meta : 0;
+	r->started = w->mono;
+	if (w->marks)
+		r->mark = marks_set(w->marks, t->id);
+	if (job->timeout)
+		heap_put(&w->times, &r->deadline, (uint64_t)(w->mono + job->timeout));
+	if (t->more && t->more->uniq && t->more->uniq->hold == WORK_UNTIL_START)
+		release_uniq(w, t);
+	tell(w, t, WORK_RUNNING, NULL);
+	r->taker->conf.on_job(r->taker->conf.data, job);
+}
+
+void run_start(struct work_taker *taker, struct task *t)
+{
+	struct work *w = taker->w;
+	struct more *m = t->more;
+	struct run *r = mem_new(sizeof(*r));
+	int64_t since = ident_time(t->id);
+
+	r->w = w;
+	r->task = t;
+	r->taker = taker;
+	r->turn = t->node.key;
+	r->mark = MARKS_NONE;
+	r->body = t->body;
+	r->deadline.pos = HEAP_OUT;
+	r->deadline.kind = AT_RUN;
+	list_append(&taker->runs, &r->link);
+	r->job = (struct work_job){
+		.id = t->id,
+		.topic = t->topic->name,
+		.type = t->type ? w->types[t->type] : NULL,
+		.ext_id = m ? m->ext_id : NULL,
+		.attempt = t->attempts + 1,
+		.crashes = (int)t->crashes,
+		.prio = t->node.b,
+		.submitted = since,
+		.wait = w->wall > since ? w->wall - since : 0,
+		.timeout = m && m->timeout ? m->timeout : t->topic->conf.timeout,
+	};
+	t->run = r;
+	t->node.a = WORK_RUNNING;
+	topic_started(w, t->topic, m ? m->key : NULL);
+	r->loading = !r->body && task_is_stored(t);
+	if (r->loading) { /* those of one turn are read together */
+		w->loads = mem_resize(w->loads, (w->n_loads + 1) * sizeof(uint64_t));
+		w->loads[w->n_loads++] = t->id;
+	} else {
+		hand_over(r);
+	}
+}
+
+void run_loaded(struct run *r, struct body *b)
+{
+	r->body = b;
+	r->loading = false;
+	hand_over(r);
+}
+
+void run_drop(struct run *r)
+{
+	body_let_go(r->w, r->body);
+	list_remove(&r->link);
+	free(r);
+}
+
+/* The task is out of the taker's hands; its payload is its own again. */
+static struct task *finish(struct run *r)
+{
+	struct work *w = r->w;
+	struct task *t = r->task;
+
+	assert(task_state(t) == WORK_RUNNING && t->run == r);
+	sched_clock(w);
+	if (w->marks)
+		marks_clear(w->marks, r->mark);
+	heap_remove(&w->times, &r->deadline);
+	list_remove(&r->link);
+	t->body = r->body;
+	t->node.a = WORK_ENDING; /* until it has a place */
+	topic_ended(w, t->topic, t->more ? t->more->key : NULL);
+	return t;
+}
+
+static struct ending *over(struct run *r, enum work_state how, const char *error)
+{
+	struct work *w = r->w;
+	struct ending *e = ending_new(w, finish(r), how, error);
+
+	e->wait = r->job.wait;
+	e->run = w->mono - r->started;
+	return e;
+}
+
+int work_ack(struct work_job *job, const struct work_end *end)
+{
+	struct run *r = run_of(job);
+	struct submission *next = NULL;
+	int rc = end && end->n_next ? submission_new(r->w, end->next, end->n_next, &next) : 0;
+
+	if (rc != 0)
+		return rc;
+	struct ending *e = over(r, WORK_SUCCEEDED, NULL);
+	e->next = next;
+	if (end) {
+		e->worker = mem_str(end->worker);
+		e->size = end->size;
+		e->result = end->result ? mem_resize(NULL, end->size + 1) : NULL;
+		if (end->size)
+			memcpy(e->result, end->result, end->size);
+	}
+	ending_go(e);
+	free(r);
+	return 0;
+}
+
+static bool used_up(struct task *t)
+{
+	const struct work_topic_conf *c = &t->topic->conf;
+	int most = t->more && t->more->max_attempts ? t->more->max_attempts : c->max_attempts;
+
+	return (most && t->attempts >= most) ||
+	       (c->max_crashes && (int)t->crashes >= c->max_crashes);
+}
+
+static int64_t next_delay(struct work *w, struct task *t)
+{
+	struct backoff b = t->topic->conf.backoff;
+
+	if (t->more && t->more->backoff)
+		backoff_parse(&b, t->more->backoff, NULL); /* it was checked when it came in */
+	w->chance = w->chance * 6364136223846793005u + 1442695040888963407u;
+	return backoff_delay(&b, t->attempts, w->chance >> 33);
+}
+
+void work_fail(struct work_job *job, enum work_fault fault, const char *error, bool retry,
+	       int64_t delay)
+{
+	struct run *r = run_of(job);
+	struct work *w = r->w;
+	struct task *t = r->task;
+
+	t->attempts++;
+	if (fault == WORK_FAULT_CRASHED && t->crashes < 31)
+		t->crashes++;
+	t->topic->failed++;
+	if (job->cancelled) {
+		ending_go(over(r, WORK_CANCELLED, error));
+	} else if (!retry || used_up(t)) {
+		ending_go(over(r, WORK_DEAD, error));
+	} else {
+		finish(r);
+		delay = delay >= 0 ? delay : next_delay(w, t);
+		t->node.c &= (uint8_t) ~(TASK_TURN | TASK_MOMENT);
+		if (task_is_stored(t))
+			persist_retry(w, t, w->wall + delay, error);
+		tell(w, t, WORK_SCHEDULED, NULL);
+		sched_place(w, t, w->mono + delay);
+	}
+	free(r);
+}
+
+void work_release(struct work_job *job, int64_t delay)
+{
+	struct run *r = run_of(job);
+	struct work *w = r->w;
+	struct task *t = finish(r);
+
+	if (job->cancelled) {
+		ending_go(ending_new(w, t, WORK_CANCELLED, NULL));
+	} else if (delay > 0) {
+		t->node.c &= (uint8_t) ~(TASK_TURN | TASK_MOMENT);
+		if (task_is_stored(t))
+			persist_retry(w, t, w->wall + delay, NULL);
+		sched_place(w, t, w->mono + delay);
+	} else {
+		t->node.key = r->turn; /* its old place: ahead of those that came after it */
+		sched_ready(w, t);
+	}
+	free(r);
+}
+
+void work_touch(struct work_job *job, int64_t ms)
+{
+	struct run *r = run_of(job);
+	struct work *w = r->w;
+
+	sched_clock(w);
+	if (!ms)
+		ms = job->timeout;
+	if (ms)
+		heap_set(&w->times, &r->deadline, (uint64_t)(w->mono + ms));
+}

@@ -1,0 +1,318 @@
+/*
+ * work - tasks that are kept until they are done.
+ *
+ *	               delay, run_at, after             due, all of `after` done
+ *	 submit --> STORING --> SCHEDULED / WAITING ---------------> READY <------------------+
+ *	   done(0) once the store has it                               | taken: credit, rate,  |
+ *	                                                               | concurrency, no pause |
+ *release CANCELLED / EXPIRED <--- cancel, expiry ----------------------+                       | v
+ *| SUCCEEDED <--- work_ack ----------------------------------- RUNNING ------------------+ DEAD
+ *<-------- work_fail, nothing left -------------------------+--- work_fail --> SCHEDULED
+ *
+ * Everything happens in one loop's thread. What is pending is known in memory (about 100 bytes a
+ * task, and payloads up to `resident`); the store has what must outlive us. Taking writes nothing:
+ * what runs when we die is ready again at the next start, and is charged a crash when its mark was
+ * found. Delivery is therefore at least once; id and attempt together name one delivery.
+ *
+ * A taker asks for tasks of some topics and is handed as many as it said it wants, from the loop,
+ * once per turn of it. It must say how each of them ended: work_ack, work_fail or work_release.
+ *
+ * Times are milliseconds; delays and time-outs pass as the monotonic clock does, moments (run_at)
+ * follow the wall clock when it is set.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "core/store/store.h"
+#include "core/work/backoff.h"
+#include "core/work/ident.h"
+
+struct err;
+struct work;
+
+enum work_state {
+	WORK_STORING,
+	WORK_WAITING, /* for other tasks */
+	WORK_SCHEDULED,
+	WORK_READY,
+	WORK_RUNNING,
+	WORK_ENDING, /* over; the store does not know yet */
+	/* over */
+	WORK_SUCCEEDED,
+	WORK_DEAD,
+	WORK_CANCELLED,
+	WORK_EXPIRED,
+};
+
+const char *work_state_name(enum work_state s);
+
+/* ---- open, close --------------------------------------------------------------- */
+
+struct work_event {
+	enum work_state state; /* what it became */
+	uint64_t id;
+	const char *topic, *error; /* error: NULL when there is none */
+	const void *result;
+	size_t result_size;
+	int attempts, crashes;
+	int64_t wait, run; /* ms: ready until started; started until over */
+};
+
+struct work_conf {
+	const char *dir;         /* a directory that is there; NULL: all is kept in memory only */
+	int64_t resident;        /* bytes of payloads kept in memory beside the store; 0: 64 MiB */
+	int64_t keep_dead;       /* ms; 0: 180 days */
+	int max_dead;            /* 0: 100,000; the oldest go first */
+	struct store_conf store; /* path, schema, on_health and data are ours */
+
+	/* All in the loop; each may be NULL. */
+	void (*on_event)(void *data, const struct work_event *e);
+	void (*on_health)(void *data, enum store_health health, const char *why);
+	void (*clock)(void *data, int64_t *mono, int64_t *wall); /* ms; for tests */
+	void *data;
+};
+
+/*
+ * Reads all that is pending. Refuses what store_open refuses, each with a sentence; what was
+ * opened by then closes in the loop.
+ */
+int work_open(struct work **out, uv_loop_t *loop, const struct work_conf *conf, struct err *err);
+
+/*
+ * Nothing is handed out any more; what runs and was not answered is ready at the next start, and
+ * not charged. done comes from the loop when the store has all. Takers are freed with it.
+ */
+void work_close(struct work *w, void (*done)(void *data), void *data);
+
+/* ---- topics --------------------------------------------------------------------- */
+
+enum work_durability { WORK_FSYNC, WORK_OS, WORK_MEMORY };
+
+struct work_rate {
+	double per_s; /* 0: no limit */
+	double burst; /* at least 1 */
+};
+
+struct work_topic_conf {
+	enum work_durability durability;
+	int max_attempts, max_crashes;
+	struct backoff backoff;
+	int64_t timeout, expires, keep; /* 0: none */
+	struct work_rate rate, key_rate;
+	int concurrency, key_concurrency; /* 0: no limit */
+	uint64_t max_jobs, max_bytes;     /* 0: no limit; of what is pending */
+};
+
+/* What a topic has that nobody configured. */
+void work_topic_defaults(struct work_topic_conf *c);
+
+/* Makes the topic when it is not there; changes hold from the next task on. name: 1..128 bytes. */
+int work_topic_set(struct work *w, const char *name, const struct work_topic_conf *c);
+
+/* A paused topic takes in but hands nothing out; that outlives a restart. UV_ENOENT. */
+int work_pause(struct work *w, const char *topic, bool paused);
+
+struct work_topic_figures {
+	const char *name;
+	bool paused;
+	uint64_t ready, scheduled, waiting, running, dead, bytes;
+	uint64_t submitted, succeeded, failed, died, cancelled, expired; /* since the start */
+	int64_t oldest; /* ms that the first of the ready ones has waited; 0: none */
+};
+
+/* By name; row: each once. */
+void work_topics(struct work *w, void (*row)(void *data, const struct work_topic_figures *f),
+		 void *data);
+
+struct work_figures {
+	uint64_t tasks, resident, memory; /* memory: bytes of all but payloads */
+	struct store_figures store;
+};
+
+void work_figures(struct work *w, struct work_figures *f);
+
+/* ---- tasks in -------------------------------------------------------------------- */
+
+enum work_hold { WORK_UNTIL_FINISH, WORK_UNTIL_START, WORK_UNTIL_TTL };
+
+enum {
+	WORK_PRIO = 128, /* 0..255, lower first */
+	WORK_MAX_TEXT = 256,
+	WORK_MAX_AFTER = 64,
+	WORK_MAX_ATTEMPTS = 1000,
+};
+
+/* All is copied. Zeros and NULLs mean: none, or the topic's; but prio, which must be set. */
+struct work_spec {
+	const char *topic, *type;
+	const char *ext_id; /* the caller's own name, one pending task each */
+	const void *payload;
+	size_t size;
+	const void *meta; /* what the caller wants to find again beside it */
+	size_t meta_size;
+	int prio;
+	int64_t delay;  /* ms from now, */
+	int64_t run_at; /* or a moment, ms since 1970 */
+	int max_attempts;
+	const char *backoff; /* see backoff.h */
+	int64_t timeout, expires, keep;
+	const char *uniq; /* one pending task of the topic with this key */
+	enum work_hold hold;
+	int64_t uniq_ttl; /* ms; with WORK_UNTIL_TTL at least 1 */
+	const char *key;  /* what the limits per key go by */
+	const uint64_t *after;
+	int n_after;
+	const char *idem_key; /* the same request again finds the first one's task */
+	const void *idem_hash;
+	size_t idem_hash_size;
+	int64_t idem_ttl;
+};
+
+struct work_receipt {
+	uint64_t id;    /* of the task, or of the one that was there before it */
+	bool duplicate; /* that one; nothing was submitted */
+	bool conflict; /* and it was not the same request (idem_hash), or another task holds uniq */
+};
+
+/* status: 0, or why nothing of it was taken. receipts: n, until it returns. */
+typedef void (*work_submitted)(void *data, int status, const struct work_receipt *receipts, int n);
+
+/* What is wrong with it: 0, or a sentence. ERR_LIMIT: the topic is full. */
+int work_spec_check(struct work *w, const struct work_spec *spec, struct err *err);
+
+/*
+ * All of them in one transaction; idem_key only with n = 1. Returns what work_spec_check says of
+ * the first bad one, or UV_EROFS when the store is failing; then done does not come. done comes
+ * later, when the store has them: from then on they are not lost.
+ */
+int work_submit(struct work *w, const struct work_spec *specs, int n, work_submitted done,
+		void *data);
+
+/* ---- tasks out -------------------------------------------------------------------- */
+
+/* A task that runs: the taker's until it says how it ended. */
+struct work_job {
+	uint64_t id;
+	const char *topic, *type, *ext_id; /* type, ext_id: NULL when it has none */
+	const void *payload, *meta;
+	size_t size, meta_size;
+	int attempt, crashes, prio; /* attempt: from 1 */
+	int64_t submitted;          /* ms since 1970 */
+	int64_t timeout;            /* ms from its start; 0: none */
+	int64_t wait;               /* ms that it was ready */
+	bool cancelled;             /* work_fail makes it CANCELLED */
+	void *data;                 /* the taker's own */
+};
+
+enum work_order {
+	WORK_STRICT,   /* the first topic that has something, as they were told */
+	WORK_WEIGHTED, /* in proportion to their weights */
+	WORK_FAIR,     /* each in turn */
+};
+
+struct work_taker_conf {
+	const char *const *topics; /* names, or patterns with * and ?; copied */
+	const int *weights;        /* NULL: all 1 */
+	int n_topics;
+	enum work_order order;
+	/* A job's time-out has passed: end it and say so. Comes once, again after work_touch. */
+	void (*on_overdue)(void *data, struct work_job *job);
+	/* Somebody wants it to end. */
+	void (*on_cancel)(void *data, struct work_job *job, bool now);
+	void (*on_job)(void *data, struct work_job *job);
+	void *data;
+};
+
+struct work_taker;
+
+struct work_taker *work_taker_new(struct work *w, const struct work_taker_conf *conf);
+
+/* Its jobs must have been answered. */
+void work_taker_free(struct work_taker *t);
+
+/* It may be handed n more from now on. */
+void work_want(struct work_taker *t, int n);
+
+/* New tasks may be committed with the end of this one: n specs, in the same transaction. */
+struct work_end {
+	const void *result;
+	size_t size;
+	const struct work_spec *next;
+	int n_next;
+	const char *worker;
+};
+
+/* end: may be NULL. Returns what work_submit returns for `next`; then nothing has happened. */
+int work_ack(struct work_job *job, const struct work_end *end);
+
+enum work_fault { WORK_FAULT_FAILED, WORK_FAULT_TIMEOUT, WORK_FAULT_CRASHED };
+
+/* error: up to 8 KiB are kept. retry: false: dead now. delay: ms until it is ready, or -1. */
+void work_fail(struct work_job *job, enum work_fault fault, const char *error, bool retry,
+	       int64_t delay);
+
+/* Given back: costs nothing; with delay 0 it is the next of its topic again. */
+void work_release(struct work_job *job, int64_t delay);
+
+/* It goes on: its time-out counts from now, ms (0: as long as it was). */
+void work_touch(struct work_job *job, int64_t ms);
+
+/* ---- tasks in between --------------------------------------------------------------- */
+
+/* The pending task of a name: an id as text, or an ext_id. */
+bool work_find(struct work *w, const char *name, uint64_t *id);
+
+/*
+ * 0: it is gone or going. UV_EALREADY: it runs, and its taker was told (now: without grace).
+ * UV_ENOENT: no such pending task.
+ */
+int work_cancel(struct work *w, uint64_t id, bool now);
+
+/* A scheduled one becomes ready. UV_ENOENT, UV_EINVAL in another state. */
+int work_run_now(struct work *w, uint64_t id);
+
+/* All that is pending of a topic and does not run: as by cancel. Returns how many. */
+uint64_t work_purge(struct work *w, const char *topic);
+
+struct work_status {
+	uint64_t id;
+	enum work_state state;
+	const char *topic, *type, *ext_id, *error, *worker;
+	int prio, attempts, crashes;
+	int64_t submitted, run_at, started, finished; /* ms since 1970; 0: not yet */
+	int64_t run;
+	const void *payload, *meta, *result;
+	size_t size, meta_size, result_size;
+};
+
+/* item: NULL at the end, then next is where to go on (0: there is no more); status with it. */
+typedef void (*work_seen)(void *data, const struct work_status *item, int status, uint64_t next);
+
+/* One task wherever it is: pending, done and kept, dead. item once or not at all, then the end. */
+void work_get(struct work *w, uint64_t id, work_seen seen, void *data);
+
+struct work_filter {
+	const char *topic;     /* NULL: all */
+	enum work_state state; /* of those in the store: any pending one, SUCCEEDED, DEAD, ... */
+	const char *text;      /* in payload or error; NULL: any */
+	uint64_t from;         /* ids after it */
+	int limit;             /* 1..1000 */
+};
+
+/* In the order of ids. Tasks of topics that are kept in memory only are not listed. */
+void work_list(struct work *w, const struct work_filter *f, work_seen seen, void *data);
+
+/*
+ * A dead one becomes ready, with all its attempts again. done: 0, UV_ENOENT, or the store's.
+ * UV_ENOENT at once where nothing is stored; then done does not come.
+ */
+int work_retry(struct work *w, uint64_t id, void (*done)(void *data, int status), void *data);
+
+/* ---- time --------------------------------------------------------------------------- */
+
+/* What is due now. The engine's own timer calls it; tests with a clock of their own do. */
+void work_tick(struct work *w);
