@@ -128,9 +128,9 @@ struct uniq *uniq_find(struct work *w, struct topic *t, const char *name)
 	return u;
 }
 
-/* until: monotonic; 0: as long as the task does. */
-struct uniq *uniq_hold(struct work *w, struct topic *t, const char *name, uint64_t id,
-		       enum work_hold hold, int64_t until)
+/* until: monotonic; 0: as long as the task does. Whose it is, the caller says in id and task. */
+struct uniq *uniq_hold(struct work *w, struct topic *t, const char *name, enum work_hold hold,
+		       int64_t until)
 {
 	size_t n = strlen(name) + 1;
 	struct uniq *u = mem_new(sizeof(*u) + n);
@@ -139,7 +139,6 @@ struct uniq *uniq_hold(struct work *w, struct topic *t, const char *name, uint64
 		uniqs_grow(&w->uniqs);
 	memcpy(u->name, name, n);
 	u->topic = t;
-	u->id = id;
 	u->hold = (uint8_t)hold;
 	u->expiry.pos = HEAP_OUT;
 	u->expiry.kind = AT_UNIQ;

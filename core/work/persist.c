@@ -148,10 +148,27 @@ static void put_lock(struct store_unit *u, struct work *w, struct task *t,
 	store_int(u, w->wall + s->uniq_ttl);
 }
 
+static void put_deps(struct store_unit *u, struct task *t, const struct work_spec *s)
+{
+	for (int i = 0; t->more && t->more->waits && i < s->n_after; i++) {
+		store_stmt(u, S_DEP);
+		store_int(u, (int64_t)t->id);
+		store_int(u, (int64_t)s->after[i]);
+	}
+}
+
+static int64_t moment_of(const struct work *w, struct task *t, const struct work_spec *s)
+{
+	int64_t due = (int64_t)t->node.key;
+
+	if (s->run_at)
+		return s->run_at;
+	return due > w->mono ? w->wall + due - w->mono : 0;
+}
+
 void persist_task(struct store_unit *u, struct work *w, struct task *t, const struct work_spec *s)
 {
 	struct more *m = t->more;
-	int64_t due = (int64_t)t->node.key;
 	struct body *b = t->body;
 
 	store_stmt(u, S_PUT);
@@ -159,7 +176,7 @@ void persist_task(struct store_unit *u, struct work *w, struct task *t, const st
 	store_text(u, t->topic->name);
 	store_text(u, s->type && *s->type ? s->type : NULL);
 	store_int(u, t->node.b);
-	store_int(u, s->run_at ? s->run_at : due > w->mono ? w->wall + due - w->mono : 0);
+	store_int(u, moment_of(w, t, s));
 	int_or_null(u, s->max_attempts);
 	int_or_null(u, s->timeout);
 	int_or_null(u, m && m->expires ? w->wall + m->expires - w->mono : 0);
@@ -172,11 +189,7 @@ void persist_task(struct store_unit *u, struct work *w, struct task *t, const st
 	store_text(u, s->key);
 	store_blob(u, b && b->meta ? b->data + b->size : NULL, b ? b->meta : 0);
 	store_blob(u, b ? b->data : NULL, b ? b->size : 0);
-	for (int i = 0; m && m->waits && i < s->n_after; i++) {
-		store_stmt(u, S_DEP);
-		store_int(u, (int64_t)t->id);
-		store_int(u, (int64_t)s->after[i]);
-	}
+	put_deps(u, t, s);
 	if (s->idem_key)
 		put_idem(u, w, t, s);
 	if (s->uniq && s->hold == WORK_UNTIL_TTL)

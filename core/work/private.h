@@ -205,8 +205,8 @@ struct task *ext_find(struct work *w, const char *ext_id);
 void ext_add(struct work *w, struct more *m);
 void ext_remove(struct work *w, struct more *m);
 struct uniq *uniq_find(struct work *w, struct topic *t, const char *name);
-struct uniq *uniq_hold(struct work *w, struct topic *t, const char *name, uint64_t id,
-		       enum work_hold hold, int64_t until);
+struct uniq *uniq_hold(struct work *w, struct topic *t, const char *name, enum work_hold hold,
+		       int64_t until);
 void uniq_drop(struct work *w, struct uniq *u);
 void names_fini(struct work *w);
 

@@ -46,9 +46,9 @@ static void hold_again(struct work *w, struct task *t, const struct store_value 
 	/* What was freed by a start may be held by another by now: the first one holds. */
 	if (!name || (until && until <= w->wall) || uniq_find(w, t->topic, name))
 		return;
-	task_more(t)->uniq =
-		uniq_hold(w, t->topic, name, t->id, (enum work_hold)number(&cells[HOLD]),
-			  until ? due_of_moment(w, until) : 0);
+	task_more(t)->uniq = uniq_hold(w, t->topic, name, (enum work_hold)number(&cells[HOLD]),
+				       until ? due_of_moment(w, until) : 0);
+	t->more->uniq->id = t->id;
 	t->more->uniq->task = t;
 }
 
@@ -153,8 +153,8 @@ static int on_lock(void *data, const struct store_value *cells)
 	struct topic *t = topic_get(w, cells[1].p);
 
 	if (cells[3].n > w->wall && !uniq_find(w, t, cells[2].p))
-		uniq_hold(w, t, cells[2].p, (uint64_t)cells[0].n, WORK_UNTIL_TTL,
-			  due_of_moment(w, cells[3].n));
+		uniq_hold(w, t, cells[2].p, WORK_UNTIL_TTL, due_of_moment(w, cells[3].n))->id =
+			(uint64_t)cells[0].n;
 	return 0;
 }
 

@@ -64,6 +64,11 @@ static int check_numbers(const struct work_spec *s, struct err *err)
 		return err_set(err, UV_EINVAL, "attempts: up to %d", WORK_MAX_ATTEMPTS);
 	if (s->timeout < 0 || s->timeout > week)
 		return err_set(err, UV_EINVAL, "time-out: up to 7 days");
+	return 0;
+}
+
+static int check_rest(const struct work_spec *s, struct err *err)
+{
 	if (s->expires < 0 || s->keep < 0 || s->uniq_ttl < 0 || s->idem_ttl < 0)
 		return err_set(err, UV_EINVAL, "a time is less than nothing");
 	if (s->n_after < 0 || s->n_after > WORK_MAX_AFTER)
@@ -82,6 +87,8 @@ int work_spec_check(struct work *w, const struct work_spec *s, struct err *err)
 
 	if (rc == 0)
 		rc = check_numbers(s, err);
+	if (rc == 0)
+		rc = check_rest(s, err);
 	if (rc == 0 && s->backoff && backoff_parse(&b, s->backoff, err) != 0)
 		rc = err_wrap(err, UV_EINVAL, "backoff");
 	if (rc != 0)
@@ -135,7 +142,8 @@ static void make_more(struct work *w, struct task *t, const struct work_spec *s)
 	}
 	if (s->uniq) {
 		int64_t until = s->uniq_ttl ? w->mono + s->uniq_ttl : 0;
-		task_more(t)->uniq = uniq_hold(w, topic, s->uniq, t->id, s->hold, until);
+		task_more(t)->uniq = uniq_hold(w, topic, s->uniq, s->hold, until);
+		t->more->uniq->id = t->id;
 		t->more->uniq->task = t;
 	}
 	if (s->key && *s->key)
