@@ -1,81 +1,92 @@
 #include "core/run/share.h"
 
-#include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
-#include <unistd.h>
 
 enum {
-	WAIT_MOST = 100 * 1000, /* ns for a turn: without those who compute it is 1 to 30 us */
-	WINDOW = 500,           /* ms: what shorter ones tell is often noise */
-	TURNS_LEAST = 16,       /* fewer say nothing */
-	PAUSE_FIRST = 1000,
-	PAUSE_MOST = 60 * 1000,
-	HELD = 10 * 1000, /* for so long all went well: a fresh start */
+	WINDOW = 150,       /* ms: what shorter ones tell is noise */
+	LEAST = 2000,       /* a second: with less to do it does not matter */
+	GAIN = 3,           /* percent by which batch must be better */
+	PAUSE_FIRST = 1000, /* ms */
+	PAUSE_MOST = 30 * 1000,
 };
 
-static bool read_stat(const struct share *s, uint64_t *waited, uint64_t *turns)
-{
-	char text[128];
-	unsigned long long run, wait, count;
-	ssize_t n = pread(s->schedstat, text, sizeof(text) - 1, 0);
+enum { STEADY, TRIAL, AGAIN };
 
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	if (sscanf(text, "%llu %llu %llu", &run, &wait, &count) != 3)
-		return false;
-	*waited = wait;
-	*turns = count;
-	return true;
-}
-
-static void become(struct share *s, bool batch, uint64_t now)
+static void become(struct share *s, bool batch)
 {
 	const struct sched_param none = { 0 };
 
+	if (s->batch == batch || !s->allowed)
+		return;
 	s->batch = batch;
-	s->change = now;
-	if (sched_setscheduler(0, batch ? SCHED_BATCH : SCHED_OTHER, &none) != 0)
-		share_fini(s); /* not allowed here */
+	s->allowed = sched_setscheduler(0, batch ? SCHED_BATCH : SCHED_OTHER, &none) == 0;
 }
 
-static void draw_back(struct share *s, uint64_t now)
+/* Twice as much to do, or half: what was found out may not hold any more. */
+static bool another_load(const struct share *s, uint64_t rate)
 {
-	if (now >= s->change + HELD || !s->pause)
+	return rate > s->chosen * 2 || rate < s->chosen / 2;
+}
+
+/* The other way was tried between two windows with the present one. */
+static void choose(struct share *s, uint64_t now)
+{
+	uint64_t present = (s->rates[0] + s->rates[2]) / 2, other = s->rates[1];
+	bool better = s->batch ? other >= present : other * 100 > present * (100 + GAIN);
+
+	if (better) {
+		become(s, !s->batch);
 		s->pause = PAUSE_FIRST;
-	else if (s->pause < PAUSE_MOST)
+	} else if (s->pause < PAUSE_MOST) {
 		s->pause *= 2;
-	become(s, false, now);
-	s->change = now + s->pause;
+	}
+	s->chosen = better ? other : present;
+	s->next = now + s->pause;
+	s->phase = STEADY;
+}
+
+static void window_ended(struct share *s, uint64_t now, uint64_t rate)
+{
+	s->rates[s->phase] = rate;
+	switch (s->phase) {
+	case STEADY:
+		if (another_load(s, rate)) {
+			s->chosen = rate; /* a window that shows it whole comes first */
+			s->pause = PAUSE_FIRST;
+			s->next = now;
+		} else if (now >= s->next) {
+			become(s, !s->batch);
+			s->phase = TRIAL;
+		}
+		break;
+	case TRIAL:
+		become(s, !s->batch);
+		s->phase = AGAIN;
+		break;
+	default:
+		choose(s, now);
+	}
 }
 
 void share_init(struct share *s)
 {
-	*s = (struct share){ .schedstat =
-				     open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC) };
+	*s = (struct share){ .allowed = true, .pause = PAUSE_FIRST };
 }
 
-void share_fini(struct share *s)
+void share_tick(struct share *s, uint64_t now, uint64_t done)
 {
-	if (s->schedstat >= 0)
-		close(s->schedstat);
-	s->schedstat = -1;
-}
-
-void share_tick(struct share *s, uint64_t now)
-{
-	uint64_t waited, turns;
-
-	if (s->schedstat < 0 || (s->batch && now < s->since + WINDOW) ||
-	    !read_stat(s, &waited, &turns) || turns < s->turns + TURNS_LEAST)
+	if (now < s->since + WINDOW)
 		return;
-	uint64_t each = (waited - s->waited) / (turns - s->turns);
-	s->waited = waited;
-	s->turns = turns;
+	uint64_t rate = (done - s->done) * 1000 / (now - s->since);
+
 	s->since = now;
-	if (s->batch && each > WAIT_MOST)
-		draw_back(s, now);
-	else if (!s->batch && now >= s->change)
-		become(s, true, now);
+	s->done = done;
+	if (rate >= LEAST || s->phase != STEADY) {
+		window_ended(s, now, rate);
+		return;
+	}
+	become(s, false);
+	share_init(s);
+	s->since = now;
+	s->done = done;
 }

@@ -4,11 +4,11 @@
  *	normal   it is run as soon as there is something to do, whoever has the core
  *	batch    it waits for the core to be free, and does at once all that came meanwhile
  *
- * Between a client and a server that run on the same machine, batch (SCHED_BATCH) saves a third of
- * the CPU: nobody is switched out for each message. Where programs that compute keep all cores
- * busy it would wait for milliseconds instead. So what the kernel counts decides (schedstat: time
- * that the thread stood in a queue, and how often): a thread that is kept waiting becomes normal,
- * and tries again later, less and less often.
+ * Between many clients and a server that run on the same machine, batch (SCHED_BATCH) can save a
+ * third of the CPU: nobody is switched out for each message. A lone client only waits longer, and
+ * where programs that compute keep all cores busy, a thousand times longer. No counter of the
+ * kernel tells which it is, so it is tried: for a moment batch, for a moment normal again, and what
+ * got more done stays. That is repeated when the load changes, and else less and less often.
  */
 #pragma once
 
@@ -16,17 +16,17 @@
 #include <stdint.h>
 
 struct share {
-	int schedstat; /* -1: the kernel does not tell, and all stays as it is */
 	bool batch;
-	uint64_t waited, turns; /* as told at .since: ns in all, times on a core */
-	uint64_t since;         /* ms */
-	uint64_t change;        /* ms: when it may become batch again; since when it is */
-	uint64_t pause;         /* ms */
+	bool allowed; /* false: the kernel said no, and all stays as it is */
+	uint8_t phase;
+	uint64_t since, done; /* of the window that runs: ms, and work at its begin */
+	uint64_t rates[3]; /* of the last windows, per second: before, with the other way, after */
+	uint64_t chosen;   /* the rate when the choice was made */
+	uint64_t next, pause; /* ms: when it is tried again, and how long after that */
 };
 
 /* On the thread itself. */
 void share_init(struct share *s);
-void share_fini(struct share *s);
 
-/* On the thread itself, some times a second. now: ms. */
-void share_tick(struct share *s, uint64_t now);
+/* On the thread itself, some times a second. now: ms. done: work so far, in whatever unit. */
+void share_tick(struct share *s, uint64_t now, uint64_t done);

@@ -236,7 +236,7 @@ static void on_tick(uv_timer_t *t)
 	struct list *it, *tmp;
 
 	w->now = uv_now(&w->loop);
-	share_tick(&w->share, w->now);
+	share_tick(&w->share, w->now, w->figures.queries);
 	listen_again(w);
 	tick_logins(w);
 	tick_lingering(w);
@@ -255,7 +255,6 @@ static void run(void *arg)
 
 	share_init(&w->share);
 	poller_run(&w->loop);
-	share_fini(&w->share);
 }
 
 int sp_worker_start(struct sp_worker *w, struct sp_proxy *p, struct sp_setup *setup, const int *fds,

@@ -1,67 +1,74 @@
-/* The kernel's words are written to a file that stands in for schedstat. */
+/* What got done is told in its place: no load, no clock. */
 #include "core/run/share.h"
 
 #include <criterion/criterion.h>
 #include <sched.h>
-#include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-static void tell(struct share *s, unsigned long long waited, unsigned long long turns)
+static struct share s;
+static uint64_t now, done;
+
+/* Half a second of a load that gets so much done a second, in either way. Ends as batch? */
+static bool half_a_second(uint64_t normal, uint64_t batch)
 {
-	cr_assert(ftruncate(s->schedstat, 0) == 0);
-	cr_assert(lseek(s->schedstat, 0, SEEK_SET) == 0);
-	dprintf(s->schedstat, "1 %llu %llu\n", waited, turns);
-}
-
-Test(share, follows_what_the_kernel_counts)
-{
-	/* each row: now, waited (us) and turns since the row before -> batch? */
-	static const struct {
-		uint64_t now, waited, turns;
-		bool batch;
-	} rows[] = {
-		{ 50, 0, 3, false },        /* too few to say anything */
-		{ 100, 300, 20, true },     /* busy */
-		{ 150, 6000, 20, true },    /* one bad moment */
-		{ 600, 3000, 180, true },   /* is nothing in half a second: 45 us a turn */
-		{ 1100, 4000, 20, false },  /* kept waiting: 200 us a turn */
-		{ 1150, 100, 20, false },   /* for a second at least */
-		{ 2150, 100, 20, true },    /* once more */
-		{ 2650, 4000, 20, false },  /* and again in vain: two seconds */
-		{ 4600, 100, 20, false },   /* */
-		{ 4700, 100, 20, true },    /* */
-		{ 15000, 4000, 20, false }, /* it held for ten seconds: one second again */
-		{ 16050, 100, 20, true },   /* */
-	};
-	struct share s;
-	uint64_t waited = 0, turns = 0;
-
-	share_init(&s);
-	share_fini(&s);
-	s.schedstat = memfd_create("schedstat", MFD_CLOEXEC);
-	cr_assert(s.schedstat >= 0);
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		waited += rows[i].waited * 1000;
-		turns += rows[i].turns;
-		tell(&s, waited, turns);
-		share_tick(&s, rows[i].now);
-		cr_expect(s.batch == rows[i].batch, "row %zu", i);
-		cr_expect(sched_getscheduler(0) == (rows[i].batch ? SCHED_BATCH : SCHED_OTHER),
-			  "row %zu", i);
+	for (int i = 0; i < 10; i++) {
+		now += 50;
+		done += (s.batch ? batch : normal) / 20;
+		share_tick(&s, now, done);
 	}
-	share_fini(&s);
+	cr_expect(sched_getscheduler(0) == (s.batch ? SCHED_BATCH : SCHED_OTHER));
+	return s.batch;
 }
 
-Test(share, stays_as_it_is_where_the_kernel_does_not_tell)
+/* How many of so many seconds were spent as batch, in twentieths. */
+static int ticks_as_batch(int seconds, uint64_t normal, uint64_t batch)
 {
-	struct share s = { .schedstat = -1 };
+	int n = 0;
 
-	share_tick(&s, 100);
+	for (int i = 0; i < seconds * 20; i++) {
+		now += 50;
+		done += (s.batch ? batch : normal) / 20;
+		share_tick(&s, now, done);
+		n += s.batch;
+	}
+	return n;
+}
+
+static void begin(void)
+{
+	share_init(&s);
+	now = done = 0;
+}
+
+Test(share, keeps_what_gets_more_done, .init = begin)
+{
+	half_a_second(10000, 15000);
+	half_a_second(10000, 15000);
+	cr_expect(half_a_second(10000, 15000));
+	cr_expect(ticks_as_batch(60, 10000, 15000) > 60 * 20 * 9 / 10);
+}
+
+Test(share, stays_normal_where_batch_gains_nothing, .init = begin)
+{
+	cr_expect(ticks_as_batch(100, 10000, 10100) < 100 * 20 / 20);
+	begin();
+	cr_expect(ticks_as_batch(100, 10000, 300) < 100 * 20 / 20);
+}
+
+Test(share, tries_again_when_the_load_changes, .init = begin)
+{
+	ticks_as_batch(100, 10000, 9000);
 	cr_expect(!s.batch);
-	s.schedstat = memfd_create("schedstat", MFD_CLOEXEC);
-	tell(&s, 0, 0);
-	share_tick(&s, 100);
-	cr_expect(!s.batch);
-	share_fini(&s);
+	half_a_second(30000, 40000);
+	half_a_second(30000, 40000);
+	cr_expect(half_a_second(30000, 40000));
+	half_a_second(10000, 300); /* programs that compute have come */
+	cr_expect(ticks_as_batch(10, 10000, 300) < 10 * 20 / 5);
+}
+
+Test(share, is_normal_when_there_is_little_to_do, .init = begin)
+{
+	ticks_as_batch(10, 10000, 15000);
+	cr_expect(s.batch);
+	cr_expect(!half_a_second(100, 100));
+	cr_expect(ticks_as_batch(10, 1000, 1500) == 0);
 }
