@@ -39,6 +39,10 @@ static const char *const migrations[] = {
 	"CREATE INDEX idem_until ON idem(until);"
 	"CREATE TABLE lock(job INTEGER PRIMARY KEY, topic TEXT, key TEXT, until INT) STRICT;"
 	"CREATE TABLE topic(name TEXT PRIMARY KEY, paused INT) WITHOUT ROWID;",
+
+	"CREATE TABLE plan(name TEXT PRIMARY KEY, cron TEXT, every INT, overlap INT, missed INT,"
+	" jitter INT, topic TEXT, type TEXT, prio INT, payload BLOB, meta BLOB, next_at INT,"
+	" last_at INT, last_task INT, paused INT) WITHOUT ROWID;",
 };
 
 #define SEEN_JOB  JOB ", 0 AS state"
@@ -108,6 +112,12 @@ static const char *const statements[STATEMENTS] = {
 	[S_REVIVE] = "INSERT INTO job SELECT id, topic, type, prio, 0, 0, 0, max_attempts, timeout,"
 		     " NULL, keep, backoff, ext_id, uniq, hold, uniq_until, key, meta, error,"
 		     " payload FROM dead WHERE id = ?1 RETURNING " RECOVERED,
+	[S_PLAN_PUT] = "INSERT OR REPLACE INTO plan(name, cron, every, overlap, missed, jitter,"
+		       " topic, type, prio, payload, meta, next_at, last_at, last_task, paused)"
+		       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+	[S_PLAN_DROP] = "DELETE FROM plan WHERE name = ?1",
+	[S_SCAN_PLANS] = "SELECT name, cron, every, overlap, missed, jitter, topic, type, prio,"
+			 " payload, meta, next_at, last_at, last_task, paused FROM plan",
 	[S_DROP_DEAD] = "DELETE FROM dead WHERE id = ?1",
 };
 

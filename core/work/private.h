@@ -19,7 +19,7 @@
 struct marks;
 
 /* Kinds of nodes in `times`. */
-enum { AT_TASK, AT_EXPIRY, AT_RUN, AT_TOPIC, AT_KEY, AT_UNIQ, AT_SWEEP };
+enum { AT_TASK, AT_EXPIRY, AT_RUN, AT_TOPIC, AT_KEY, AT_UNIQ, AT_PLAN, AT_SWEEP };
 
 struct body {
 	uint32_t size, meta;
@@ -172,6 +172,7 @@ struct work {
 	uint64_t last_id, last_turn, chance;
 	struct tasks tasks;
 	struct names exts, uniqs;
+	struct plan *plans;
 	struct topic **topics;
 	uint32_t n_topics, topic_buckets;
 	char **types;
@@ -317,6 +318,9 @@ enum statement {
 	S_SWEEP_NEXT,
 	S_REVIVE,
 	S_DROP_DEAD,
+	S_PLAN_PUT,
+	S_PLAN_DROP,
+	S_SCAN_PLANS,
 	STATEMENTS,
 };
 
@@ -348,5 +352,21 @@ struct task *task_of_row(struct work *w, const struct store_value *cells);
 int submission_new(struct work *w, const struct work_spec *specs, int n, struct submission **out);
 bool submission_put(struct submission *s, struct store_unit *u); /* whether there were rows */
 void submission_done(struct submission *s, const struct store_unit *u, int status);
+
+struct submitted {
+	const struct work_spec *specs;
+	int n;
+	work_submitted done;
+	void (*put)(void *data, struct store_unit *u); /* NULL: nothing */
+	void *data;
+};
+
+/* As work_submit; `put` adds to the same transaction, with w->last_id the last task's. */
+int submit_with(struct work *w, const struct submitted *what);
+
+/* plan.c */
+void plan_due(struct work *w, struct heap_node *n);
+int plan_of_row(void *work, const struct store_value *cells);
+void plans_free(struct work *w);
 
 void tell(struct work *w, struct task *t, enum work_state what, const struct ending *e);

@@ -189,8 +189,10 @@ int recover(struct work *w, struct err *err)
 		enum statement statement;
 		int (*row)(void *data, const struct store_value *cells);
 	} scans[] = {
-		{ S_SCAN_LAST, on_last }, { S_SCAN_JOBS, on_job },     { S_SCAN_DEPS, on_dep },
-		{ S_SCAN_DEAD, on_dead }, { S_SCAN_TOPICS, on_topic }, { S_SCAN_LOCKS, on_lock },
+		{ S_SCAN_LAST, on_last },      { S_SCAN_JOBS, on_job },
+		{ S_SCAN_DEPS, on_dep },       { S_SCAN_DEAD, on_dead },
+		{ S_SCAN_TOPICS, on_topic },   { S_SCAN_LOCKS, on_lock },
+		{ S_SCAN_PLANS, plan_of_row },
 	};
 
 	sched_clock(w);

@@ -20,7 +20,8 @@ static void shift(struct work *w, int64_t by)
 {
 	for (uint32_t i = 0; i < w->times.n; i++) {
 		struct heap_slot *slot = &w->times.slots[i];
-		if (slot->node->kind != AT_TASK || !(slot->node->c & TASK_MOMENT))
+		bool moment = slot->node->kind == AT_TASK || slot->node->kind == AT_PLAN;
+		if (!moment || !(slot->node->c & TASK_MOMENT))
 			continue;
 		int64_t due = (int64_t)slot->key + by;
 		slot->key = slot->node->key = due > 0 ? (uint64_t)due : 0;
@@ -208,6 +209,9 @@ void sched_due(struct work *w, struct heap_node *n)
 		break;
 	case AT_UNIQ:
 		due_uniq(w, container_of(n, struct uniq, expiry));
+		break;
+	case AT_PLAN:
+		plan_due(w, n);
 		break;
 	default:
 		persist_sweep(w);

@@ -291,25 +291,35 @@ static enum store_sync sync_for(const struct submission *s)
 	return sync;
 }
 
-int work_submit(struct work *w, const struct work_spec *specs, int n, work_submitted done,
-		void *data)
+int submit_with(struct work *w, const struct submitted *what)
 {
 	struct submission *s;
 
 	if (w->closing || (w->store && store_is_failing(w->store)))
 		return UV_EROFS;
-	int rc = submission_new(w, specs, n, &s);
+	int rc = submission_new(w, what->specs, what->n, &s);
 	if (rc != 0)
 		return rc;
-	s->done = done;
-	s->data = data;
-	if (!s->stored) {
+	s->done = what->done;
+	s->data = what->data;
+	if (!w->store || (!s->stored && !what->put)) {
 		later(w, &s->later, on_later);
 		return 0;
 	}
+	enum store_sync sync = what->put ? STORE_FSYNC : sync_for(s);
 	struct store_unit *u = store_unit();
 	u->data = s;
 	submission_put(s, u);
-	store_commit(w->store, u, sync_for(s), 0, on_unit);
+	if (what->put)
+		what->put(what->data, u);
+	store_commit(w->store, u, sync, 0, on_unit);
 	return 0;
+}
+
+int work_submit(struct work *w, const struct work_spec *specs, int n, work_submitted done,
+		void *data)
+{
+	struct submitted what = { .specs = specs, .n = n, .done = done, .data = data };
+
+	return submit_with(w, &what);
 }

@@ -312,6 +312,48 @@ void work_list(struct work *w, const struct work_filter *f, work_seen seen, void
  */
 int work_retry(struct work *w, uint64_t id, void (*done)(void *data, int status), void *data);
 
+/* ---- plans: tasks that come by the clock ---------------------------------------------- */
+
+enum work_overlap {
+	WORK_OVERLAP_SKIP,    /* not while its last task is pending or runs */
+	WORK_OVERLAP_QUEUE,   /* in any case */
+	WORK_OVERLAP_REPLACE, /* the last one is cancelled first */
+};
+
+/* Of moments that are over a minute ago when we come to them. */
+enum work_missed { WORK_MISSED_SKIP, WORK_MISSED_ONCE, WORK_MISSED_ALL /* at most 1,000 */ };
+
+struct work_plan {
+	const char *name;
+	const char *cron; /* see core/base/cron.h, with its zone; NULL: */
+	int64_t every;    /* ms, at least 1,000; the first time one interval from now */
+	enum work_overlap overlap;
+	enum work_missed missed;
+	int64_t jitter;        /* ms: each task is delayed by up to that */
+	struct work_spec task; /* topic, type, prio, payload and meta of it are kept */
+};
+
+/* Makes it, or changes the one of that name, which then goes on. All is copied, and stored. */
+int work_plan_set(struct work *w, const struct work_plan *plan, struct err *err);
+
+/* These three: 0 or UV_ENOENT. */
+int work_plan_drop(struct work *w, const char *name);
+int work_plan_pause(struct work *w, const char *name, bool paused);
+
+/* Now, once more; also UV_EALREADY while one is being stored, and what work_submit returns. */
+int work_plan_run(struct work *w, const char *name);
+
+struct work_plan_figures {
+	const struct work_plan *plan;
+	bool paused;
+	int64_t next, last; /* ms since 1970; 0: never */
+	uint64_t last_task;
+	uint64_t runs, skipped, missed; /* since the start */
+};
+
+void work_plans(struct work *w, void (*row)(void *data, const struct work_plan_figures *f),
+		void *data);
+
 /* ---- time --------------------------------------------------------------------------- */
 
 /* What is due now. The engine's own timer calls it; tests with a clock of their own do. */
