@@ -130,8 +130,8 @@ static size_t on_ok(struct sp_client *c, uint8_t *packet, size_t len)
 		c->cmd.told_collation |= told.collation;
 		c->cmd.told_results |= told.results;
 	}
-	if (!(ok.status & SP_STATUS_STATE_CHANGED) || sp_pinned(&c->session, SP_PIN_TRACK) ||
-	    told.track_var)
+	bool told_any = ok.status & SP_STATUS_STATE_CHANGED || ok.track.len > 0;
+	if (!told_any || sp_pinned(&c->session, SP_PIN_TRACK) || told.track_var)
 		return len;
 	return strip(c, &ok, packet, len);
 }

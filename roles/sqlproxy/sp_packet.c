@@ -371,7 +371,7 @@ int sp_ok_read(struct sp_ok *ok, const uint8_t *payload, size_t len, uint64_t ca
 	}
 	if (sp_reader_left(&r))
 		ok->info = sp_read_lenenc_bytes(&r);
-	if ((ok->status & SP_STATUS_STATE_CHANGED) && sp_reader_left(&r))
+	if (sp_reader_left(&r)) /* behind a COM_SET_OPTION, MariaDB leaves the status bit out */
 		ok->track = sp_read_lenenc_bytes(&r);
 	return r.bad ? ERR_PROTO : 0;
 }

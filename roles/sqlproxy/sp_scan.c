@@ -154,10 +154,11 @@ static enum verdict prepared(struct sp_scan *s, const uint8_t *p, uint32_t len, 
 static enum verdict at_first(struct sp_scan *s, const uint8_t *p, uint32_t len, size_t have)
 {
 	if (s->answer == SP_ANSWER_PACKET) {
-		enum sp_mark what = p[4] == 0xff   ? SP_MARK_ERR
-				    : p[4] == 0xfe ? SP_MARK_EOF
-				    : p[4] == 0    ? SP_MARK_OK
-						   : SP_MARK_TEXT;
+		bool eof = p[4] == 0xfe && !(s->deprecate_eof && len > 5);
+		enum sp_mark what = p[4] == 0xff                ? SP_MARK_ERR
+				    : eof                       ? SP_MARK_EOF
+				    : p[4] == 0 || p[4] == 0xfe ? SP_MARK_OK
+								: SP_MARK_TEXT;
 		enum verdict v = mark(s, what, len, have);
 		s->end = v == MARK;
 		return v;

@@ -46,6 +46,7 @@ FOUND = {
         for step in (f"prepare te from '{sql}'", change, "execute te", "set @c = 5", "execute te", change, "execute te", "deallocate prepare te")],
     "a statement that was prepared in another schema": [
         ("prepare", 1, "select id, database() from t0 where id > ? order by id"), "set @a = true", "use diff_b", ("cursor", 1, (0,)), "select @a", ("execute", 1, (0,)), "select @a"],
+    "COM_SET_OPTION tells of a transaction": ["begin", ("option", 1), "select id from t0", ("option", 0), "commit", ("option", 1)],
     "a text that is prepared anew for one value tells the other, too": [
         step for reader in READERS[:2] for step in (f"prepare te from '{reader}'", "set names utf8mb4", "update t0 set nope = 1", "execute te")],
     "a literal keeps the collation of its PREPARE": [
