@@ -116,6 +116,8 @@ static void ended(struct ending *e, const struct store_unit *u, int status)
 	tell(w, t, e->how, e);
 	if (e->next)
 		submission_done(e->next, u, status);
+	if (e->then)
+		submission_done(e->then, u, status);
 	if (!w->closing)
 		let_others_go(w, t, e);
 	sched_forget(w, t);
@@ -216,6 +218,11 @@ void ending_go(struct ending *e)
 	}
 	if (u && e->next)
 		rows |= submission_put(e->next, u);
+	if (t->more && t->more->batch) {
+		e->then = batch_ended(t->more->batch, e->how, u);
+		t->more->batch = NULL;
+		rows |= u != NULL;
+	}
 	if (rows) {
 		u->data = e;
 		store_commit(w->store, u, sync_of(t->topic), STORE_MUST, on_unit);

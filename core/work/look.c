@@ -159,7 +159,7 @@ static void see_job(struct look *l, const struct store_value *c, bool dead)
 	};
 
 	if (dead)
-		s.finished = number(&c[20]);
+		s.finished = number(&c[21]);
 	else
 		add_live(l->w, &s);
 	l->seen(l->data, &s, 0, 0);
@@ -187,7 +187,7 @@ static void see_done(struct look *l, const struct store_value *c)
 	l->seen(l->data, &s, 0, 0);
 }
 
-enum { JOB_COLUMNS = 20, DONE_COLUMNS = 12 };
+enum { JOB_COLUMNS = 21, DONE_COLUMNS = 12 };
 
 static void see(struct look *l, const struct store_unit *u, bool dead)
 {

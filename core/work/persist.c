@@ -12,17 +12,17 @@
 
 #define JOB                                                                                        \
 	"id, topic, type, prio, run_at, attempts, crashes, max_attempts, timeout, expires_at, "    \
-	"keep, backoff, ext_id, uniq, hold, uniq_until, key, meta, error, payload"
+	"keep, backoff, ext_id, uniq, hold, uniq_until, key, meta, error, payload, batch"
 
 #define JOB_COLUMNS                                                                                \
 	"id INTEGER PRIMARY KEY, topic TEXT NOT NULL, type TEXT, prio INT NOT NULL, "              \
 	"run_at INT NOT NULL, attempts INT NOT NULL, crashes INT NOT NULL, max_attempts INT, "     \
 	"timeout INT, expires_at INT, keep INT, backoff TEXT, ext_id TEXT, uniq TEXT, hold INT, "  \
-	"uniq_until INT, key TEXT, meta BLOB, error TEXT, payload BLOB"
+	"uniq_until INT, key TEXT, meta BLOB, error TEXT, payload BLOB, batch INT"
 
 #define RECOVERED                                                                                  \
 	"id, topic, type, prio, run_at, attempts, crashes, max_attempts, timeout, expires_at, "    \
-	"keep, backoff, ext_id, uniq, hold, uniq_until, key, "                                     \
+	"keep, backoff, ext_id, uniq, hold, uniq_until, key, batch, "                              \
 	"coalesce(length(payload), 0) + coalesce(length(meta), 0)"
 
 static const char *const migrations[] = {
@@ -42,7 +42,12 @@ static const char *const migrations[] = {
 
 	"CREATE TABLE plan(name TEXT PRIMARY KEY, cron TEXT, every INT, overlap INT, missed INT,"
 	" jitter INT, topic TEXT, type TEXT, prio INT, payload BLOB, meta BLOB, next_at INT,"
-	" last_at INT, last_task INT, paused INT) WITHOUT ROWID;",
+	" last_at INT, last_task INT, paused INT) WITHOUT ROWID;"
+	"CREATE TABLE batch(id INTEGER PRIMARY KEY, total INT, failed INT, open INT, died INT,"
+	" over_at INT) STRICT;"
+	"CREATE TABLE then_task(batch INT, which INT, topic TEXT, type TEXT, prio INT, payload "
+	"BLOB,"
+	" meta BLOB, PRIMARY KEY(batch, which)) WITHOUT ROWID;",
 };
 
 #define SEEN_JOB  JOB ", 0 AS state"
@@ -53,7 +58,7 @@ static const char *const migrations[] = {
 
 static const char *const statements[STATEMENTS] = {
 	[S_PUT] = "INSERT INTO job(" JOB ") VALUES(?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7, ?8, ?9, ?10,"
-		  " ?11, ?12, ?13, ?14, ?15, ?16, NULL, ?17)",
+		  " ?11, ?12, ?13, ?14, ?15, ?16, NULL, ?17, ?18)",
 	[S_RETRY] = "UPDATE job SET run_at = ?2, attempts = ?3, crashes = ?4,"
 		    " error = coalesce(?5, error) WHERE id = ?1",
 	[S_DELETE] = "DELETE FROM job WHERE id = ?1",
@@ -62,7 +67,7 @@ static const char *const statements[STATEMENTS] = {
 		   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
 	[S_TO_DEAD] = "INSERT OR REPLACE INTO dead SELECT id, topic, type, prio, run_at, ?4, ?5,"
 		      " max_attempts, timeout, expires_at, keep, backoff, ext_id, uniq, hold,"
-		      " uniq_until, key, meta, coalesce(?3, error), payload, ?2"
+		      " uniq_until, key, meta, coalesce(?3, error), payload, batch, ?2"
 		      " FROM job WHERE id = ?1",
 	[S_DEP] = "INSERT OR IGNORE INTO dep(job, after) VALUES(?1, ?2)",
 	[S_DEP_DONE] = "DELETE FROM dep WHERE after = ?1",
@@ -79,6 +84,7 @@ static const char *const statements[STATEMENTS] = {
 	[S_SCAN_LAST] = "SELECT max(coalesce((SELECT max(id) FROM job), 0),"
 			" coalesce((SELECT max(id) FROM done), 0),"
 			" coalesce((SELECT max(id) FROM dead), 0),"
+			" coalesce((SELECT max(id) FROM batch), 0),"
 			" coalesce((SELECT max(job) FROM idem), 0))",
 	[S_CLEAN_DEPS] = "DELETE FROM dep WHERE job NOT IN (SELECT id FROM job)"
 			 " OR after NOT IN (SELECT id FROM job)",
@@ -111,7 +117,17 @@ static const char *const statements[STATEMENTS] = {
 			 " coalesce((SELECT min(died_at) FROM dead) + ?1, 1 << 62))",
 	[S_REVIVE] = "INSERT INTO job SELECT id, topic, type, prio, 0, 0, 0, max_attempts, timeout,"
 		     " NULL, keep, backoff, ext_id, uniq, hold, uniq_until, key, meta, error,"
-		     " payload FROM dead WHERE id = ?1 RETURNING " RECOVERED,
+		     " payload, NULL FROM dead WHERE id = ?1 RETURNING " RECOVERED,
+	[S_BATCH_PUT] = "INSERT INTO batch(id, total, failed, open, died, over_at)"
+			" VALUES(?1, 0, 0, 1, 0, 0)",
+	[S_BATCH_COUNT] = "UPDATE batch SET total = total + ?2, failed = failed + ?3, open = ?4,"
+			  " died = ?5, over_at = ?6 WHERE id = ?1",
+	[S_BATCH_DROP] = "DELETE FROM batch WHERE id = ?1",
+	[S_THEN_PUT] = "INSERT INTO then_task(batch, which, topic, type, prio, payload, meta)"
+		       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[S_THEN_DROP] = "DELETE FROM then_task WHERE batch = ?1",
+	[S_SCAN_BATCHES] = "SELECT id, total, failed, open, died, over_at FROM batch",
+	[S_SCAN_THENS] = "SELECT batch, which, topic, type, prio, payload, meta FROM then_task",
 	[S_PLAN_PUT] = "INSERT OR REPLACE INTO plan(name, cron, every, overlap, missed, jitter,"
 		       " topic, type, prio, payload, meta, next_at, last_at, last_task, paused)"
 		       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
@@ -199,6 +215,7 @@ void persist_task(struct store_unit *u, struct work *w, struct task *t, const st
 	store_text(u, s->key);
 	store_blob(u, b && b->meta ? b->data + b->size : NULL, b ? b->meta : 0);
 	store_blob(u, b ? b->data : NULL, b ? b->size : 0);
+	int_or_null(u, (int64_t)s->batch);
 	put_deps(u, t, s);
 	if (s->idem_key)
 		put_idem(u, w, t, s);

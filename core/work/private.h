@@ -19,7 +19,7 @@
 struct marks;
 
 /* Kinds of nodes in `times`. */
-enum { AT_TASK, AT_EXPIRY, AT_RUN, AT_TOPIC, AT_KEY, AT_UNIQ, AT_PLAN, AT_SWEEP };
+enum { AT_TASK, AT_EXPIRY, AT_RUN, AT_TOPIC, AT_KEY, AT_UNIQ, AT_PLAN, AT_BATCH, AT_SWEEP };
 
 struct body {
 	uint32_t size, meta;
@@ -56,6 +56,7 @@ struct more {
 	struct more *ext_next;
 	struct key *key;
 	struct uniq *uniq;
+	struct batch *batch;
 	char *backoff;
 	uint64_t *blocks; /* those that wait for this one */
 	int n_blocks;
@@ -173,6 +174,7 @@ struct work {
 	struct tasks tasks;
 	struct names exts, uniqs;
 	struct plan *plans;
+	struct batch *batches;
 	struct topic **topics;
 	uint32_t n_topics, topic_buckets;
 	char **types;
@@ -259,6 +261,7 @@ struct ending {
 	struct work *w;
 	struct task *task;
 	struct submission *next; /* NULL: none */
+	struct submission *then; /* what its batch brings forth; NULL: nothing */
 	enum work_state how;
 	char *error, *worker; /* own */
 	void *result;         /* own */
@@ -318,6 +321,13 @@ enum statement {
 	S_SWEEP_NEXT,
 	S_REVIVE,
 	S_DROP_DEAD,
+	S_BATCH_PUT,
+	S_BATCH_COUNT,
+	S_BATCH_DROP,
+	S_THEN_PUT,
+	S_THEN_DROP,
+	S_SCAN_BATCHES,
+	S_SCAN_THENS,
 	S_PLAN_PUT,
 	S_PLAN_DROP,
 	S_SCAN_PLANS,
@@ -363,6 +373,25 @@ struct submitted {
 
 /* As work_submit; `put` adds to the same transaction, with w->last_id the last task's. */
 int submit_with(struct work *w, const struct submitted *what);
+
+/* Unchecked: what it is made from was checked. specs: until its rows are put. */
+struct submission *submission_make(struct work *w, const struct work_spec *specs, int n);
+/* A unit that must be done, with s in it (NULL: nothing); u: NULL when nothing is stored. */
+void submission_commit(struct work *w, struct submission *s, struct store_unit *u);
+
+/* batch.c */
+struct batch *batch_find(struct work *w, uint64_t id);
+bool batch_is_open(struct work *w, uint64_t id);
+void batch_enter(struct batch *b);
+void batch_leave(struct batch *b);
+void batch_rejoin(struct batch *b);
+void batch_count(struct batch *b, struct store_unit *u, int total, int failed);
+struct submission *batch_ended(struct batch *b, enum work_state how, struct store_unit *u);
+void batch_due(struct work *w, struct heap_node *n);
+int batch_of_row(void *work, const struct store_value *cells);
+int then_of_row(void *work, const struct store_value *cells);
+void batches_check(struct work *w);
+void batches_free(struct work *w);
 
 /* plan.c */
 void plan_due(struct work *w, struct heap_node *n);

@@ -25,6 +25,7 @@ enum {
 	HOLD,
 	UNIQ_UNTIL,
 	KEY,
+	BATCH,
 	SIZE
 };
 
@@ -52,6 +53,17 @@ static void hold_again(struct work *w, struct task *t, const struct store_value 
 	t->more->uniq->task = t;
 }
 
+/* The store has its total; who is pending is counted here. */
+static void rejoin(struct work *w, struct task *t, uint64_t id)
+{
+	struct batch *b = batch_find(w, id);
+
+	if (!b)
+		return;
+	task_more(t)->batch = b;
+	batch_rejoin(b);
+}
+
 static void add_more(struct work *w, struct task *t, const struct store_value *cells)
 {
 	int64_t expires = number(&cells[EXPIRES]);
@@ -73,6 +85,8 @@ static void add_more(struct work *w, struct task *t, const struct store_value *c
 		t->more->timeout = number(&cells[TIMEOUT]);
 		t->more->keep = number(&cells[KEEP]);
 	}
+	if (number(&cells[BATCH]))
+		rejoin(w, t, (uint64_t)number(&cells[BATCH]));
 	hold_again(w, t, cells);
 }
 
@@ -189,7 +203,8 @@ int recover(struct work *w, struct err *err)
 		enum statement statement;
 		int (*row)(void *data, const struct store_value *cells);
 	} scans[] = {
-		{ S_SCAN_LAST, on_last },      { S_SCAN_JOBS, on_job },
+		{ S_SCAN_LAST, on_last },      { S_SCAN_BATCHES, batch_of_row },
+		{ S_SCAN_THENS, then_of_row }, { S_SCAN_JOBS, on_job },
 		{ S_SCAN_DEPS, on_dep },       { S_SCAN_DEAD, on_dead },
 		{ S_SCAN_TOPICS, on_topic },   { S_SCAN_LOCKS, on_lock },
 		{ S_SCAN_PLANS, plan_of_row },
@@ -203,6 +218,7 @@ int recover(struct work *w, struct err *err)
 	}
 	if (w->marks)
 		charge(w);
+	batches_check(w);
 	struct store_unit *u = store_unit();
 	store_stmt(u, S_CLEAN_DEPS);
 	store_commit(w->store, u, STORE_OS, STORE_MUST, NULL);

@@ -210,6 +210,9 @@ void sched_due(struct work *w, struct heap_node *n)
 	case AT_UNIQ:
 		due_uniq(w, container_of(n, struct uniq, expiry));
 		break;
+	case AT_BATCH:
+		batch_due(w, n);
+		break;
 	case AT_PLAN:
 		plan_due(w, n);
 		break;

@@ -93,6 +93,8 @@ int work_spec_check(struct work *w, const struct work_spec *s, struct err *err)
 		rc = err_wrap(err, UV_EINVAL, "backoff");
 	if (rc != 0)
 		return rc;
+	if (s->batch && !batch_is_open(w, s->batch))
+		return err_set(err, UV_EINVAL, "batch: there is no open one of that name");
 	struct topic *t = topic_find(w, s->topic);
 	if (t && t->conf.max_jobs && topic_pending(t) >= t->conf.max_jobs)
 		return err_set(err, ERR_LIMIT, "topic %s is full: %lu tasks", s->topic,
@@ -159,6 +161,8 @@ static void make_more(struct work *w, struct task *t, const struct work_spec *s)
 		t->more->timeout = s->timeout;
 		t->more->keep = s->keep;
 	}
+	if (s->batch && (task_more(t)->batch = batch_find(w, s->batch)))
+		batch_enter(t->more->batch);
 	for (int i = 0; i < s->n_after; i++) {
 		struct task *other = task_find(w, s->after[i]);
 		if (other && other != t)
@@ -195,6 +199,12 @@ int submission_new(struct work *w, const struct work_spec *specs, int n, struct 
 			return rc;
 	}
 	sched_clock(w);
+	*out = submission_make(w, specs, n);
+	return 0;
+}
+
+struct submission *submission_make(struct work *w, const struct work_spec *specs, int n)
+{
 	struct submission *s =
 		mem_new(sizeof(*s) + (size_t)n * (sizeof(struct work_receipt) + sizeof(void *)));
 	list_init(&s->later.link);
@@ -210,8 +220,7 @@ int submission_new(struct work *w, const struct work_spec *specs, int n, struct 
 		s->tasks[i] = make(w, topic, &specs[i]);
 		s->receipts[i].id = s->tasks[i]->id;
 	}
-	*out = s;
-	return 0;
+	return s;
 }
 
 bool submission_put(struct submission *s, struct store_unit *u)
@@ -228,6 +237,9 @@ bool submission_put(struct submission *s, struct store_unit *u)
 	for (int i = 0; i < s->n; i++)
 		if (s->tasks[i] && task_is_stored(s->tasks[i]))
 			persist_task(u, s->w, s->tasks[i], &s->specs[i]);
+	for (int i = 0; i < s->n; i++)
+		if (s->tasks[i] && s->tasks[i]->more && s->tasks[i]->more->batch)
+			batch_count(s->tasks[i]->more->batch, u, 1, 0);
 	s->specs = NULL;
 	return s->stored;
 }
@@ -239,6 +251,8 @@ static void settle(struct submission *s, struct task *t, bool taken)
 	t->topic->storing--;
 	if (!taken || w->closing) {
 		t->topic->submitted--;
+		if (t->more && t->more->batch)
+			batch_leave(t->more->batch);
 		sched_forget(w, t);
 		return;
 	}
@@ -279,6 +293,16 @@ static void on_unit(struct store_unit *u, int status)
 static void on_later(struct later *l)
 {
 	submission_done((struct submission *)(void *)l, NULL, 0);
+}
+
+void submission_commit(struct work *w, struct submission *s, struct store_unit *u)
+{
+	if (u) {
+		u->data = s;
+		store_commit(w->store, u, STORE_FSYNC, STORE_MUST, s ? on_unit : NULL);
+	} else if (s) {
+		later(w, &s->later, on_later);
+	}
 }
 
 static enum store_sync sync_for(const struct submission *s)

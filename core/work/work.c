@@ -222,6 +222,7 @@ static void on_handle_closed(uv_handle_t *h)
 	while (!list_empty(&w->takers))
 		taker_drop(container_of(w->takers.next, struct work_taker, link));
 	plans_free(w);
+	batches_free(w);
 	topics_free(w);
 	names_fini(w);
 	heap_fini(&w->times);

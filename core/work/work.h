@@ -166,6 +166,7 @@ struct work_spec {
 	const char *key;  /* what the limits per key go by */
 	const uint64_t *after;
 	int n_after;
+	uint64_t batch;       /* one that is open */
 	const char *idem_key; /* the same request again finds the first one's task */
 	const void *idem_hash;
 	size_t idem_hash_size;
@@ -311,6 +312,33 @@ void work_list(struct work *w, const struct work_filter *f, work_seen seen, void
  * UV_ENOENT at once where nothing is stored; then done does not come.
  */
 int work_retry(struct work *w, uint64_t id, void (*done)(void *data, int status), void *data);
+
+/* ---- batches: tasks that are waited for together ---------------------------------------- */
+
+/* What follows; each may be NULL. topic, type, prio, payload and meta of them are kept. */
+struct work_batch {
+	const struct work_spec *on_success;  /* all have succeeded */
+	const struct work_spec *on_complete; /* all are over, however */
+	const struct work_spec *on_death;    /* the first one has died */
+};
+
+/* done: its id is the receipt's. Returns what work_submit does. Tasks enter by work_spec.batch. */
+int work_batch_new(struct work *w, const struct work_batch *b, work_submitted done, void *data);
+
+/* No more tasks come; it is over with its last one. 0 or UV_ENOENT; closing twice does nothing. */
+int work_batch_close(struct work *w, uint64_t id);
+
+/* Its tasks as by work_cancel, and closes it. */
+int work_batch_cancel(struct work *w, uint64_t id);
+
+struct work_batch_figures {
+	uint64_t total, pending, failed; /* failed: dead, cancelled or expired */
+	bool open;
+	int64_t over; /* when it was, ms since 1970; 0: it is not */
+};
+
+/* 0; UV_ENOENT, also an hour after it was over. A dead task that is raised is not of it again. */
+int work_batch_get(struct work *w, uint64_t id, struct work_batch_figures *f);
 
 /* ---- plans: tasks that come by the clock ---------------------------------------------- */
 

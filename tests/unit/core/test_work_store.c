@@ -488,3 +488,125 @@ Test(work_store, payloads_that_have_no_room_in_memory_are_read_when_they_are_wan
 	cr_expect(f.resident == 0 && f.tasks == 0, "%lu %lu", f.resident, f.tasks);
 	end();
 }
+
+static struct work_batch_figures batch;
+
+static const struct work_batch_figures *of(uint64_t id)
+{
+	cr_assert(work_batch_get(work, id, &batch) == 0);
+	return &batch;
+}
+
+static uint64_t new_batch(void)
+{
+	struct work_spec success = named("then", "success"), complete = named("then", "complete"),
+			 death = named("then", "death");
+	struct work_batch b = { &success, &complete, &death };
+
+	waiting++;
+	cr_assert(work_batch_new(work, &b, on_submitted, NULL) == 0);
+	while (waiting)
+		uv_run(&loop, UV_RUN_ONCE);
+	cr_assert(last_status == 0);
+	return last.id;
+}
+
+static void put_in(uint64_t id, int n)
+{
+	struct work_spec s = named("t", "x");
+
+	s.batch = id;
+	for (int i = 0; i < n; i++)
+		submit(&s);
+}
+
+/* Those that follow, in the order of their names' first letters: c, d, s. */
+static const char *followers(void)
+{
+	static char text[10];
+	int n = 0;
+
+	n_jobs = 0;
+	want(10);
+	for (const char *c = "cds"; *c; c++)
+		for (int i = 0; i < n_jobs; i++)
+			if (*(const char *)jobs[i]->payload == *c)
+				text[n++] = *c;
+	text[n] = '\0';
+	for (int i = 0; i < n_jobs; i++)
+		work_ack(jobs[i], NULL);
+	n_jobs = 0;
+	settle();
+	return text;
+}
+
+Test(work_store, a_batch_is_over_with_its_last_task)
+{
+	begin();
+	uint64_t id = new_batch();
+	put_in(id, 3);
+	want(2);
+	work_ack(jobs[0], NULL);
+	work_ack(jobs[1], NULL);
+	settle();
+	cr_expect(of(id)->total == 3 && of(id)->pending == 1 && of(id)->open);
+	closed();
+	opened();
+	cr_expect(of(id)->total == 3 && of(id)->pending == 1 && of(id)->failed == 0);
+	n_jobs = 0;
+	want(1);
+	work_ack(jobs[0], NULL);
+	cr_expect_str_eq(followers(), "", "more may come");
+	put_in(id, 1);
+	cr_expect(work_batch_close(work, id) == 0);
+	struct work_spec s = named("t", "x");
+	s.batch = id;
+	cr_expect(work_submit(work, &s, 1, NULL, NULL) == UV_EINVAL, "it is closed");
+	closed();
+	opened();
+	want(1);
+	work_ack(jobs[0], NULL);
+	cr_expect_str_eq(followers(), "cs");
+	cr_expect(of(id)->over > 0 && of(id)->total == 4);
+	closed();
+	opened();
+	cr_expect_str_eq(followers(), "", "once");
+	ahead += 3600001;
+	work_tick(work);
+	cr_expect(work_batch_get(work, id, &batch) == UV_ENOENT);
+	settle();
+	closed();
+	opened();
+	cr_expect(work_batch_get(work, id, &batch) == UV_ENOENT);
+
+	id = new_batch();
+	cr_expect(work_batch_close(work, id) == 0);
+	cr_expect_str_eq(followers(), "cs", "an empty one is over at once");
+	end();
+}
+
+Test(work_store, a_batch_knows_what_failed_in_it)
+{
+	begin();
+	uint64_t id = new_batch();
+	put_in(id, 3);
+	work_batch_close(work, id);
+	want(2);
+	work_fail(jobs[0], WORK_FAULT_FAILED, "no", false, -1);
+	work_fail(jobs[1], WORK_FAULT_FAILED, "no", true, 3600000);
+	settle();
+	n_jobs = 0;
+	want(1);
+	cr_expect_str_eq(names(), "x", "its third one");
+	work_ack(jobs[0], NULL);
+	cr_expect_str_eq(followers(), "d", "the first death");
+	cr_expect(of(id)->pending == 1 && of(id)->failed == 1);
+	closed();
+	opened();
+	cr_expect(of(id)->pending == 1 && of(id)->failed == 1);
+	cr_expect(work_batch_cancel(work, id) == 0);
+	settle();
+	cr_expect_str_eq(followers(), "c");
+	cr_expect(of(id)->failed == 2 && of(id)->over);
+	end();
+}
