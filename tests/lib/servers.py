@@ -326,7 +326,7 @@ class MariaDB(Database):
         if self.folder.user:
             who = ["--user", self.folder.user.pw_name]
         done = subprocess.run(
-            [install, "--no-defaults", *who, f"--datadir={made}", "--skip-test-db", "--skip-name-resolve",
+            [install, "--no-defaults", *who, f"--datadir={made}", "--skip-test-db", "--skip-name-resolve", "--force",
              "--auth-root-authentication-method=normal", "--innodb-log-file-size=16M",
              "--innodb-buffer-pool-size=16M", "--innodb-use-native-aio=0"],
             capture_output=True, text=True)
@@ -346,7 +346,7 @@ class MariaDB(Database):
         made = [
             self.program, "--no-defaults", f"--datadir={self.data}", f"--port={self.port}",
             "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--server-id={self.server_id}",
-            "--skip-name-resolve", f"--log-bin={self.data}/binlog", "--binlog-format=MIXED", "--sync-binlog=0",
+            "--skip-name-resolve", "--force", f"--log-bin={self.data}/binlog", "--binlog-format=MIXED", "--sync-binlog=0",
             "--gtid-strict-mode=1", "--local-infile=1", "--max-connections=600", "--max-allowed-packet=128M",
             "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-doublewrite=0",
             "--innodb-flush-log-at-trx-commit=0", "--innodb-use-native-aio=0", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=2M",

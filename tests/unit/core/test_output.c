@@ -302,7 +302,7 @@ Test(output, a_full_disk_holds_nobody_for_long)
 static bool mount_small(const char *size)
 {
 	return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
-	       mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("none", "/", "", MS_REC | MS_PRIVATE, "") == 0 &&
 	       mount("tmpfs", desk.folder, "tmpfs", 0, size) == 0;
 }
 

@@ -311,7 +311,7 @@ Test(store, migrates_an_older_file)
 Test(store, says_that_a_file_is_damaged)
 {
 	struct err err = { .text = "" };
-	char noise[4096];
+	char noise[4096] = "";
 
 	begin();
 	opened();
@@ -358,7 +358,7 @@ static void fill(const char *name, bool full)
 Test(store, a_full_disk_stops_what_is_new_and_keeps_what_has_happened)
 {
 	begin();
-	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "", MS_REC | MS_PRIVATE, "") != 0 ||
 	    mount("tmpfs", dir, "tmpfs", 0, "size=4m") != 0) {
 		cr_log_warn("no right to mount: not tried");
 		end();
