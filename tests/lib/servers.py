@@ -346,7 +346,7 @@ class MariaDB(Database):
         made = [
             self.program, "--no-defaults", f"--datadir={self.data}", f"--port={self.port}",
             "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--server-id={self.server_id}",
-            "--skip-name-resolve", "--force", f"--log-bin={self.data}/binlog", "--binlog-format=MIXED", "--sync-binlog=0",
+            "--skip-name-resolve", f"--log-bin={self.data}/binlog", "--binlog-format=MIXED", "--sync-binlog=0",
             "--gtid-strict-mode=1", "--local-infile=1", "--max-connections=600", "--max-allowed-packet=128M",
             "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-doublewrite=0",
             "--innodb-flush-log-at-trx-commit=0", "--innodb-use-native-aio=0", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=2M",
