@@ -5,6 +5,7 @@
  *happens engine check DIR        says what is pending engine full DIR         fills the disk that
  *DIR is on (a small one!), and frees it again engine bench DIR N S    durable submits, then acks,
  *with N under way, for S seconds each engine restart DIR N    puts N tasks into DIR, opens it again
+ *	engine idle DIR N S     says how often it wakes in S seconds with N topics and nothing to do
  *	engine cycle DIR N S    submit, take, ack with N under way, for S seconds
  *
  * `load` writes a line for each event: "+ID" the store has it, "sID" it starts, "kID" it is about
@@ -339,6 +340,49 @@ static int cycle(const char *dir, int n, double s)
 	return 0;
 }
 
+static bool timed_out;
+
+static void on_time(uv_timer_t *t)
+{
+	(void)t;
+	timed_out = true;
+}
+
+/* How often the process was woken while it had nothing to do. */
+static int idle(const char *dir, int topics, double s)
+{
+	struct work_topic_conf c;
+	struct rusage before, after = { .ru_nvcsw = 0 };
+	char name[16];
+
+	opened(dir);
+	work_topic_defaults(&c);
+	for (int i = 0; i < topics; i++) {
+		snprintf(name, sizeof(name), "topic%d", i);
+		work_topic_set(work, name, &c);
+	}
+	work_want(taker, 10);
+	limit = 1;
+	submit_more();
+	enough = true;
+	while (!n_held)
+		uv_run(&loop, UV_RUN_ONCE);
+	ack(held[--n_held]);
+	uv_timer_t timer;
+	uv_timer_init(&loop, &timer);
+	for (int i = 0; i < 2; i++) { /* the first one: until all is settled */
+		before = after;
+		uv_timer_start(&timer, on_time, i ? (uint64_t)(s * 1000) : 500, 0);
+		for (timed_out = false; !timed_out;)
+			uv_run(&loop, UV_RUN_ONCE);
+		getrusage(RUSAGE_SELF, &after);
+	}
+	printf("%ld\n", after.ru_nvcsw - before.ru_nvcsw);
+	uv_close((uv_handle_t *)&timer, NULL);
+	closed();
+	return 0;
+}
+
 static long rss_kib(void)
 {
 	long pages = 0;
@@ -407,10 +451,12 @@ int main(int argc, char **argv)
 		return bench(argv[2], n, s);
 	if (strcmp(what, "cycle") == 0)
 		return cycle(argv[2], n, s);
+	if (strcmp(what, "idle") == 0)
+		return idle(argv[2], n, s);
 	if (strcmp(what, "restart") == 0)
 		return restart(argv[2], n);
 	if (strcmp(what, "open") == 0)
 		return reopen(argv[2], (double)n);
-	fprintf(stderr, "engine load|check|full|bench|restart|cycle DIR [N [S]]\n");
+	fprintf(stderr, "engine load|check|full|idle|bench|restart|cycle DIR [N [S]]\n");
 	return 2;
 }

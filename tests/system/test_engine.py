@@ -70,3 +70,8 @@ def test_a_full_disk_is_said_and_outlived(tmp_path):
     accepted, over, left = map(int, re.match(r"(\d+) accepted, (\d+) done, (\d+) pending", done.stdout).groups())
     assert accepted > 100 and over == 10 and left == accepted - over
     assert "the store fails" in done.stderr
+
+
+def test_topics_without_tasks_cost_nothing(tmp_path):
+    out = subprocess.run([ENGINE, "idle", str(tmp_path), "100", "2"], stdout=subprocess.PIPE, check=True, timeout=60)
+    assert int(out.stdout) <= 2  # the end of the two seconds is one
