@@ -419,8 +419,10 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 	b->client = c;
 	c->backend = b;
 	c->last_backend = b->number;
-	if (buf_len(prefix) > 0)
+	if (buf_len(prefix) > 0) {
 		c->worker->figures.prefixes++;
+		b->dirty |= b->untold; /* its OKs tell us, who do not listen */
+	}
 	if (buf_len(prefix) > 0 && s->pins & ~(SP_PINS_SOFT | 1u << SP_PIN_MODE))
 		wait = true; /* an error in it must not cost them */
 	return wait ? SP_ATTACH_STAGED : SP_ATTACHED;
