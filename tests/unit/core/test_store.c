@@ -360,9 +360,8 @@ Test(store, a_full_disk_stops_what_is_new_and_keeps_what_has_happened)
 	begin();
 	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "", MS_REC | MS_PRIVATE, "") != 0 ||
 	    mount("tmpfs", dir, "tmpfs", 0, "size=4m") != 0) {
-		cr_log_warn("no right to mount: not tried");
 		end();
-		return;
+		cr_skip_test("no right to mount");
 	}
 	opened();
 	cr_expect(put_one(1, 0).status == 0);
