@@ -290,7 +290,11 @@ size_t logdest_write(struct logdest *d, const char *data, size_t n, int *code)
 			rotate_now(d);
 			continue;
 		}
+		if (d->inflight)
+			inflight_writing(d->inflight, d->fd, piece);
 		ssize_t k = write_once(d, data + done, piece);
+		if (d->inflight)
+			inflight_wrote(d->inflight, k > 0 ? (size_t)k : 0);
 		if (k <= 0) {
 			*code = k == 0 ? UV_EIO : uv_translate_sys_error(errno);
 			return done;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/proc/inflight.h"
 #include "core/proc/logfile.h"
 #include "core/proc/logzip.h"
 
@@ -24,6 +25,7 @@ struct logdest {
 	dev_t dev;
 	ino_t ino;
 	uv_loop_t *loop;
+	struct inflight *inflight; /* may be NULL */
 	bool hurry;
 	struct logzip *zip;                 /* under way */
 	int64_t zip_n;                      /* FILE.n is what it compresses, now */

@@ -12,6 +12,7 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/net/poller.h"
+#include "core/proc/inflight.h"
 #include "core/proc/logdest.h"
 
 enum {
@@ -327,9 +328,15 @@ static void write_dropping(struct logfile *f, struct logfile_writer *w, const ch
 bool logfile_write(struct logfile_writer *w, const void *data, size_t n)
 {
 	struct logfile *f = w->file;
+	size_t skip = w->skip < n ? w->skip : n;
 
+	w->skip -= skip;
+	data = (const char *)data + skip;
+	n -= skip;
 	if (n == 0)
 		return logfile_has_room(w);
+	if (f->state != WELL && f->all->inflight)
+		inflight_done(f->all->inflight); /* what is pending, and dropped, is in no file */
 	if (f->state == WELL)
 		write_well(f, w, data, n);
 	else if (f->state == DROPPING)
@@ -380,9 +387,11 @@ static int make(struct logfiles *all, const char *path, const struct logfile_con
 	struct logfile *f = mem_new(sizeof(*f));
 
 	f->all = all;
-	f->dest = (struct logdest){
-		.path = mem_str(path), .conf = *conf, .loop = all->loop, .on_idle = on_idle
-	};
+	f->dest = (struct logdest){ .path = mem_str(path),
+				    .conf = *conf,
+				    .loop = all->loop,
+				    .inflight = all->inflight,
+				    .on_idle = on_idle };
 	list_init(&f->writers);
 	buf_init(&f->pending, PENDING_MOST);
 	int rc = logdest_open(&f->dest);

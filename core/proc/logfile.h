@@ -27,6 +27,7 @@
 #include "core/base/list.h"
 
 struct err;
+struct inflight;
 struct logfile;
 struct logfiles;
 struct logfile_writer;
@@ -49,6 +50,7 @@ struct logfiles {
 	void *owner;
 	uint64_t block;                 /* milliseconds; 5000 until it is set */
 	logfiles_on_trouble on_trouble; /* may be NULL */
+	struct inflight *inflight;      /* is told how far writes get; may be NULL */
 
 	/* private */
 	uv_loop_t *loop;
@@ -64,6 +66,7 @@ typedef void (*logfile_on_room)(struct logfile_writer *w);
 struct logfile_writer {
 	void *owner;
 	uint64_t written, dropped; /* bytes */
+	size_t skip;               /* so many of the next bytes are in the file already */
 
 	/* private */
 	struct logfile *file;

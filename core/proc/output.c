@@ -30,10 +30,27 @@ void outputs_init(struct outputs *all, uv_loop_t *loop)
 {
 	*all = (struct outputs){ .loop = loop, .syslog = "/dev/log", .syslog_fd = -1 };
 	logfiles_init(&all->files, loop);
+	all->files.inflight = &all->inflight;
 	list_init(&all->resting);
 	uv_timer_init(loop, &all->rest);
 	all->rest.data = all;
 	buf_init(&all->text, TEXT_MOST);
+}
+
+int outputs_keep(struct outputs *all, int fd)
+{
+	assert(!all->room);
+	return inflight_open(&all->inflight, fd);
+}
+
+int outputs_kept(const struct outputs *all)
+{
+	return all->inflight.room ? inflight_fd(&all->inflight) : -1;
+}
+
+void outputs_recalled(struct outputs *all)
+{
+	inflight_sweep(&all->inflight);
 }
 
 static void on_rest_closed(uv_handle_t *h)
@@ -48,6 +65,8 @@ void outputs_close(struct outputs *all, logfiles_on_closed on_closed)
 	all->on_closed = on_closed;
 	free(all->room);
 	all->room = NULL;
+	free(all->copy);
+	all->copy = NULL;
 	buf_fini(&all->text);
 	if (all->syslog_fd >= 0)
 		close(all->syslog_fd);
@@ -97,11 +116,21 @@ static void put_ring(struct output *o, const char *data, size_t n)
 	buf_put(&o->ring, data, n);
 }
 
+/* As it is in room it is needed after a crash. */
+static char *copy_of(struct outputs *all, const char *data, size_t n)
+{
+	if (!all->copy)
+		all->copy = mem_resize(NULL, ROOM);
+	return memcpy(all->copy, data, n);
+}
+
 /* The file first: a tap may close the output. */
 void output_pass(struct output *o, char *data, size_t n)
 {
 	o->bytes += n;
 	o->last = uv_now(o->all->loop);
+	if (o->strip_ansi && o->all->inflight.room && n <= ROOM)
+		data = copy_of(o->all, data, n);
 	if (o->strip_ansi)
 		n = ansi_strip(data, n, &o->escape);
 	if (n == 0)
@@ -180,6 +209,40 @@ static void pause_reading(struct output *o)
 	poller_ask(&o->item, EPOLLONESHOT);
 }
 
+/* All that was read is written, but for a line that waits for its end. An output that was closed by
+ * a tap has written it. */
+static void settle(struct output *o)
+{
+	struct inflight *f = &o->all->inflight;
+
+	if (!o->closing)
+		inflight_rest_put(f, &o->rest, o->id, buf_data(&o->partial), buf_len(&o->partial));
+	inflight_done(f);
+}
+
+void output_recall(struct output *o)
+{
+	struct inflight *f = &o->all->inflight;
+	const void *rest;
+	size_t written;
+
+	if (!f->room || !o->id)
+		return;
+	size_t n = inflight_rest_find(f, &o->rest, o->id, &rest);
+	if (n > 0 && output_wants_lines(o))
+		buf_put(&o->partial, rest, n);
+	const char *path = o->file ? logfile_path(o->file) : NULL;
+	n = inflight_left(f, &o->rest, o->id, path, &written);
+	if (n == 0)
+		return;
+	if (o->file)
+		o->file->skip = written;
+	take(o, f->room, n);
+	if (o->file)
+		o->file->skip = 0;
+	settle(o);
+}
+
 enum { READ_BYTES, READ_NOTHING, READ_END, READ_NO_ROOM };
 
 static int read_once(struct output *o, size_t *n)
@@ -188,7 +251,10 @@ static int read_once(struct output *o, size_t *n)
 
 	if (o->file && !logfile_has_room(o->file))
 		return READ_NO_ROOM;
-	ssize_t got = read(o->item.fd, room_of(o->all), room);
+	bool kept = o->id && o->all->inflight.room;
+	char *into = kept ? o->all->inflight.room : room_of(o->all);
+	ssize_t got = kept ? inflight_read(&o->all->inflight, o->item.fd, o->id, room)
+			   : read(o->item.fd, into, room);
 	if (got < 0)
 		return errno == EAGAIN || errno == EINTR ? READ_NOTHING : READ_END;
 	if (got == 0)
@@ -196,7 +262,9 @@ static int read_once(struct output *o, size_t *n)
 	*n = (size_t)got;
 	if (!o->grown && *n >= 4096)
 		grow_if_full(o, *n);
-	take(o, room_of(o->all), *n);
+	take(o, into, *n);
+	if (kept)
+		settle(o);
 	return *n == room ? READ_BYTES : READ_NOTHING;
 }
 
@@ -380,6 +448,7 @@ int output_open(struct output *o, struct outputs *all, int fd, const struct outp
 		return err_set(err, rc, "pipe of %s: %s", spec->name, uv_strerror(rc));
 	}
 	poller_shared(&o->item); /* with a keeper, or by output_detach */
+	o->id = spec->id && strlen(spec->id) < INFLIGHT_ID ? mem_str(spec->id) : NULL;
 	apply(o, spec);
 	return 0;
 }
@@ -446,9 +515,10 @@ static void on_item_closed(struct poller_item *i)
 	tell_taps(o, NULL, 0);
 	buf_fini(&o->partial);
 	buf_fini(&o->ring);
+	free(o->id);
 	free(o->name);
 	free(o->stream);
-	o->name = o->stream = NULL;
+	o->id = o->name = o->stream = NULL;
 	if (o->on_closed)
 		o->on_closed(o);
 }
@@ -459,6 +529,7 @@ static void shut(struct output *o, output_on_closed on_closed)
 	o->closing = true;
 	o->on_closed = on_closed;
 	close_file(o);
+	inflight_rest_free(&o->all->inflight, &o->rest);
 	list_remove(&o->resting);
 	poller_close(&o->item, on_item_closed);
 }

@@ -26,6 +26,7 @@
 #include "core/base/buf.h"
 #include "core/base/list.h"
 #include "core/net/poller.h"
+#include "core/proc/inflight.h"
 #include "core/proc/logfile.h"
 #include "core/proc/tail.h"
 
@@ -52,7 +53,9 @@ struct outputs {
 
 	/* private */
 	uv_loop_t *loop;
+	struct inflight inflight;
 	uint8_t *room;
+	char *copy;      /* of the room, for what changes it */
 	struct buf text; /* lines in the making */
 	int syslog_fd;
 	struct list resting; /* outputs that are left alone, until: */
@@ -62,11 +65,27 @@ struct outputs {
 };
 
 void outputs_init(struct outputs *all, uv_loop_t *loop);
+
+/*
+ * From now on a kill -9 loses no byte that was read (inflight.h) of an output that has an id,
+ * unless its file took nothing at that moment. fd: what outputs_kept gave an earlier process, which
+ * becomes ours; -1: there was none. Before the first output is opened. Returns 0, or a code, and
+ * then fd is still yours.
+ */
+int outputs_keep(struct outputs *all, int fd);
+
+/* For a keeper; stays ours. */
+int outputs_kept(const struct outputs *all);
+
+/* All outputs that go on after a crash are open, and output_recall was called: forget the rest. */
+void outputs_recalled(struct outputs *all);
+
 /* All outputs are closed before. */
 void outputs_close(struct outputs *all, logfiles_on_closed on_closed);
 
 /* All is copied. */
 struct output_spec {
+	const char *id;     /* one output's over all processes that read it; NULL: not to be kept */
 	const char *name;   /* "web:web_01" */
 	const char *stream; /* "stdout" */
 	const char *path;   /* NULL: no file */
@@ -97,7 +116,7 @@ struct output {
 	struct poller_item item;
 	struct logfile_writer *file; /* NULL: none */
 	uint64_t dropped;            /* by files that it had before */
-	char *name, *stream;
+	char *id, *name, *stream;
 	enum output_format format;
 	bool syslog, strip_ansi;
 	bool finishing, closing, grown;
@@ -108,6 +127,7 @@ struct output {
 	size_t capacity;     /* of the pipe; 0: not asked yet */
 	size_t left;         /* finishing: bytes that are still to be read */
 	struct buf partial;  /* the line that is not complete */
+	struct inflight_rest rest;
 	struct buf ring;
 	size_t ring_size;
 	uint64_t ring_total; /* bytes that ever were in it */
@@ -129,7 +149,11 @@ int output_open(struct output *o, struct outputs *all, int fd, const struct outp
 		struct err *err);
 void output_on(struct output *o, output_on_eof on_eof, void *owner);
 
-/* Goes on by another spec. On failure all stays as it was. */
+/* Takes what an earlier process, which was killed, had read and not written. After its filter and
+ * taps were set. */
+void output_recall(struct output *o);
+
+/* Goes on by another spec, id as it was. On failure all stays as it was. */
 int output_change(struct output *o, const struct output_spec *spec, struct err *err);
 
 /* Bytes of it that the file did not take, for good. */

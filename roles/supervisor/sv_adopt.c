@@ -101,12 +101,9 @@ void sv_adopt_forget(struct sv_life *l)
 		return;
 	sv_state_give(&l->sv->memory, l->slot);
 	l->slot = SIZE_MAX;
-	if (l->has_out)
-		drop(l, 'o');
-	if (l->has_err)
-		drop(l, 'e');
-	if (l->has_in)
-		drop(l, 'i');
+	drop(l, 'o');
+	drop(l, 'e');
+	drop(l, 'i');
 }
 
 static int64_t clock_ms(clockid_t clock)
@@ -286,10 +283,12 @@ static void adopt_all(struct found *f)
 		if (k->fd >= 0 && k->id[0] == SV_SOCKETS_KEPT) {
 			sv_sockets_adopt(f->sv, k->id + 1, k->fd);
 		} else if (k->fd >= 0) {
-			sv_keeper_drop(&f->sv->keeper, k->id);
+			if (k->id[0] != SV_INFLIGHT_KEPT) /* its id is that of the new one */
+				sv_keeper_drop(&f->sv->keeper, k->id);
 			close(k->fd);
 		}
 	}
+	outputs_recalled(&f->sv->outputs);
 	sv_sockets_sweep(f->sv);
 	if (f->adopted || f->gone)
 		log_info("took back what runs adopted=%d ended_meanwhile=%d", f->adopted, f->gone);
@@ -298,6 +297,35 @@ static void adopt_all(struct found *f)
 /* ---- life
  * ------------------------------------------------------------------------------------------------
  */
+
+/* Bytes that the earlier supervisor had read and not written are in what the keeper has, too. */
+static void keep_inflight(struct found *f)
+{
+	static const char id[] = { SV_INFLIGHT_KEPT, '\0' };
+	struct sv *sv = f->sv;
+	int rc = UV_ENOENT;
+
+	if (sv->keeper.link < 0)
+		return;
+	for (int i = 0; i < f->count && rc; i++) {
+		struct sv_kept *k = &f->kept[i];
+		if (k->id[0] != SV_INFLIGHT_KEPT)
+			continue;
+		rc = outputs_keep(&sv->outputs, k->fd);
+		if (rc)
+			log_warn("what was read and not written before is lost: %s",
+				 uv_strerror(rc));
+		else
+			k->fd = -1;
+	}
+	if (!rc)
+		return;
+	rc = outputs_keep(&sv->outputs, -1);
+	if (rc)
+		log_warn("a crash may lose what was read and not written: %s", uv_strerror(rc));
+	else
+		sv_keeper_keep(&sv->keeper, id, outputs_kept(&sv->outputs));
+}
 
 static bool paths(const struct sv *sv, char state[4096], char keeper[4096])
 {
@@ -325,14 +353,19 @@ void sv_adopt_open(struct sv *sv)
 	sv->keeper.link = -1;
 	if (!paths(sv, state, keeper))
 		return;
+	bool refused = sv_state_refuse(state, &err) != 0;
+	if (refused)
+		log_error("nothing is taken back, programs that run may be started twice: %s",
+			  err.text);
 	if (sv_state_open(&sv->memory, state, &err) != 0) {
 		log_warn("nothing will be taken back after a crash: %s", err.text);
 		return;
 	}
-	int n = sv_keeper_join(&sv->keeper, keeper, &f.kept);
+	int n = refused ? UV_ENOENT : sv_keeper_join(&sv->keeper, keeper, &f.kept);
 	if (n < 0 && sv_keeper_start(&sv->keeper, keeper, &err) != 0)
 		log_warn("no output will be kept over a crash: %s", err.text);
 	f.count = n > 0 ? n : 0;
+	keep_inflight(&f);
 	procs_init(&f.procs);
 	adopt_all(&f);
 	procs_fini(&f.procs);

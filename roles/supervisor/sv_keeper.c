@@ -170,6 +170,8 @@ static bool has_writer(const struct keeper *k)
 {
 	for (int i = 0; i < k->count; i++) {
 		struct pollfd p = { .fd = k->kept[i].fd };
+		if (k->kept[i].id[0] == SV_INFLIGHT_KEPT)
+			continue;
 		if (poll(&p, 1, 0) == 0 || !(p.revents & (POLLHUP | POLLERR)))
 			return true;
 	}
@@ -178,7 +180,7 @@ static bool has_writer(const struct keeper *k)
 
 static void look_around(struct keeper *k)
 {
-	if (k->count == 0)
+	if (k->count == 0 || (k->count == 1 && k->kept[0].id[0] == SV_INFLIGHT_KEPT))
 		_exit(0);
 	k->alone = has_writer(k) ? 0 : k->alone + LOOK_MS;
 	if (k->alone >= LAST_MS)

@@ -16,7 +16,10 @@
 
 struct err;
 
-enum { SV_KEEPER_ID = 96 };
+enum {
+	SV_KEEPER_ID = 96,
+	SV_INFLIGHT_KEPT = '~', /* the id of what outputs_kept gives; not worth keeping alone */
+};
 
 struct sv_keeper {
 	int link; /* -1: there is none */

@@ -80,7 +80,6 @@ void sv_life_let_go(struct sv_life *l)
 	if (l->proc && l->proc->life == l)
 		l->proc->life = NULL;
 	l->proc = NULL;
-	sv_adopt_forget(l);
 	if (l->kill)
 		tree_kill_cancel(l->kill);
 	sv_notify_free(l->notify);
@@ -88,6 +87,7 @@ void sv_life_let_go(struct sv_life *l)
 	if (l->has_in)
 		input_close(&l->in, on_input_closed);
 	finish_outputs(l);
+	sv_adopt_forget(l);
 	child_close(&l->child, on_child_closed);
 }
 
@@ -159,9 +159,12 @@ static int read_output(struct sv_life *l, struct output *o, bool err_stream, int
 	const struct sv_log *log = err_stream ? &p->conf->err : &p->conf->out;
 	char **path = err_stream ? &l->err_path : &l->out_path;
 	struct output_spec spec;
+	char id[INFLIGHT_ID];
 
 	*path = log_path(log, err_stream ? &p->auto_err : &p->auto_out);
 	log_spec(p, log, err_stream ? "stderr" : "stdout", *path, &spec);
+	snprintf(id, sizeof(id), "%s%c", l->mark, err_stream ? 'e' : 'o');
+	spec.id = id;
 	int rc = output_open(o, &l->sv->outputs, fd, &spec, err);
 	if (rc)
 		return rc;
@@ -413,6 +416,14 @@ static void take_pipes(struct sv_life *l, struct sv_pipes *pipes)
 	sv_pipes_close(pipes);
 }
 
+static void recall_outputs(struct sv_life *l)
+{
+	if (l->has_out)
+		output_recall(&l->out);
+	if (l->has_err)
+		output_recall(&l->err);
+}
+
 /* After an exec of ours it still is; after a crash it is init's. */
 static bool is_our_child(pid_t pid)
 {
@@ -433,6 +444,7 @@ struct sv_life *sv_life_adopt(struct sv_proc *p, const struct sv_slot *s, struct
 	int rc = s->pid > 1 ? child_adopt(&l->child, l->sv->loop, s->pid, s->born, on_end)
 			    : UV_ESRCH;
 	if (rc) { /* what is in its pipes is still read */
+		recall_outputs(l);
 		finish_outputs(l);
 		return give_up(l);
 	}
@@ -447,6 +459,7 @@ struct sv_life *sv_life_adopt(struct sv_proc *p, const struct sv_slot *s, struct
 	sv_adopt_lives(l);
 	sv_talk_begin(l);
 	sv_talk_adopted(l, s->heard);
+	recall_outputs(l);
 	return l;
 }
 

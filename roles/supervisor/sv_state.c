@@ -10,24 +10,49 @@
 
 #include "core/base/err.h"
 
-enum { FIRST = 64, NONE = -1 };
+enum { FIRST = 64, NONE = -1, HEAD = 4096 };
+
+static const struct sv_state_head ours = { { 't', 'r', 'o', 'u', 'p', 'e', 's', 'v' },
+					   SV_STATE_VERSION,
+					   sizeof(struct sv_slot) };
 
 _Static_assert(sizeof(struct sv_slot) <= 1024, "a slot is a quarter of a page at most");
 
 static int map(struct sv_state *s, size_t count)
 {
-	size_t size = count * sizeof(struct sv_slot);
+	size_t size = HEAD + count * sizeof(struct sv_slot);
 
 	if (ftruncate(s->fd, (off_t)size) != 0)
 		return uv_translate_sys_error(errno);
 	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
 	if (at == MAP_FAILED)
 		return uv_translate_sys_error(errno);
-	if (s->slots)
-		munmap(s->slots, s->count * sizeof(struct sv_slot));
-	s->slots = at;
+	if (s->head)
+		munmap(s->head, HEAD + s->count * sizeof(struct sv_slot));
+	s->head = at;
+	s->slots = (struct sv_slot *)((char *)at + HEAD);
 	s->count = count;
 	return 0;
+}
+
+int sv_state_refuse(const char *path, struct err *err)
+{
+	struct sv_state_head head = { .version = 0 };
+	char aside[4096 + 16];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t n = fd >= 0 ? read(fd, &head, sizeof(head)) : 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (n == 0 || (n == sizeof(head) && memcmp(&head, &ours, sizeof(head)) == 0))
+		return 0;
+	snprintf(aside, sizeof(aside), "%s.refused", path);
+	if (rename(path, aside) != 0)
+		unlink(path);
+	if (n < (ssize_t)sizeof(head) || memcmp(head.magic, ours.magic, sizeof(head.magic)) != 0)
+		return err_set(err, UV_EPROTO, "%s is no state of a supervisor", path);
+	return err_set(err, UV_EPROTO, "%s is of version %u, ours is %u", path, head.version,
+		       ours.version);
 }
 
 int sv_state_open(struct sv_state *s, const char *path, struct err *err)
@@ -38,9 +63,12 @@ int sv_state_open(struct sv_state *s, const char *path, struct err *err)
 	snprintf(s->path, sizeof(s->path), "%s", path);
 	if (s->fd < 0 || fstat(s->fd, &st) != 0)
 		return err_set(err, uv_translate_sys_error(errno), "%s: %s", path, strerror(errno));
-	size_t count = (size_t)st.st_size / sizeof(struct sv_slot);
+	size_t count = st.st_size > HEAD ? ((size_t)st.st_size - HEAD) / sizeof(struct sv_slot) : 0;
 	int rc = map(s, count < FIRST ? FIRST : count);
-	return rc ? err_set(err, rc, "%s: %s", path, uv_strerror(rc)) : 0;
+	if (rc)
+		return err_set(err, rc, "%s: %s", path, uv_strerror(rc));
+	*s->head = ours;
+	return 0;
 }
 
 size_t sv_state_take(struct sv_state *s)
@@ -80,7 +108,8 @@ void sv_state_close(struct sv_state *s, bool remove)
 		return;
 	if (remove)
 		unlink(s->path);
-	munmap(s->slots, s->count * sizeof(struct sv_slot));
+	munmap(s->head, HEAD + s->count * sizeof(struct sv_slot));
 	close(s->fd);
+	s->head = NULL;
 	s->slots = NULL;
 }

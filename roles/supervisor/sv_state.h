@@ -4,6 +4,9 @@
  *
  *	FREE -> BORN (its mark is known, its number not yet) -> LIVES -> FREE
  *	FREE -> RESTS (it is not to run: a person's will, or its work is done) -> FREE
+ *
+ * The file begins with the version of all this, including what the keeper holds: what another
+ * version wrote is not guessed at.
  */
 #pragma once
 
@@ -31,13 +34,25 @@ struct sv_slot {
 	int64_t stopped_at; /* wall clock, ms */
 };
 
+enum { SV_STATE_VERSION = 2 };
+
+struct sv_state_head {
+	char magic[8]; /* "troupesv" */
+	uint32_t version, slot_size;
+};
+
 struct sv_state {
+	struct sv_state_head *head;
 	struct sv_slot *slots; /* NULL: nothing is remembered */
 	size_t count;
 	size_t free; /* none below it */
 	int fd;
 	char path[4096];
 };
+
+/* One that was not written by this version is moved to PATH.refused. Returns 0, or a code and one
+ * sentence when that happened. */
+int sv_state_refuse(const char *path, struct err *err);
 
 /* With what is in it. Returns 0 or a code. */
 int sv_state_open(struct sv_state *s, const char *path, struct err *err);
