@@ -39,7 +39,8 @@ struct inflight_head {
 	uint64_t seq; /* of the read */
 	uint64_t n;
 	char id[INFLIGHT_ID];
-	char unread; /* the first byte of room before the read */
+	uint64_t unread; /* the first bytes of room before the read */
+	uint64_t marks;  /* how many of them */
 	uint32_t which;
 	struct progress progress[2];
 };
@@ -115,6 +116,7 @@ static int map_head(struct inflight *f, bool fresh)
 		return uv_translate_sys_error(errno);
 	learn_areas(f, (size_t)size);
 	f->room = (char *)f->head + HEAD;
+	f->marks = uv_hrtime() ^ (uint64_t)getpid() << 48;
 	return 0;
 }
 
@@ -181,27 +183,53 @@ static ssize_t peek(struct inflight *f, int fd, char *first)
 	return n > 0 ? read(f->peek[0], first, 1) : n;
 }
 
-ssize_t inflight_read(struct inflight *f, int fd, const char *id, size_t most)
+/* splitmix64: no program guesses it, and none repeats it by chance. */
+static uint64_t next_mark(struct inflight *f)
+{
+	uint64_t x = f->marks += 0x9e3779b97f4a7c15;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+/* Room begins with what the pipe doesn't. As read(2) of its first byte. */
+static ssize_t mark_room(struct inflight *f, int fd, size_t in_pipe)
 {
 	struct inflight_head *h = f->head;
 	char first = 0;
-	int in_pipe = 0;
-	ssize_t n = peek(f, fd, &first);
 
+	h->marks = in_pipe >= sizeof(h->unread) ? sizeof(h->unread) : 1;
+	h->unread = next_mark(f);
+	if (h->marks == 1) {
+		ssize_t n = peek(f, fd, &first);
+		if (n <= 0)
+			return n;
+		first = (char)~first;
+		memcpy(&h->unread, &first, 1);
+	}
+	memcpy(f->room, &h->unread, h->marks);
+	return 1;
+}
+
+ssize_t inflight_read(struct inflight *f, int fd, const char *id, size_t most)
+{
+	struct inflight_head *h = f->head;
+	int in_pipe = 0;
+
+	set_state(f, IDLE);
+	if (ioctl(fd, FIONREAD, &in_pipe) != 0)
+		return -1;
+	ssize_t n = mark_room(f, fd, (size_t)in_pipe);
 	if (n <= 0)
 		return n;
-	if (ioctl(fd, FIONREAD, &in_pipe) != 0 || in_pipe <= 0)
-		return -1;
-	size_t want = (size_t)in_pipe < most ? (size_t)in_pipe : most;
-	set_state(f, IDLE);
+	size_t want = in_pipe < 1 ? 1 : (size_t)in_pipe; /* one came meanwhile */
 	h->seq++;
-	h->n = want;
+	h->n = want < most ? want : most;
 	snprintf(h->id, sizeof(h->id), "%s", id);
-	h->unread = (char)~first;
-	f->room[0] = (char)~first;
 	set_progress(f, (struct progress){ .done = 0 });
 	set_state(f, READING);
-	n = read(fd, f->room, want);
+	n = read(fd, f->room, h->n);
 	if (n <= 0) {
 		set_state(f, IDLE);
 		return n;
@@ -281,8 +309,8 @@ static int take_area(struct inflight *f, struct inflight_rest *r, const char *id
 	return 0;
 }
 
-int inflight_rest_put(struct inflight *f, struct inflight_rest *r, const char *id,
-		      const void *data, size_t n)
+int inflight_rest_put(struct inflight *f, struct inflight_rest *r, const char *id, const void *data,
+		      size_t n)
 {
 	if (!r->area && n == 0)
 		return 0;
@@ -338,8 +366,8 @@ static uint64_t grown(const struct progress *p, const char *path)
 {
 	struct stat st;
 
-	if (p->piece == 0 || p->size < 0 || !path || stat(path, &st) != 0 ||
-	    st.st_dev != p->dev || st.st_ino != p->ino || st.st_size <= p->size)
+	if (p->piece == 0 || p->size < 0 || !path || stat(path, &st) != 0 || st.st_dev != p->dev ||
+	    st.st_ino != p->ino || st.st_size <= p->size)
 		return 0;
 	uint64_t more = (uint64_t)(st.st_size - p->size);
 	return more < p->piece ? more : p->piece;
@@ -353,7 +381,8 @@ size_t inflight_left(struct inflight *f, const struct inflight_rest *r, const ch
 	*written = 0;
 	if (h->state == IDLE || strncmp(h->id, id, sizeof(h->id)) != 0 || h->n > INFLIGHT_ROOM)
 		return 0;
-	bool unread = h->state == READING && f->room[0] == h->unread;
+	bool unread = h->state == READING && h->marks <= sizeof(h->unread) &&
+		      memcmp(f->room, &h->unread, h->marks) == 0;
 	bool finished = r->area && r->area->side[newest(r->area)].seq == h->seq;
 	if (unread || finished) {
 		set_state(f, IDLE);

@@ -8,8 +8,9 @@
  * Who holds the descriptor after our death knows what is missing, and writes it. The moments that
  * need care:
  *
- *	during a read    The first byte of room is set to what the pipe's first byte is not (tee
- *			 tells it), and the number is agreed before: it has changed, or it has not.
+ *	during a read    The number is agreed before, and room begins with a random mark (of fewer
+ *			 than 8 bytes: with what their first is not, as tee tells): it is still
+ *			 there, or all were read.
  *	during a write   The file's size before it is noted: how far it grew tells. Where that can't
  *			 be seen (fifo, socket, a file that another moved at that moment), the piece
  *			 is written again: rather twice than never.
@@ -41,6 +42,7 @@ struct inflight {
 	int peek[2];
 	struct inflight_head *head;
 	size_t areas;
+	uint64_t marks;
 	uint8_t *uses;
 	char (*names)[INFLIGHT_ID]; /* until inflight_sweep */
 };
@@ -71,8 +73,8 @@ void inflight_writing(struct inflight *f, int fd, size_t n);
 void inflight_wrote(struct inflight *f, size_t n);
 
 /* What is still to go of it replaces the rest, which is copied. Returns 0 or a code. */
-int inflight_rest_put(struct inflight *f, struct inflight_rest *r, const char *id,
-		      const void *data, size_t n);
+int inflight_rest_put(struct inflight *f, struct inflight_rest *r, const char *id, const void *data,
+		      size_t n);
 void inflight_rest_free(struct inflight *f, struct inflight_rest *r);
 
 /* ---- after a crash ------------------------------------------------------------- */
