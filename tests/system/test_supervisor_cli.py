@@ -1,4 +1,5 @@
 """The names, verbs and exit codes of the supervisor: supervisord, supervisorctl, troupe ctl, troupe run, --one."""
+import fcntl
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 import xmlrpc.client
 
@@ -366,8 +368,10 @@ def test_a_wait_does_not_hold_the_end(supervisor):
         waits.connect(s.socket)
         waits.settimeout(10)
         waits.sendall(b"POST /v1/call/troupe.wait HTTP/1.1\r\nHost: \r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        wait_for("it to be taken", lambda: fcntl.ioctl(waits, termios.TIOCOUTQ, bytes(4)) == bytes(4))  # read, and run in the same turn
         assert ctl(s, "shutdown").stdout == "Shut down\n"
-        assert b"SHUTDOWN_STATE" in waits.recv(4096) and s.process.wait(10) == 0
+        answer = b"".join(iter(lambda: waits.recv(4096), b""))  # all of it: it may come in pieces
+        assert b"SHUTDOWN_STATE" in answer and s.process.wait(10) == 0
 
 
 # ---- supervisord -----------------------------------------------------------------------------------------
