@@ -319,7 +319,8 @@ int inflight_rest_put(struct inflight *f, struct inflight_rest *r, const char *i
 		return rc;
 	int other = 1 - newest(r->area);
 	struct side *s = &r->area->side[other];
-	memcpy(side_data(r->area, other), data, n);
+	if (n > 0)
+		memcpy(side_data(r->area, other), data, n);
 	s->n = n;
 	__atomic_store_n(&s->seq, f->head->seq, __ATOMIC_RELEASE);
 	return 0;
