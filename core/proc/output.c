@@ -65,6 +65,7 @@ void outputs_close(struct outputs *all, logfiles_on_closed on_closed)
 	all->on_closed = on_closed;
 	free(all->room);
 	all->room = NULL;
+	inflight_close(&all->inflight);
 	free(all->copy);
 	all->copy = NULL;
 	buf_fini(&all->text);
