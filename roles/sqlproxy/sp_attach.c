@@ -136,6 +136,8 @@ bool sp_attach_needs_id(const struct sp_client *c)
 	if (c->cmd.code != SP_COM_QUERY && c->cmd.code != SP_COM_STMT_EXECUTE &&
 	    c->cmd.code != SP_COM_STMT_BULK_EXECUTE)
 		return false;
+	if (lex->verb == SP_VERB_BEGIN) /* within a transaction it would cost a wait and a reset */
+		return true;
 	if (lex->flags & (SP_LEX_READ_LAST_ID | SP_LEX_SET_LAST_ID | SP_LEX_UNKNOWN_FUNC |
 			  SP_LEX_PIN | SP_LEX_MULTI))
 		return true;
@@ -419,10 +421,8 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 	b->client = c;
 	c->backend = b;
 	c->last_backend = b->number;
-	if (buf_len(prefix) > 0) {
+	if (buf_len(prefix) > 0)
 		c->worker->figures.prefixes++;
-		b->dirty |= b->untold; /* its OKs tell us, who do not listen */
-	}
 	if (buf_len(prefix) > 0 && s->pins & ~(SP_PINS_SOFT | 1u << SP_PIN_MODE))
 		wait = true; /* an error in it must not cost them */
 	return wait ? SP_ATTACH_STAGED : SP_ATTACHED;

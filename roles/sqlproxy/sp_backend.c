@@ -180,6 +180,8 @@ bool sp_backend_expect(struct sp_backend *b, struct sp_expect e)
 		return false;
 	if (e.text)
 		e.text->held++;
+	if (e.kind != SP_EXPECT_CLIENT && e.answer != SP_ANSWER_PREPARE)
+		b->dirty |= b->untold; /* its OK tells us, who do not listen */
 	b->expects[(b->expects_at + b->expects_count) % SP_EXPECTS] = e;
 	if (++b->expects_count == 1)
 		scan_front(b);
