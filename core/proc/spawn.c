@@ -154,9 +154,9 @@ static int tell_exec(const struct spawn_job *j, struct err *err)
 	const char *file = j->s->argv[0];
 
 	if (j->error == ENOENT && !j->s->root && strchr(file, '/') && access(file, F_OK) == 0)
-		return err_set(err, -ENOENT, "exec %s: the interpreter that it names: %s", file,
+		return err_set(err, -ENOENT, "exec %.200s: the interpreter that it names: %s", file,
 			       strerror(ENOENT));
-	return err_set(err, -j->error, "exec %s: %s", file, strerror(j->error));
+	return err_set(err, -j->error, "exec %.200s: %s", file, strerror(j->error));
 }
 
 static int tell(const struct spawn_job *j, struct err *err)
@@ -179,15 +179,15 @@ static int tell(const struct spawn_job *j, struct err *err)
 		return err_set(err, code, "%s: %s",
 			       s->group == SPAWN_SESSION ? "setsid" : "setpgid", why);
 	case SPAWN_STEP_CGROUP:
-		return err_set(err, code, "cgroup %s: %s", s->cgroup, why);
+		return err_set(err, code, "cgroup %.200s: %s", s->cgroup, why);
 	case SPAWN_STEP_FDS:
 		return err_set(err, code, "descriptor %d: %s", j->detail, why);
 	case SPAWN_STEP_LIMIT:
 		return err_set(err, code, "rlimit_%s: %s", limits_name(j->detail), why);
 	case SPAWN_STEP_ROOT:
-		return err_set(err, code, "chroot %s: %s", s->root, why);
+		return err_set(err, code, "chroot %.200s: %s", s->root, why);
 	case SPAWN_STEP_CWD:
-		return err_set(err, code, "chdir %s: %s", s->cwd, why);
+		return err_set(err, code, "chdir %.200s: %s", s->cwd, why);
 	default:
 		return err_set(err, code, "%s: %s", words[j->step], why);
 	}
