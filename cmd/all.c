@@ -134,8 +134,9 @@ int run_all(const struct cli *cli)
 	char *again[] = { (char *)"troupe", (char *)"run", (char *)"-c", real, NULL };
 	int pid;
 
-	options.again = real ? again : NULL; /* real lives as long as we do */
-	if (cli->daemon)
-		return run_daemon(roles_find(us), &options, &pid);
-	return run_role(roles_find(us), &options);
+	options.again = real ? again : NULL;
+	int rc = cli->daemon ? run_daemon(roles_find(us), &options, &pid)
+			     : run_role(roles_find(us), &options);
+	free(real);
+	return rc;
 }

@@ -137,6 +137,7 @@ static void on_due(uv_timer_t *t)
 static void set_deadline(struct sv_proc *p, int64_t ms)
 {
 	p->due = ms <= 0;
+	uv_update_time(p->sv->loop); /* from now on: this turn may be a long one */
 	if (ms > 0)
 		uv_timer_start(&p->timer, on_due, (uint64_t)ms, 0);
 }
@@ -236,7 +237,7 @@ static bool spawned(struct sv_proc *p)
 	p->watchdog = 0;
 	p->ended = p->ready = p->healthy = p->again = p->ordered = false;
 	p->started_at = wall_ms();
-	uv_update_time(p->sv->loop); /* a turn that starts a thousand takes seconds */
+	uv_update_time(p->sv->loop); /* as in set_deadline */
 	p->spawned = uv_now(p->sv->loop);
 	note_start(p);
 	p->life = sv_life_start(p, &err);

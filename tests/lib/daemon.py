@@ -16,6 +16,8 @@ except ImportError:
 
 TROUPE = os.path.abspath(os.environ.get("TROUPE", "build/release/troupe"))
 CLOCK = os.sysconf("SC_CLK_TCK")
+# Its memory and time say nothing then.
+SANITIZED = any(word in TROUPE for word in ("asan", "tsan"))
 
 
 class Daemon:

@@ -26,7 +26,6 @@ from servers import wait_for
 from wire import Wire
 
 BENCH = servers.ROOT / "tests" / "bench"
-SANITIZED = any(word in daemon.TROUPE for word in ("asan", "tsan"))
 LOST = (2006, 2013, 1053, 1927)  # what a client may hear when its server is gone
 
 
@@ -608,7 +607,7 @@ def test_client_that_never_reads(pair, proxy):
     wait_for("the result to stall", stalled, 20, step=0.02)
     grown = max(stable) - before
     assert state(), "the server is through: someone holds the whole result"
-    if not SANITIZED:
+    if not daemon.SANITIZED:
         assert grown < 2 << 20, f"grown by {grown} bytes"
     still_serves(front)
     assert slow.read()[:1] == b"\2"
@@ -659,7 +658,7 @@ def test_client_that_never_stops_sending(pair, proxy):
         except OSError:
             pass
         assert sent < 64 << 20, "took everything"
-        if not SANITIZED:
+        if not daemon.SANITIZED:
             assert front.rss() - before < 2 << 20
         client.close()
         relay.go_on()
@@ -692,7 +691,7 @@ def test_ten_thousand_idle_clients(pair, proxy, crowd_client):
         for _ in range(20):
             still_serves(front)
         assert (front.cpu_s() - cpu) < max(0.5, time.monotonic() - start)
-        if not SANITIZED and count == 10000:
+        if not daemon.SANITIZED and count == 10000:
             assert each < 2048, f"{each:.0f} bytes each"
     finally:
         crowd.stdin.close()

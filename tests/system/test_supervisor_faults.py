@@ -10,6 +10,7 @@ import xmlrpc.client
 
 import pytest
 
+from daemon import SANITIZED
 from servers import wait_for
 from supervisor import FAULTS, may_mount
 
@@ -95,7 +96,7 @@ def test_hostile_calls_take_neither_memory_nor_time(supervisor):
     assert post(s, b"x", size=11 << 20).startswith(b"HTTP/1.1 413")  # more than a call may have
     assert post(s, b"<methodCall>", size=100) == b""  # the client ends amid its call
     assert s.rpc.getState()["statecode"] == 1 and s.state("cat") == "RUNNING"
-    assert s.rss() - before < 24 << 20 and s.cpu_s() - used < 2
+    assert SANITIZED or s.rss() - before < 24 << 20 and s.cpu_s() - used < 2
 
 
 def test_every_prefix_of_a_call(supervisor):
@@ -205,7 +206,8 @@ def test_flood_starves_nobody(supervisor):
     for n in range(20):
         s.rpc.sendProcessStdin("cat", f"{n}\n")
         wait_for("its echo", lambda: f"{n}\n" in s.rpc.readProcessStdoutLog("cat", 0, 0), 5)
-    assert s.rss() < 64 << 20 and s.rpc.stopProcess("flood") is True
+    assert SANITIZED or s.rss() < 64 << 20
+    assert s.rpc.stopProcess("flood") is True
     assert sum(p.stat().st_size for p in s.folder.glob("flood.log*")) <= 2 << 20
 
 
@@ -215,6 +217,6 @@ def test_dies_at_once_for_ever(supervisor):
     before = fds(s.pid), s.rss()
     count = s.log().count("spawned name=p:p")
     wait_for("many more", lambda: s.log().count("spawned name=p:p") > count + 600, 20)
-    assert fds(s.pid) <= before[0] + 12 and s.rss() < before[1] + (2 << 20)
+    assert fds(s.pid) <= before[0] + 12 and (SANITIZED or s.rss() < before[1] + (2 << 20))
     s.rpc.stopProcess("p")
     assert s.state("p") in ("STOPPED", "EXITED") and s.state("cat") == "RUNNING"
