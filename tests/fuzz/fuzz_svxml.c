@@ -1,4 +1,5 @@
-/* Calls of the supervisor's XML-RPC; what was read is written as an answer. */
+/* Calls of the supervisor's XML-RPC, and answers to its client; what was read is written as an
+ * answer. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -11,8 +12,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err = { 0 };
 	json_t *params = NULL;
 	char *method = NULL;
+	json_t *value = NULL;
 	struct buf out;
+	bool fault;
 
+	if (sv_xml_read_response((const char *)data, size, &value, &fault, &err) == 0)
+		json_decref(value);
 	if (sv_xml_read_call((const char *)data, size, &method, &params, &err) != 0)
 		return 0;
 	buf_init(&out, 64 * 1024);
