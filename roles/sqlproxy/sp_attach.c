@@ -81,7 +81,7 @@ void sp_attach_clean(struct sp_backend *b)
 	struct buf prefix;
 
 	buf_init(&prefix, 64 * 1024);
-	sp_handover_ask(b, &prefix);
+	sp_handover_ask(b, &prefix, NULL);
 	reset(b, &prefix);
 	b->owner = 0;
 	sp_backend_start(b);
@@ -94,7 +94,7 @@ void sp_attach_fetch(struct sp_backend *b)
 	struct buf prefix;
 
 	buf_init(&prefix, 4096);
-	sp_handover_ask(b, &prefix);
+	sp_handover_ask(b, &prefix, NULL);
 	sp_backend_start(b);
 	stream_put(&b->stream, buf_data(&prefix), buf_len(&prefix));
 	buf_fini(&prefix);
@@ -154,18 +154,30 @@ bool sp_attach_needs_id(const struct sp_client *c)
 	}
 }
 
-static bool set_id(struct sp_client *c, struct sp_backend *b)
+/* Where it has to be set on the connection, else NULL. */
+static const uint64_t *id_to_set(const struct sp_client *c, const struct sp_backend *b)
 {
-	struct sp_session *s = &c->session;
+	const struct sp_session *s = &c->session;
+	bool same = !b->last_id_unknown && b->last_id == s->last_id;
 
-	if (!sp_attach_needs_id(c) || s->last_id_on == b->number)
-		return false;
-	s->last_id_on = b->number;
-	if (!b->last_id_unknown && b->last_id == s->last_id)
-		return false;
+	if (!sp_attach_needs_id(c) || s->last_id_on == b->number || same)
+		return NULL;
+	return &s->last_id;
+}
+
+static void id_is_set(const struct sp_client *c, struct sp_backend *b)
+{
 	b->last_id_unknown = false;
-	b->last_id = s->last_id;
-	return true;
+	b->last_id = c->session.last_id;
+}
+
+/* What others left on it is asked for, and where that is a statement, it takes the id along. */
+static void ask_last_owner(struct sp_client *c, struct sp_backend *b, struct buf *prefix)
+{
+	const uint64_t *id = must_reset(c, b) ? NULL : id_to_set(c, b);
+
+	if (sp_handover_ask(b, prefix, id))
+		id_is_set(c, b);
 }
 
 /* A change of it would end the client's transaction: it stays as it is on the connection. */
@@ -229,7 +241,11 @@ static void set_vars(struct sp_client *c, struct sp_backend *b, struct buf *pref
 	struct buf set;
 
 	buf_init(&set, 1024 * 1024);
-	const uint64_t *id = set_id(c, b) ? &s->last_id : NULL;
+	const uint64_t *id = id_to_set(c, b);
+	if (id)
+		id_is_set(c, b);
+	if (sp_attach_needs_id(c))
+		s->last_id_on = b->number;
 	if (sp_session_write_set(&s->vars, b, id, &set))
 		expect_ok(b, prefix, SP_COM_QUERY, (const char *)buf_data(&set), buf_len(&set));
 	buf_fini(&set);
@@ -389,7 +405,7 @@ enum sp_attached sp_attach(struct sp_client *c, struct sp_backend *b, struct buf
 	if (b->owner != c->owner)
 		forget_places(s, b);
 	if (b->owner != c->owner && b->owner)
-		sp_handover_ask(b, prefix);
+		ask_last_owner(c, b, prefix);
 	if (must_reset(c, b))
 		reset(b, prefix);
 	sp_own_share(c, b);

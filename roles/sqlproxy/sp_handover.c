@@ -1,5 +1,7 @@
 #include "roles/sqlproxy/sp_handover.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,31 +12,38 @@
 #include "roles/sqlproxy/sp_proxyhdr.h"
 #include "roles/sqlproxy/sp_worker.h"
 
-static void ask(struct sp_backend *b, struct buf *prefix, enum sp_expect_kind kind, const char *sql,
+static bool ask(struct sp_backend *b, struct buf *prefix, enum sp_expect_kind kind, const char *sql,
 		uint32_t id)
 {
 	struct sp_expect e = { .kind = kind, .answer = SP_ANSWER_QUERY, .id = id };
 
 	if (!sp_worker_client(b->pool->worker, id)) /* its client is gone */
-		return;
+		return false;
 	if (!sp_backend_expect(b, e))
-		return;
+		return false;
 	sp_write_command(prefix, SP_COM_QUERY, sql, strlen(sql));
 	struct sp_client *c = sp_worker_client(b->pool->worker, id);
 	if (kind == SP_EXPECT_WARNINGS && c->last_backend == b->number) {
 		b->warnings_asked = id;
 		c->session.warnings_away = true;
 	}
+	return true;
 }
 
-void sp_handover_ask(struct sp_backend *b, struct buf *prefix)
+bool sp_handover_ask(struct sp_backend *b, struct buf *prefix, const uint64_t *last_id)
 {
+	char sql[100] = "SELECT LAST_INSERT_ID(),FOUND_ROWS()";
+	bool asked = false;
+
 	if (b->warnings_of)
 		ask(b, prefix, SP_EXPECT_WARNINGS, "SHOW WARNINGS", b->warnings_of);
+	if (last_id) /* from left to right: the old one is told before */
+		snprintf(sql + strlen(sql), sizeof(sql) - strlen(sql), ",LAST_INSERT_ID(%" PRIu64 ")",
+			 *last_id);
 	if (b->leftovers_of)
-		ask(b, prefix, SP_EXPECT_LAST_ID, "SELECT LAST_INSERT_ID(),FOUND_ROWS()",
-		    b->leftovers_of);
+		asked = ask(b, prefix, SP_EXPECT_LAST_ID, sql, b->leftovers_of);
 	b->warnings_of = 0; /* leftovers_of stays until it is known: see sp_handover_dropped */
+	return asked && last_id;
 }
 
 void sp_handover_capture(struct sp_backend *b, const uint8_t *data, size_t len)
@@ -54,13 +63,18 @@ static uint64_t read_number(struct sp_reader *r)
 	return strtoull(text, NULL, 10);
 }
 
-/* The only row: two numbers. */
+/* The only row: two numbers first. */
 static void read_leftovers(const struct buf *answer, bool deprecate_eof, uint64_t *id,
 			   uint64_t *found)
 {
 	struct sp_reader r = sp_reader(buf_data(answer), buf_len(answer));
 
-	for (int packets = deprecate_eof ? 3 : 4; packets > 0; packets--)
+	*id = *found = 0;
+	uint32_t size = sp_read_int(&r, 4) & SP_PAYLOAD_MAX;
+	uint64_t columns = sp_read_lenenc(&r);
+	if (size != 1 || columns < 2)
+		return;
+	for (uint64_t packets = columns + (deprecate_eof ? 0 : 1); packets > 0 && !r.bad; packets--)
 		sp_read_bytes(&r, sp_read_int(&r, 4) & SP_PAYLOAD_MAX);
 	sp_read_int(&r, 4);
 	*id = read_number(&r);

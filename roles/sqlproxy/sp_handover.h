@@ -17,8 +17,11 @@
 
 struct buf;
 
-/* Before another client than its owner uses it: appends the questions to `prefix`. */
-void sp_handover_ask(struct sp_backend *b, struct buf *prefix);
+/*
+ * Before another client than its owner uses it: appends the questions to `prefix`. last_id: what
+ * LAST_INSERT_ID() must be afterwards, or NULL; true if a question says so too.
+ */
+bool sp_handover_ask(struct sp_backend *b, struct buf *prefix, const uint64_t *last_id);
 
 /* Bytes of an answer; the answer is complete. */
 void sp_handover_capture(struct sp_backend *b, const uint8_t *data, size_t len);
