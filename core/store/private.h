@@ -26,6 +26,7 @@ struct store {
 	uv_mutex_t lock;
 	uv_cond_t wake_writer, wake_reader, wake_keeper;
 	struct list in, out, queries;
+	struct list cares, cared; /* compactions: asked for, done */
 	bool stop;
 	bool last;      /* to the writer: nothing comes any more */
 	bool copy;      /* to the keeper */
@@ -48,6 +49,13 @@ struct store {
 void writer_run(void *store);
 void keeper_run(void *store);
 void reader_run(void *store);
+
+/* care.c; in the writer, and in the loop. */
+void care_compact(struct store *s);
+void care_answer(struct store *s);
+
+/* Closes when it is told to and nothing is under way. */
+void store_settle(struct store *s);
 
 /* Gives answered units to the loop. */
 void store_answer(struct store *s, struct list *units);

@@ -98,7 +98,7 @@ static void on_async_closed(uv_handle_t *h)
 		done(data);
 }
 
-static void settle(struct store *s)
+void store_settle(struct store *s)
 {
 	if (!s->closing || s->under_way || uv_is_closing((uv_handle_t *)&s->async))
 		return;
@@ -135,9 +135,10 @@ static void on_async(uv_async_t *h)
 		store_drop(u);
 		s->under_way--;
 	}
+	care_answer(s);
 	if (!s->under_way && !s->closing)
 		uv_unref((uv_handle_t *)&s->async);
-	settle(s);
+	store_settle(s);
 }
 
 /* ---- open, close --------------------------------------------------------------- */
@@ -192,6 +193,8 @@ int store_open(struct store **out, uv_loop_t *loop, const struct store_conf *con
 	list_init(&s->out);
 	list_init(&s->queries);
 	list_init(&s->work);
+	list_init(&s->cares);
+	list_init(&s->cared);
 	s->sync_now = STORE_FSYNC;
 	uv_mutex_init(&s->lock);
 	uv_cond_init(&s->wake_writer);

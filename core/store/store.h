@@ -50,6 +50,7 @@ struct store_conf {
 	int max_ops;              /* statements in one transaction; 0: 512 */
 	int64_t max_bytes;        /* values in one transaction; 0: 1 MiB */
 	int64_t checkpoint_bytes; /* of log before it is copied; 0: 8 MiB */
+	int commit_delay;         /* us that a transaction waits for more units; 0 */
 	/* In the loop, at each change. why: one sentence. May be NULL. */
 	void (*on_health)(void *data, enum store_health health, const char *why);
 	void *data;
@@ -145,6 +146,21 @@ int store_scan(struct store *s, int statement,
 
 /* Looks at the whole file, in the caller's thread. 0, or a sentence about the first fault. */
 int store_check(struct store *s, struct err *err);
+
+/* ---- care of the file --------------------------------------------------------- */
+
+enum store_care {
+	STORE_CHECK,   /* looks at the whole file */
+	STORE_BACKUP,  /* writes a copy as of now to `path`, which must not be there */
+	STORE_COMPACT, /* gives room of what was deleted back to the disk; commits wait meanwhile */
+};
+
+/*
+ * Beside the work that goes on. done comes from the loop: 0, or why not in a sentence. The store is
+ * not closed before.
+ */
+void store_look_after(struct store *s, enum store_care what, const char *path,
+		      void (*done)(void *data, int status, const char *why), void *data);
 
 /* ---- how it is -------------------------------------------------------------- */
 

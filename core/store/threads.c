@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/err.h"
 #include "core/store/private.h"
@@ -78,7 +79,8 @@ static void refuse(struct store *s, struct list *ring, int status)
 static bool take_in(struct store *s, bool *last)
 {
 	uv_mutex_lock(&s->lock);
-	while (list_empty(&s->in) && !s->stop && !s->last && !s->copy_rest) {
+	while (list_empty(&s->in) && list_empty(&s->cares) && !s->stop && !s->last &&
+	       !s->copy_rest) {
 		uint64_t now = uv_hrtime(), until = 0;
 		if (failing(s))
 			until = s->retry_at;
@@ -99,6 +101,17 @@ static bool take_in(struct store *s, bool *last)
 	s->last = false;
 	uv_mutex_unlock(&s->lock);
 	return go;
+}
+
+/* More may come, for the same sync. */
+static void tarry(struct store *s)
+{
+	struct timespec pause = { .tv_nsec = s->conf.commit_delay * 1000L };
+
+	nanosleep(&pause, NULL);
+	uv_mutex_lock(&s->lock);
+	list_move_all(&s->work, &s->in);
+	uv_mutex_unlock(&s->lock);
 }
 
 /* From the front of s->work, never empty when that is not. */
@@ -258,8 +271,11 @@ void writer_run(void *store)
 	sqlite3_wal_hook(s->writing.handle, on_log, s);
 	while (take_in(s, &last)) {
 		bool was_idle = list_empty(&s->work);
+		if (!was_idle && s->conf.commit_delay && !last && !failing(s))
+			tarry(s);
 		if (last)
 			last_try(s);
+		care_compact(s);
 		if (failing(s))
 			refuse(s, &s->work, UV_EIO);
 		if (failing(s) && uv_hrtime() < s->retry_at)

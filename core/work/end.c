@@ -33,6 +33,8 @@ void tell(struct work *w, struct task *t, enum work_state what, const struct end
 		.state = what,
 		.id = t->id,
 		.topic = t->topic->name,
+		.type = t->type ? w->types[t->type] : NULL,
+		.percent = -1,
 		.attempts = t->attempts,
 		.crashes = (int)t->crashes,
 	};
@@ -40,6 +42,8 @@ void tell(struct work *w, struct task *t, enum work_state what, const struct end
 		event.error = e->error;
 		event.result = e->result;
 		event.result_size = e->size;
+		event.meta = e->meta;
+		event.meta_size = e->meta_size;
 		event.wait = e->wait;
 		event.run = e->run;
 	}
@@ -73,6 +77,11 @@ struct ending *ending_new(struct work *w, struct task *t, enum work_state how, c
 		size_t n = strnlen(error, MAX_ERROR);
 		e->error = mem_new(n + 1);
 		memcpy(e->error, error, n);
+	}
+	if (w->conf.on_event && t->body && t->body->meta) {
+		e->meta_size = t->body->meta;
+		e->meta = mem_resize(NULL, e->meta_size);
+		memcpy(e->meta, t->body->data + t->body->size, e->meta_size);
 	}
 	return e;
 }
@@ -124,6 +133,8 @@ static void ended(struct ending *e, const struct store_unit *u, int status)
 	free(e->error);
 	free(e->worker);
 	free(e->result);
+	free(e->meta);
+	free(e->tail);
 	free(e);
 }
 
@@ -135,6 +146,11 @@ static void on_unit(struct store_unit *u, int status)
 static void on_later(struct later *l)
 {
 	ended((struct ending *)(void *)l, NULL, 0);
+}
+
+static void put_tail(struct store_unit *u, const struct ending *e)
+{
+	store_blob(u, e->tail ? e->tail->bytes : NULL, e->tail ? e->tail->size : 0);
 }
 
 static void put_done(struct store_unit *u, struct ending *e, int64_t keep)
@@ -155,6 +171,7 @@ static void put_done(struct store_unit *u, struct ending *e, int64_t keep)
 	store_blob(u, e->result, e->size);
 	store_text(u, e->error);
 	store_int(u, w->wall + keep);
+	put_tail(u, e);
 	sched_sweep_by(w, w->mono + keep + 1000);
 }
 
@@ -171,6 +188,7 @@ static void put_end(struct store_unit *u, struct ending *e)
 		store_text(u, e->error);
 		store_int(u, t->attempts);
 		store_int(u, t->crashes);
+		put_tail(u, e);
 		w->dead++;
 		t->topic->dead++;
 		sched_sweep_by(w, w->mono + (w->dead > (uint64_t)w->conf.max_dead
@@ -205,6 +223,9 @@ void ending_go(struct ending *e)
 
 	t->node.a = WORK_ENDING;
 	count(t->topic, e->how);
+	t->topic->run_ms += (uint64_t)e->run;
+	t->topic->wait_ms += (uint64_t)e->wait;
+	hours_touch(w);
 	if (t->more) {
 		release_uniq(w, t);
 		heap_remove(&w->times, &t->more->expiry);

@@ -1,9 +1,11 @@
-/* look - finding, listing and moving what is there. */
+/* look - finding, listing, cancelling, starting what is there. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/mem.h"
 #include "core/work/private.h"
+
+enum { MAX_LOG = 16384 };
 
 bool work_find(struct work *w, const char *name, uint64_t *id)
 {
@@ -17,7 +19,7 @@ bool work_find(struct work *w, const char *name, uint64_t *id)
 	return true;
 }
 
-static struct task *pending(struct work *w, uint64_t id)
+struct task *task_pending(struct work *w, uint64_t id)
 {
 	struct task *t = task_find(w, id);
 
@@ -28,7 +30,7 @@ static struct task *pending(struct work *w, uint64_t id)
 
 int work_cancel(struct work *w, uint64_t id, bool now)
 {
-	struct task *t = pending(w, id);
+	struct task *t = task_pending(w, id);
 
 	if (!t)
 		return UV_ENOENT;
@@ -48,7 +50,7 @@ int work_cancel(struct work *w, uint64_t id, bool now)
 
 int work_run_now(struct work *w, uint64_t id)
 {
-	struct task *t = pending(w, id);
+	struct task *t = task_pending(w, id);
 
 	if (!t)
 		return UV_ENOENT;
@@ -81,25 +83,11 @@ int work_pause(struct work *w, const char *topic, bool paused)
 	return 0;
 }
 
-uint64_t work_purge(struct work *w, const char *topic)
+enum work_state work_state_of(struct work *w, uint64_t id)
 {
-	struct topic *purged = topic_find(w, topic);
-	uint64_t n = 0, *ids = mem_new((w->tasks.n + 1) * sizeof(*ids)), found = 0;
+	struct task *t = task_find(w, id);
 
-	sched_clock(w);
-	for (uint32_t i = 0; purged && w->tasks.buckets && i <= w->tasks.mask; i++)
-		for (struct task *t = w->tasks.buckets[i]; t; t = t->next)
-			if (t->topic == purged)
-				ids[found++] = t->id;
-	for (uint64_t i = 0; i < found; i++) {
-		struct task *t = pending(w, ids[i]);
-		if (!t || task_state(t) == WORK_RUNNING)
-			continue;
-		end_waiting(w, t, WORK_CANCELLED, NULL);
-		n++;
-	}
-	free(ids);
-	return n;
+	return t ? task_state(t) : WORK_STORING;
 }
 
 /* ---- rows become what is seen ------------------------------------------------------- */
@@ -122,6 +110,15 @@ static int64_t number(const struct store_value *v)
 	return v->type == STORE_INT ? v->n : 0;
 }
 
+/* The last 16 KiB of it. */
+static void set_log(struct work_status *s, const char *bytes, size_t n)
+{
+	size_t skip = n > MAX_LOG ? n - MAX_LOG : 0;
+
+	s->log = n ? bytes + skip : NULL;
+	s->log_size = n - skip;
+}
+
 static void add_live(struct work *w, struct work_status *s)
 {
 	struct task *t = task_find(w, s->id);
@@ -133,6 +130,10 @@ static void add_live(struct work *w, struct work_status *s)
 	s->attempts = t->attempts;
 	s->crashes = (int)t->crashes;
 	if (s->state == WORK_RUNNING) {
+		s->percent = t->run->percent;
+		s->text = t->run->text;
+		if (t->run->tail)
+			set_log(s, t->run->tail->bytes, t->run->tail->size);
 		s->run = w->mono - t->run->started;
 		s->started = w->wall - s->run;
 	}
@@ -143,6 +144,7 @@ static void see_job(struct look *l, const struct store_value *c, bool dead)
 	struct work_status s = {
 		.id = (uint64_t)c[0].n,
 		.state = WORK_DEAD,
+		.percent = -1,
 		.topic = text(&c[1]),
 		.type = text(&c[2]),
 		.prio = (int)number(&c[3]),
@@ -158,10 +160,12 @@ static void see_job(struct look *l, const struct store_value *c, bool dead)
 		.submitted = ident_time((uint64_t)c[0].n),
 	};
 
-	if (dead)
+	if (dead) {
 		s.finished = number(&c[21]);
-	else
+		set_log(&s, c[22].p, c[22].size);
+	} else {
 		add_live(l->w, &s);
+	}
 	l->seen(l->data, &s, 0, 0);
 }
 
@@ -169,6 +173,7 @@ static void see_done(struct look *l, const struct store_value *c)
 {
 	struct work_status s = {
 		.id = (uint64_t)c[0].n,
+		.percent = -1,
 		.topic = text(&c[1]),
 		.type = text(&c[2]),
 		.state = (enum work_state)number(&c[3]),
@@ -184,10 +189,11 @@ static void see_done(struct look *l, const struct store_value *c)
 		.submitted = ident_time((uint64_t)c[0].n),
 	};
 
+	set_log(&s, c[12].p, c[12].size);
 	l->seen(l->data, &s, 0, 0);
 }
 
-enum { JOB_COLUMNS = 21, DONE_COLUMNS = 12 };
+enum { DONE_COLUMNS = 13 };
 
 static void see(struct look *l, const struct store_unit *u, bool dead)
 {
@@ -280,6 +286,7 @@ static bool see_unstored(struct work *w, struct task *t, work_seen seen, void *d
 	struct body *b = task_state(t) == WORK_RUNNING ? t->run->body : t->body;
 	struct work_status s = {
 		.id = t->id,
+		.percent = -1,
 		.topic = t->topic->name,
 		.type = t->type ? w->types[t->type] : NULL,
 		.ext_id = t->more ? t->more->ext_id : NULL,
@@ -326,54 +333,9 @@ void work_list(struct work *w, const struct work_filter *f, work_seen seen, void
 	store_text(u, f->topic);
 	store_copy(u, f->text, f->text ? strlen(f->text) : 0);
 	store_int(u, l->limit);
+	store_text(u, f->type);
+	store_int(u, (int64_t)f->until);
 	if (statement == S_LIST_DONE)
 		store_int(u, f->state);
 	store_read(w->store, u, statement == S_LIST_DEAD ? on_dead : on_other);
-}
-
-/* ---- the dead rise ---------------------------------------------------------------------- */
-
-struct retry {
-	struct work *w;
-	void (*done)(void *data, int status);
-	void *data;
-};
-
-static void on_revived(struct store_unit *u, int status)
-{
-	struct retry *r = u->data;
-	struct work *w = r->w;
-
-	if (status == 0 && !u->rows)
-		status = UV_ENOENT;
-	if (status == 0 && !w->closing) {
-		sched_clock(w);
-		struct task *t = task_of_row(w, u->cells);
-		t->topic->dead -= t->topic->dead > 0;
-		w->dead -= w->dead > 0;
-		sched_place(w, t, 0);
-		tell(w, t, task_state(t), NULL);
-	}
-	if (r->done)
-		r->done(r->data, status);
-	free(r);
-}
-
-int work_retry(struct work *w, uint64_t id, void (*done)(void *data, int status), void *data)
-{
-	if (!w->store || w->closing)
-		return UV_ENOENT;
-	struct retry *r = mem_new(sizeof(*r));
-	struct store_unit *u = store_unit();
-
-	r->w = w;
-	r->done = done;
-	r->data = data;
-	u->data = r;
-	store_stmt(u, S_REVIVE);
-	store_int(u, (int64_t)id);
-	store_stmt(u, S_DROP_DEAD);
-	store_int(u, (int64_t)id);
-	store_commit(w->store, u, STORE_FSYNC, 0, on_revived);
-	return 0;
 }

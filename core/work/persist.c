@@ -48,13 +48,29 @@ static const char *const migrations[] = {
 	"CREATE TABLE then_task(batch INT, which INT, topic TEXT, type TEXT, prio INT, payload "
 	"BLOB,"
 	" meta BLOB, PRIMARY KEY(batch, which)) WITHOUT ROWID;",
+
+	"ALTER TABLE done ADD COLUMN log BLOB;"
+	"ALTER TABLE dead ADD COLUMN log BLOB;"
+	"ALTER TABLE topic ADD COLUMN note TEXT;"
+	"CREATE TABLE stat(topic TEXT, hour INT, enq INT, ok INT, fail INT, dead INT, run_ms INT,"
+	" wait_ms INT, PRIMARY KEY(hour, topic)) WITHOUT ROWID;",
 };
 
 #define SEEN_JOB  JOB ", 0 AS state"
-#define SEEN_DEAD JOB ", died_at"
+#define SEEN_DEAD JOB ", died_at, log"
 #define SEEN_DONE                                                                                  \
 	"id, topic, type, state, finished_at, run_ms, attempts, crashes, worker, result, error, "  \
-	"keep_until"
+	"keep_until, log"
+
+#define REVIVE                                                                                     \
+	"INTO job SELECT id, coalesce(?2, topic), type, coalesce(?3, prio), coalesce(?4, 0), 0,"   \
+	" 0, max_attempts, timeout, NULL, keep, backoff, ext_id, uniq, hold, uniq_until, key,"     \
+	" meta, error, coalesce(?5, payload), NULL FROM dead WHERE id = ?1 RETURNING " RECOVERED
+
+/* from, topic, text, limit, type, until */
+#define FILTERED                                                                                   \
+	"id > ?1 AND (?2 IS NULL OR topic = ?2) AND (?5 IS NULL OR type = ?5)"                     \
+	" AND (?6 = 0 OR id <= ?6)"
 
 static const char *const statements[STATEMENTS] = {
 	[S_PUT] = "INSERT INTO job(" JOB ") VALUES(?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7, ?8, ?9, ?10,"
@@ -63,11 +79,11 @@ static const char *const statements[STATEMENTS] = {
 		    " error = coalesce(?5, error) WHERE id = ?1",
 	[S_DELETE] = "DELETE FROM job WHERE id = ?1",
 	[S_DONE] = "INSERT OR REPLACE INTO done(id, topic, type, state, finished_at, run_ms,"
-		   " attempts, crashes, worker, result, error, keep_until)"
-		   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+		   " attempts, crashes, worker, result, error, keep_until, log)"
+		   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[S_TO_DEAD] = "INSERT OR REPLACE INTO dead SELECT id, topic, type, prio, run_at, ?4, ?5,"
 		      " max_attempts, timeout, expires_at, keep, backoff, ext_id, uniq, hold,"
-		      " uniq_until, key, meta, coalesce(?3, error), payload, batch, ?2"
+		      " uniq_until, key, meta, coalesce(?3, error), payload, batch, ?2, ?6"
 		      " FROM job WHERE id = ?1",
 	[S_DEP] = "INSERT OR IGNORE INTO dep(job, after) VALUES(?1, ?2)",
 	[S_DEP_DONE] = "DELETE FROM dep WHERE after = ?1",
@@ -75,11 +91,14 @@ static const char *const statements[STATEMENTS] = {
 	[S_IDEM_PUT] = "INSERT OR REPLACE INTO idem(key, hash, job, until) VALUES(?1, ?2, ?3, ?4)",
 	[S_LOCK_PUT] = "INSERT INTO lock(job, topic, key, until) VALUES(?1, ?2, ?3, ?4)",
 	[S_LOCK_DROP] = "DELETE FROM lock WHERE job = ?1",
-	[S_TOPIC] = "INSERT OR REPLACE INTO topic(name, paused) VALUES(?1, ?2)",
+	[S_TOPIC] = "INSERT INTO topic(name, paused) VALUES(?1, ?2)"
+		    " ON CONFLICT(name) DO UPDATE SET paused = excluded.paused",
+	[S_NOTE] = "INSERT INTO topic(name, paused, note) VALUES(?1, 0, ?2)"
+		   " ON CONFLICT(name) DO UPDATE SET note = excluded.note",
 	[S_SCAN_JOBS] = "SELECT " RECOVERED " FROM job ORDER BY id",
 	[S_SCAN_DEPS] = "SELECT job, after FROM dep",
 	[S_SCAN_DEAD] = "SELECT topic, count(*) FROM dead GROUP BY topic",
-	[S_SCAN_TOPICS] = "SELECT name FROM topic WHERE paused",
+	[S_SCAN_TOPICS] = "SELECT name, paused, note FROM topic",
 	[S_SCAN_LOCKS] = "SELECT job, topic, key, until FROM lock",
 	[S_SCAN_LAST] = "SELECT max(coalesce((SELECT max(id) FROM job), 0),"
 			" coalesce((SELECT max(id) FROM done), 0),"
@@ -92,17 +111,15 @@ static const char *const statements[STATEMENTS] = {
 	[S_GET_JOB] = "SELECT " SEEN_JOB " FROM job WHERE id = ?1",
 	[S_GET_DONE] = "SELECT " SEEN_DONE " FROM done WHERE id = ?1",
 	[S_GET_DEAD] = "SELECT " SEEN_DEAD " FROM dead WHERE id = ?1",
-	[S_LIST_JOBS] = "SELECT " SEEN_JOB " FROM job WHERE id > ?1 AND (?2 IS NULL OR topic = ?2)"
+	[S_LIST_JOBS] = "SELECT " SEEN_JOB " FROM job WHERE " FILTERED
 			" AND (?3 IS NULL OR instr(payload, ?3) OR instr(error, CAST(?3 AS TEXT)))"
 			" ORDER BY id LIMIT ?4",
-	[S_LIST_DONE] =
-		"SELECT " SEEN_DONE " FROM done WHERE id > ?1 AND (?2 IS NULL OR topic = ?2)"
-		" AND (?3 IS NULL OR instr(result, ?3) OR instr(error, CAST(?3 AS TEXT)))"
-		" AND state = ?5 ORDER BY id LIMIT ?4",
-	[S_LIST_DEAD] =
-		"SELECT " SEEN_DEAD " FROM dead WHERE id > ?1 AND (?2 IS NULL OR topic = ?2)"
-		" AND (?3 IS NULL OR instr(payload, ?3) OR instr(error, CAST(?3 AS TEXT)))"
-		" ORDER BY id LIMIT ?4",
+	[S_LIST_DONE] = "SELECT " SEEN_DONE " FROM done WHERE " FILTERED
+			" AND (?3 IS NULL OR instr(result, ?3) OR instr(error, CAST(?3 AS TEXT)))"
+			" AND state = ?7 ORDER BY id LIMIT ?4",
+	[S_LIST_DEAD] = "SELECT " SEEN_DEAD " FROM dead WHERE " FILTERED
+			" AND (?3 IS NULL OR instr(payload, ?3) OR instr(error, CAST(?3 AS TEXT)))"
+			" ORDER BY id LIMIT ?4",
 	[S_SWEEP_DEAD] = "DELETE FROM dead WHERE id IN (SELECT id FROM dead WHERE died_at <= ?1"
 			 " ORDER BY died_at LIMIT 1000) RETURNING topic",
 	[S_SWEEP_MORE] = "DELETE FROM dead WHERE id IN (SELECT id FROM dead ORDER BY died_at"
@@ -115,9 +132,7 @@ static const char *const statements[STATEMENTS] = {
 	[S_SWEEP_NEXT] = "SELECT min(coalesce((SELECT min(keep_until) FROM done), 1 << 62),"
 			 " coalesce((SELECT min(until) FROM idem), 1 << 62),"
 			 " coalesce((SELECT min(died_at) FROM dead) + ?1, 1 << 62))",
-	[S_REVIVE] = "INSERT INTO job SELECT id, topic, type, prio, 0, 0, 0, max_attempts, timeout,"
-		     " NULL, keep, backoff, ext_id, uniq, hold, uniq_until, key, meta, error,"
-		     " payload, NULL FROM dead WHERE id = ?1 RETURNING " RECOVERED,
+	[S_REVIVE] = "INSERT " REVIVE,
 	[S_BATCH_PUT] = "INSERT INTO batch(id, total, failed, open, died, over_at)"
 			" VALUES(?1, 0, 0, 1, 0, 0)",
 	[S_BATCH_COUNT] = "UPDATE batch SET total = total + ?2, failed = failed + ?3, open = ?4,"
@@ -134,6 +149,28 @@ static const char *const statements[STATEMENTS] = {
 	[S_PLAN_DROP] = "DELETE FROM plan WHERE name = ?1",
 	[S_SCAN_PLANS] = "SELECT name, cron, every, overlap, missed, jitter, topic, type, prio,"
 			 " payload, meta, next_at, last_at, last_task, paused FROM plan",
+	[S_EDIT] = "UPDATE job SET topic = ?2, prio = ?3, run_at = ?4,"
+		   " payload = coalesce(?5, payload) WHERE id = ?1",
+	[S_EDIT_LOCK] = "UPDATE lock SET topic = ?2 WHERE job = ?1",
+	[S_DEAD_IDS] = "SELECT id FROM dead WHERE id > ?1 AND (?2 IS NULL OR topic = ?2)"
+		       " AND (?3 = 0 OR died_at <= ?3) ORDER BY id LIMIT 500",
+	[S_REVIVE_IF] = "INSERT OR IGNORE " REVIVE,
+	[S_DROP_RAISED] = "DELETE FROM dead WHERE id = ?1"
+			  " AND EXISTS(SELECT 1 FROM job WHERE id = ?1)",
+	[S_FORGET_DEAD] = "DELETE FROM dead WHERE id IN (SELECT id FROM dead"
+			  " WHERE (?1 IS NULL OR topic = ?1) AND (?2 = 0 OR died_at <= ?2)"
+			  " LIMIT 1000) RETURNING topic",
+	[S_FORGET_DONE] = "DELETE FROM done WHERE id IN (SELECT id FROM done"
+			  " WHERE (?1 IS NULL OR topic = ?1) AND (?2 = 0 OR finished_at <= ?2)"
+			  " AND state = ?3 LIMIT 1000) RETURNING topic",
+	[S_HOUR] = "INSERT INTO stat(topic, hour, enq, ok, fail, dead, run_ms, wait_ms)"
+		   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(hour, topic) DO UPDATE SET"
+		   " enq = enq + excluded.enq, ok = ok + excluded.ok, fail = fail + excluded.fail,"
+		   " dead = dead + excluded.dead, run_ms = run_ms + excluded.run_ms,"
+		   " wait_ms = wait_ms + excluded.wait_ms",
+	[S_SWEEP_HOURS] = "DELETE FROM stat WHERE hour < ?1",
+	[S_HOURS] = "SELECT topic, hour, enq, ok, fail, dead, run_ms, wait_ms FROM stat"
+		    " WHERE hour >= ?1 AND (?2 IS NULL OR topic = ?2) ORDER BY hour, topic",
 	[S_DROP_DEAD] = "DELETE FROM dead WHERE id = ?1",
 };
 

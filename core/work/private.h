@@ -19,7 +19,18 @@
 struct marks;
 
 /* Kinds of nodes in `times`. */
-enum { AT_TASK, AT_EXPIRY, AT_RUN, AT_TOPIC, AT_KEY, AT_UNIQ, AT_PLAN, AT_BATCH, AT_SWEEP };
+enum {
+	AT_TASK,
+	AT_EXPIRY,
+	AT_RUN,
+	AT_TOPIC,
+	AT_KEY,
+	AT_UNIQ,
+	AT_PLAN,
+	AT_BATCH,
+	AT_SWEEP,
+	AT_HOURS
+};
 
 struct body {
 	uint32_t size, meta;
@@ -78,6 +89,15 @@ struct run {
 	int64_t started, ready; /* monotonic */
 	uint32_t mark;
 	bool loading;
+	int percent;
+	char *text; /* own */
+	struct tail *tail;
+};
+
+/* The end of what a task wrote. */
+struct tail {
+	size_t size;
+	char bytes[];
 };
 
 struct bucket {
@@ -127,6 +147,11 @@ struct topic {
 	bool paused;
 	uint64_t scheduled, waiting, parked, running, storing, ending, dead, bytes;
 	uint64_t submitted, succeeded, failed, died, cancelled, expired;
+	uint64_t run_ms, wait_ms;
+	struct totals {
+		uint64_t submitted, succeeded, failed, died, run, wait;
+	} told; /* what is in the store's hours */
+	char *note;
 	char name[];
 };
 
@@ -184,7 +209,7 @@ struct work {
 	uint64_t *loads; /* tasks that run, whose payload is to be read */
 	size_t n_loads;
 	uint64_t resident, dead;
-	struct heap_node sweep;
+	struct heap_node sweep, hours;
 	struct list laters; /* what is done before the next turn */
 };
 
@@ -200,6 +225,9 @@ static inline enum work_state task_state(const struct task *t)
 {
 	return (enum work_state)t->node.a;
 }
+
+/* NULL when there is none that can be cancelled, moved, started. */
+struct task *task_pending(struct work *w, uint64_t id);
 
 /* names.c */
 uint32_t name_hash(const char *s, const void *salt);
@@ -264,8 +292,9 @@ struct ending {
 	struct submission *then; /* what its batch brings forth; NULL: nothing */
 	enum work_state how;
 	char *error, *worker; /* own */
-	void *result;         /* own */
-	size_t size;
+	void *result, *meta;  /* own */
+	size_t size, meta_size;
+	struct tail *tail; /* own */
 	int64_t wait, run;
 };
 
@@ -331,6 +360,17 @@ enum statement {
 	S_PLAN_PUT,
 	S_PLAN_DROP,
 	S_SCAN_PLANS,
+	S_NOTE,
+	S_EDIT,
+	S_EDIT_LOCK,
+	S_DEAD_IDS,
+	S_REVIVE_IF,
+	S_DROP_RAISED,
+	S_FORGET_DEAD,
+	S_FORGET_DONE,
+	S_HOUR,
+	S_SWEEP_HOURS,
+	S_HOURS,
 	STATEMENTS,
 };
 
@@ -357,6 +397,15 @@ void persist_sweep(struct work *w);
 /* recover.c */
 int recover(struct work *w, struct err *err);
 struct task *task_of_row(struct work *w, const struct store_value *cells);
+
+/* edit.c: `how` is S_REVIVE, or S_REVIVE_IF; its row then becomes a task */
+void put_revival(struct work *w, struct store_unit *u, enum statement how,
+		 const struct work_edit *e, uint64_t id);
+void raise_row(struct work *w, const struct store_value *cells);
+
+/* hours.c */
+void hours_touch(struct work *w); /* a topic's counts have changed */
+void hours_flush(struct work *w, store_done done, void *data);
 
 /* submit.c: tasks that come with something else's end, or alone */
 int submission_new(struct work *w, const struct work_spec *specs, int n, struct submission **out);

@@ -157,7 +157,13 @@ static int on_dead(void *data, const struct store_value *cells)
 
 static int on_topic(void *data, const struct store_value *cells)
 {
-	topic_get(data, cells[0].p)->paused = true;
+	struct work *w = data;
+	struct topic *t = topic_get(w, cells[0].p);
+
+	t->paused = number(&cells[1]) != 0;
+	t->note = mem_str(text(&cells[2]));
+	if (t->note && w->conf.on_note)
+		w->conf.on_note(w->conf.data, t->name, t->note);
 	return 0;
 }
 

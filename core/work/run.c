@@ -7,6 +7,8 @@
 #include "core/store/marks.h"
 #include "core/work/private.h"
 
+enum { MAX_PROGRESS = 1024, MAX_LOG = 16384 };
+
 static struct run *run_of(struct work_job *job)
 {
 	return (struct run *)(void *)job; /* its first member */
@@ -46,6 +48,7 @@ void run_start(struct work_taker *taker, struct task *t)
 	r->turn = t->node.key;
 	r->mark = MARKS_NONE;
 	r->body = t->body;
+	r->percent = -1;
 	r->deadline.pos = HEAP_OUT;
 	r->deadline.kind = AT_RUN;
 	list_append(&taker->runs, &r->link);
@@ -80,11 +83,18 @@ void run_loaded(struct run *r, struct body *b)
 	hand_over(r);
 }
 
+static void run_free(struct run *r)
+{
+	free(r->text);
+	free(r->tail);
+	free(r);
+}
+
 void run_drop(struct run *r)
 {
 	body_let_go(r->w, r->body);
 	list_remove(&r->link);
-	free(r);
+	run_free(r);
 }
 
 /* The task is out of the taker's hands; its payload is its own again. */
@@ -112,6 +122,8 @@ static struct ending *over(struct run *r, enum work_state how, const char *error
 
 	e->wait = r->job.wait;
 	e->run = w->mono - r->started;
+	e->tail = r->tail;
+	r->tail = NULL;
 	return e;
 }
 
@@ -125,15 +137,15 @@ int work_ack(struct work_job *job, const struct work_end *end)
 		return rc;
 	struct ending *e = over(r, WORK_SUCCEEDED, NULL);
 	e->next = next;
+	e->worker = mem_str(end ? end->worker : NULL);
 	if (end) {
-		e->worker = mem_str(end->worker);
 		e->size = end->size;
 		e->result = end->result ? mem_resize(NULL, end->size + 1) : NULL;
 		if (end->size)
 			memcpy(e->result, end->result, end->size);
 	}
 	ending_go(e);
-	free(r);
+	run_free(r);
 	return 0;
 }
 
@@ -167,6 +179,7 @@ void work_fail(struct work_job *job, enum work_fault fault, const char *error, b
 	if (fault == WORK_FAULT_CRASHED && t->crashes < 31)
 		t->crashes++;
 	t->topic->failed++;
+	hours_touch(w);
 	if (job->cancelled) {
 		ending_go(over(r, WORK_CANCELLED, error));
 	} else if (!retry || used_up(t)) {
@@ -180,7 +193,7 @@ void work_fail(struct work_job *job, enum work_fault fault, const char *error, b
 		tell(w, t, WORK_SCHEDULED, NULL);
 		sched_place(w, t, w->mono + delay);
 	}
-	free(r);
+	run_free(r);
 }
 
 void work_release(struct work_job *job, int64_t delay)
@@ -200,7 +213,64 @@ void work_release(struct work_job *job, int64_t delay)
 		t->node.key = r->turn; /* its old place: ahead of those that came after it */
 		sched_ready(w, t);
 	}
-	free(r);
+	run_free(r);
+}
+
+static struct run *running(struct work *w, uint64_t id)
+{
+	struct task *t = task_find(w, id);
+
+	return t && task_state(t) == WORK_RUNNING ? t->run : NULL;
+}
+
+void work_progress(struct work *w, uint64_t id, int percent, const char *text)
+{
+	struct run *r = running(w, id);
+
+	if (!r)
+		return;
+	struct work_event e = {
+		.state = WORK_RUNNING,
+		.id = id,
+		.topic = r->job.topic,
+		.type = r->job.type,
+		.attempts = r->task->attempts,
+		.crashes = r->job.crashes,
+	};
+	size_t n = text ? strnlen(text, MAX_PROGRESS) : 0;
+
+	r->percent = percent < 0 ? -1 : percent > 100 ? 100 : percent;
+	free(r->text);
+	r->text = n ? mem_new(n + 1) : NULL;
+	if (n)
+		memcpy(r->text, text, n);
+	e.percent = r->percent;
+	e.text = r->text ? r->text : "";
+	if (w->conf.on_event)
+		w->conf.on_event(w->conf.data, &e);
+}
+
+/* Twice as much is kept before it is cut, so that not each line moves all of them. */
+void work_log(struct work *w, uint64_t id, const void *text, size_t n)
+{
+	struct run *r = running(w, id);
+	const char *from = text;
+
+	if (!r)
+		return;
+	if (n > MAX_LOG) {
+		from += n - MAX_LOG;
+		n = MAX_LOG;
+	}
+	if (!r->tail)
+		r->tail = mem_new(sizeof(*r->tail) + 2 * MAX_LOG);
+	struct tail *t = r->tail;
+	if (t->size + n > 2 * MAX_LOG) {
+		memmove(t->bytes, t->bytes + t->size - (MAX_LOG - n), MAX_LOG - n);
+		t->size = MAX_LOG - n;
+	}
+	memcpy(t->bytes + t->size, from, n);
+	t->size += n;
 }
 
 void work_touch(struct work_job *job, int64_t ms)

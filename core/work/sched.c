@@ -216,6 +216,9 @@ void sched_due(struct work *w, struct heap_node *n)
 	case AT_PLAN:
 		plan_due(w, n);
 		break;
+	case AT_HOURS:
+		hours_flush(w, NULL, NULL);
+		break;
 	default:
 		persist_sweep(w);
 	}

@@ -179,7 +179,8 @@ static struct task *make(struct work *w, struct topic *topic, const struct work_
 	t->node.kind = AT_TASK;
 	t->node.a = WORK_STORING;
 	t->node.b = (uint8_t)s->prio;
-	t->node.c = (uint8_t)((s->run_at ? TASK_MOMENT : 0) | (is_stored(topic) ? TASK_STORED : 0));
+	t->node.c = (uint8_t)((s->run_at ? TASK_MOMENT : 0) |
+			      (is_stored(topic) && !s->fleeting ? TASK_STORED : 0));
 	t->node.key = (uint64_t)(s->run_at ? due_of_moment(w, s->run_at) : w->mono + s->delay);
 	t->type = type_number(w, s->type);
 	t->size = (uint32_t)(s->size + s->meta_size) & ((1u << 27) - 1);
@@ -187,6 +188,7 @@ static struct task *make(struct work *w, struct topic *topic, const struct work_
 	make_more(w, t, s);
 	topic->storing++;
 	topic->submitted++;
+	hours_touch(w);
 	topic->bytes += t->size;
 	return t;
 }
@@ -214,7 +216,7 @@ struct submission *submission_make(struct work *w, const struct work_spec *specs
 	s->tasks = (struct task **)(void *)&s->receipts[n];
 	for (int i = 0; i < n; i++) {
 		struct topic *topic = topic_get(w, specs[i].topic);
-		s->stored |= is_stored(topic);
+		s->stored |= is_stored(topic) && !specs[i].fleeting;
 		if (met(w, topic, &specs[i], &s->receipts[i]))
 			continue;
 		s->tasks[i] = make(w, topic, &specs[i]);

@@ -52,7 +52,10 @@ struct topic *topic_get(struct work *w, const char *name)
 		grow(w);
 	t = mem_new(sizeof(*t) + strlen(name) + 1);
 	strcpy(t->name, name);
-	work_topic_defaults(&t->conf);
+	if (w->conf.topic)
+		t->conf = *w->conf.topic;
+	else
+		work_topic_defaults(&t->conf);
 	if (!w->store)
 		t->conf.durability = WORK_MEMORY;
 	list_init(&t->subs);
@@ -76,6 +79,7 @@ static void topic_free(struct topic *t)
 			free(k);
 		}
 	free(t->keys);
+	free(t->note);
 	heap_fini(&t->ready);
 	free(t);
 }
@@ -104,6 +108,38 @@ int work_topic_set(struct work *w, const char *name, const struct work_topic_con
 		t->conf.key_rate.burst = 1;
 	topic_heat(w, t);
 	return 0;
+}
+
+bool work_topic_get(struct work *w, const char *name, struct work_topic_conf *c)
+{
+	struct topic *t = topic_find(w, name);
+
+	if (t)
+		*c = t->conf;
+	return t;
+}
+
+int work_topic_note(struct work *w, const char *name, const char *note)
+{
+	struct topic *t = topic_find(w, name);
+
+	if (!t)
+		return UV_ENOENT;
+	free(t->note);
+	t->note = mem_str(note);
+	if (w->store) {
+		struct store_unit *u = store_unit();
+		store_stmt(u, S_NOTE);
+		store_text(u, name);
+		store_text(u, note);
+		store_commit(w->store, u, STORE_FSYNC, STORE_MUST, NULL);
+	}
+	return 0;
+}
+
+bool work_is_taken(struct work *w, const char *topic)
+{
+	return !list_empty(&topic_get(w, topic)->subs);
 }
 
 uint64_t topic_pending(const struct topic *t)

@@ -179,6 +179,8 @@ int work_open(struct work **out, uv_loop_t *loop, const struct work_conf *conf, 
 	list_init(&w->laters);
 	w->sweep.pos = HEAP_OUT;
 	w->sweep.kind = AT_SWEEP;
+	w->hours.pos = HEAP_OUT;
+	w->hours.kind = AT_HOURS;
 	w->chance = uv_hrtime();
 	w->conf.clock(w->conf.data, &w->mono, &w->wall);
 	w->offset = w->wall - w->mono;
@@ -256,6 +258,8 @@ void work_close(struct work *w, void (*done)(void *data), void *data)
 		list_remove(&l->link);
 		l->go(l);
 	}
+	if (w->hours.pos != HEAP_OUT)
+		hours_flush(w, NULL, NULL);
 	if (w->store)
 		store_close(w->store, on_store_closed, w);
 	else

@@ -1,13 +1,22 @@
 /*
  * work - tasks that are kept until they are done.
  *
- *	               delay, run_at, after             due, all of `after` done
- *	 submit --> STORING --> SCHEDULED / WAITING ---------------> READY <------------------+
- *	   done(0) once the store has it                               | taken: credit, rate,  |
- *	                                                               | concurrency, no pause |
- *release CANCELLED / EXPIRED <--- cancel, expiry ----------------------+                       | v
- *| SUCCEEDED <--- work_ack ----------------------------------- RUNNING ------------------+ DEAD
- *<-------- work_fail, nothing left -------------------------+--- work_fail --> SCHEDULED
+ *	submit
+ *	  |  STORING: done(0) comes once the store has it
+ *	  v
+ *	SCHEDULED (delay, run_at) and WAITING (after)
+ *	  |  due, and all of `after` have succeeded
+ *	  v
+ *	READY <-----------------------+------------- work_retry --- DEAD
+ *	  |  taken: credit, rate,     |                               ^
+ *	  |  concurrency, no pause    | work_release                  |
+ *	  v                           |                               |
+ *	RUNNING ----------------------+                               |
+ *	  |--- work_ack ------------------> SUCCEEDED                 |
+ *	  |--- work_fail, attempts left --> SCHEDULED                 |
+ *	  \--- work_fail, none left ---------------------------------/
+ *
+ *	CANCELLED by work_cancel from any place, EXPIRED from any but RUNNING
  *
  * Everything happens in one loop's thread. What is pending is known in memory (about 100 bytes a
  * task, and payloads up to `resident`); the store has what must outlive us. Taking writes nothing:
@@ -55,21 +64,27 @@ const char *work_state_name(enum work_state s);
 struct work_event {
 	enum work_state state; /* what it became */
 	uint64_t id;
-	const char *topic, *error; /* error: NULL when there is none */
+	const char *topic, *type, *error; /* type, error: NULL when there is none */
 	const void *result;
 	size_t result_size;
+	const void *meta; /* of a task that is over, when it was in memory */
+	size_t meta_size;
 	int attempts, crashes;
 	int64_t wait, run; /* ms: ready until started; started until over */
+	int percent;       /* of one that runs: -1, or how far it says it is, */
+	const char *text;  /* in words; NULL: none */
 };
 
 struct work_conf {
-	const char *dir;         /* a directory that is there; NULL: all is kept in memory only */
-	int64_t resident;        /* bytes of payloads kept in memory beside the store; 0: 64 MiB */
-	int64_t keep_dead;       /* ms; 0: 180 days */
-	int max_dead;            /* 0: 100,000; the oldest go first */
-	struct store_conf store; /* path, schema, on_health and data are ours */
+	const char *dir;   /* a directory that is there; NULL: all is kept in memory only */
+	int64_t resident;  /* bytes of payloads kept in memory beside the store; 0: 64 MiB */
+	int64_t keep_dead; /* ms; 0: 180 days */
+	int max_dead;      /* 0: 100,000; the oldest go first */
+	const struct work_topic_conf *topic; /* of a topic that nobody set; NULL: the defaults */
+	struct store_conf store;             /* path, schema, on_health and data are ours */
 
-	/* All in the loop; each may be NULL. */
+	/* All in the loop; each may be NULL. on_note comes within work_open. */
+	void (*on_note)(void *data, const char *topic, const char *note);
 	void (*on_event)(void *data, const struct work_event *e);
 	void (*on_health)(void *data, enum store_health health, const char *why);
 	void (*clock)(void *data, int64_t *mono, int64_t *wall); /* ms; for tests */
@@ -113,6 +128,15 @@ void work_topic_defaults(struct work_topic_conf *c);
 /* Makes the topic when it is not there; changes hold from the next task on. name: 1..128 bytes. */
 int work_topic_set(struct work *w, const char *name, const struct work_topic_conf *c);
 
+/* As it was set; false: there is no such topic. */
+bool work_topic_get(struct work *w, const char *name, struct work_topic_conf *c);
+
+/* A text of the caller's that is kept with a topic; NULL takes it away. UV_ENOENT. */
+int work_topic_note(struct work *w, const char *name, const char *note);
+
+/* Whether there is a taker for it. */
+bool work_is_taken(struct work *w, const char *topic);
+
 /* A paused topic takes in but hands nothing out; that outlives a restart. UV_ENOENT. */
 int work_pause(struct work *w, const char *topic, bool paused);
 
@@ -127,6 +151,18 @@ struct work_topic_figures {
 /* By name; row: each once. */
 void work_topics(struct work *w, void (*row)(void *data, const struct work_topic_figures *f),
 		 void *data);
+
+/* What came to pass in an hour. The last minute of it is lost when the process is killed. */
+struct work_hour {
+	const char *topic;
+	int64_t hour; /* ms since 1970, its beginning */
+	uint64_t submitted, succeeded, failed, died;
+	uint64_t run, wait; /* ms, of all that were over */
+};
+
+/* row: NULL at the end. topic: NULL: all. Hours that began at `since` or later, in their order. */
+void work_hours(struct work *w, const char *topic, int64_t since,
+		void (*row)(void *data, const struct work_hour *h, int status), void *data);
 
 struct work_figures {
 	uint64_t tasks, resident, memory; /* memory: bytes of all but payloads */
@@ -167,6 +203,7 @@ struct work_spec {
 	const uint64_t *after;
 	int n_after;
 	uint64_t batch;       /* one that is open */
+	bool fleeting;        /* kept in memory only, whatever its topic says */
 	const char *idem_key; /* the same request again finds the first one's task */
 	const void *idem_hash;
 	size_t idem_hash_size;
@@ -259,6 +296,12 @@ void work_fail(struct work_job *job, enum work_fault fault, const char *error, b
 /* Given back: costs nothing; with delay 0 it is the next of its topic again. */
 void work_release(struct work_job *job, int64_t delay);
 
+/* Of a task that runs (any other: nothing). percent: 0 to 100, or -1; of the text 1 KiB is kept. */
+void work_progress(struct work *w, uint64_t id, int percent, const char *text);
+
+/* What it wrote. The last 16 KiB are kept with it, and beyond its end as its result is. */
+void work_log(struct work *w, uint64_t id, const void *text, size_t n);
+
 /* It goes on: its time-out counts from now, ms (0: as long as it was). */
 void work_touch(struct work_job *job, int64_t ms);
 
@@ -276,8 +319,43 @@ int work_cancel(struct work *w, uint64_t id, bool now);
 /* A scheduled one becomes ready. UV_ENOENT, UV_EINVAL in another state. */
 int work_run_now(struct work *w, uint64_t id);
 
-/* All that is pending of a topic and does not run: as by cancel. Returns how many. */
-uint64_t work_purge(struct work *w, const char *topic);
+/* Of one that is pending; WORK_STORING: there is none. */
+enum work_state work_state_of(struct work *w, uint64_t id);
+
+/* What is NULL, or -1, stays as it is. */
+struct work_edit {
+	const char *topic;
+	const void *payload;
+	size_t size;
+	int64_t delay; /* ms from now; -1: as it was */
+	int prio;      /* -1: as it was */
+};
+
+/*
+ * Another topic, time, payload for a pending one. UV_ENOENT; UV_EBUSY: it runs; UV_EEXIST: what it
+ * holds (unique) is another's there; UV_EROFS: the store is failing; what work_spec_check says.
+ * done: when the store has it; not called unless 0 is returned.
+ */
+int work_edit(struct work *w, uint64_t id, const struct work_edit *e,
+	      void (*done)(void *data, int status), void *data);
+
+/* Those of a topic (NULL: all) that are as old as `before` (submitted; dead: died), or all: 0. */
+struct work_range {
+	const char *topic;
+	int64_t before; /* ms since 1970 */
+};
+
+/* All that is pending there and does not run: as by cancel. Returns how many. */
+uint64_t work_purge(struct work *w, const struct work_range *r);
+
+typedef void (*work_counted)(void *data, int status, uint64_t n);
+
+/* state: WORK_DEAD, or another end whose results are kept: they are forgotten. */
+void work_forget(struct work *w, enum work_state state, const struct work_range *r,
+		 work_counted done, void *data);
+
+/* All the dead there as by work_retry; those whose own name (ext_id) is another's by now stay. */
+void work_retry_all(struct work *w, const struct work_range *r, work_counted done, void *data);
 
 struct work_status {
 	uint64_t id;
@@ -286,8 +364,10 @@ struct work_status {
 	int prio, attempts, crashes;
 	int64_t submitted, run_at, started, finished; /* ms since 1970; 0: not yet */
 	int64_t run;
-	const void *payload, *meta, *result;
-	size_t size, meta_size, result_size;
+	int percent;      /* of one that runs; -1: it does not say */
+	const char *text; /* its progress in words */
+	const void *payload, *meta, *result, *log;
+	size_t size, meta_size, result_size, log_size;
 };
 
 /* item: NULL at the end, then next is where to go on (0: there is no more); status with it. */
@@ -299,8 +379,10 @@ void work_get(struct work *w, uint64_t id, work_seen seen, void *data);
 struct work_filter {
 	const char *topic;     /* NULL: all */
 	enum work_state state; /* of those in the store: any pending one, SUCCEEDED, DEAD, ... */
+	const char *type;      /* NULL: any */
 	const char *text;      /* in payload or error; NULL: any */
 	uint64_t from;         /* ids after it */
+	uint64_t until;        /* ids up to it; 0: all */
 	int limit;             /* 1..1000 */
 };
 
@@ -308,10 +390,16 @@ struct work_filter {
 void work_list(struct work *w, const struct work_filter *f, work_seen seen, void *data);
 
 /*
- * A dead one becomes ready, with all its attempts again. done: 0, UV_ENOENT, or the store's.
- * UV_ENOENT at once where nothing is stored; then done does not come.
+ * A dead one becomes ready, with all its attempts again, and as `e` says (NULL: as it was). done:
+ * 0, UV_ENOENT, UV_EEXIST when its own name is another's by now, or the store's. UV_ENOENT at once
+ * where nothing is stored; then done does not come.
  */
-int work_retry(struct work *w, uint64_t id, void (*done)(void *data, int status), void *data);
+int work_retry(struct work *w, uint64_t id, const struct work_edit *e,
+	       void (*done)(void *data, int status), void *data);
+
+/* The store's file; see store_look_after. UV_ENOTSUP where nothing is stored. */
+int work_look_after(struct work *w, enum store_care what, const char *path,
+		    void (*done)(void *data, int status, const char *why), void *data);
 
 /* ---- batches: tasks that are waited for together ---------------------------------------- */
 

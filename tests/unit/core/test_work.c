@@ -766,7 +766,7 @@ Test(work, says_what_is_wrong_with_a_task)
 	struct work_spec s = named("t", "c");
 	cr_expect(work_spec_check(work, &s, &err) == ERR_LIMIT);
 	cr_expect_str_eq(err.text, "topic t is full: 2 tasks");
-	cr_expect(work_purge(work, "t") == 2);
+	cr_expect(work_purge(work, &(struct work_range){ .topic = "t" }) == 2);
 	cr_expect(work_spec_check(work, &s, &err) == 0);
 	end();
 }

@@ -364,7 +364,7 @@ Test(work_store, the_dead_are_kept_and_can_be_raised)
 	cr_expect(seen.n == 1 && seen.ids[0] == id && seen.attempts == 1);
 	cr_expect_str_eq(seen.payload, "a");
 	cr_expect_str_eq(seen.error, "in vain");
-	cr_expect(work_retry(work, id, on_retried, &status) == 0);
+	cr_expect(work_retry(work, id, NULL, on_retried, &status) == 0);
 	while (status == 1)
 		uv_run(&loop, UV_RUN_ONCE);
 	cr_expect(status == 0);
@@ -372,7 +372,7 @@ Test(work_store, the_dead_are_kept_and_can_be_raised)
 	cr_expect_str_eq(names(), "a");
 	cr_expect(jobs[0]->attempt == 1);
 	status = 1;
-	cr_expect(work_retry(work, id, on_retried, &status) == 0);
+	cr_expect(work_retry(work, id, NULL, on_retried, &status) == 0);
 	while (status == 1)
 		uv_run(&loop, UV_RUN_ONCE);
 	cr_expect(status == UV_ENOENT, "it is not dead any more");
@@ -401,7 +401,7 @@ Test(work_store, lists_and_searches_page_by_page)
 	f = (struct work_filter){ .limit = 10, .text = "number 2" };
 	list(&f);
 	cr_expect(seen.n == 6, "2, 20 to 24: %d", seen.n);
-	cr_expect(work_purge(work, "t") == 20);
+	cr_expect(work_purge(work, &(struct work_range){ .topic = "t" }) == 20);
 	settle();
 	list(&(struct work_filter){ .limit = 100 });
 	cr_expect(seen.n == 5);
