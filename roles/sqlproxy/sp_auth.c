@@ -10,6 +10,7 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
+#include <uv.h>
 
 #include "core/base/mem.h"
 
@@ -45,9 +46,23 @@ void sp_auth_scramble(uint8_t out[SP_SCRAMBLE])
 	}
 }
 
-static void digest(const EVP_MD *md, const void *data, size_t len, uint8_t *out)
+/* Fetched once and kept: OpenSSL would look the name up for every digest, under a lock. */
+static EVP_MD *sha1, *sha256;
+
+static void fetch(void)
 {
-	int ok = EVP_Digest(data, len, out, NULL, md, NULL);
+	sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	assert(sha1 && sha256);
+}
+
+static void digest(EVP_MD *const *md, const void *data, size_t len, uint8_t *out)
+{
+	static uv_once_t fetched = UV_ONCE_INIT;
+
+	uv_once(&fetched, fetch);
+
+	int ok = EVP_Digest(data, len, out, NULL, *md, NULL);
 
 	assert(ok == 1); /* fails for want of memory only */
 }
@@ -62,12 +77,12 @@ static void mix(uint8_t *to, const uint8_t *with, size_t len)
 
 void sp_auth_native_stage1(const char *password, size_t len, uint8_t stage1[SP_SHA1])
 {
-	digest(EVP_sha1(), password, len, stage1);
+	digest(&sha1, password, len, stage1);
 }
 
 void sp_auth_native_stage2(const uint8_t stage1[SP_SHA1], uint8_t stage2[SP_SHA1])
 {
-	digest(EVP_sha1(), stage1, SP_SHA1, stage2);
+	digest(&sha1, stage1, SP_SHA1, stage2);
 }
 
 /* SHA1(scramble + stage 2) */
@@ -77,7 +92,7 @@ static void native_mask(const uint8_t *scramble, const uint8_t *stage2, uint8_t 
 
 	memcpy(both, scramble, SP_SCRAMBLE);
 	memcpy(both + SP_SCRAMBLE, stage2, SP_SHA1);
-	digest(EVP_sha1(), both, sizeof both, mask);
+	digest(&sha1, both, sizeof both, mask);
 }
 
 void sp_auth_native_reply(const uint8_t stage1[SP_SHA1], const uint8_t scramble[SP_SCRAMBLE],
@@ -137,8 +152,8 @@ void sp_auth_sha2_twice(const char *password, size_t len, uint8_t twice[SP_SHA25
 {
 	uint8_t once[SP_SHA256];
 
-	digest(EVP_sha256(), password, len, once);
-	digest(EVP_sha256(), once, sizeof once, twice);
+	digest(&sha256, password, len, once);
+	digest(&sha256, once, sizeof once, twice);
 	OPENSSL_cleanse(once, sizeof once);
 }
 
@@ -149,7 +164,7 @@ static void sha2_mask(const uint8_t *twice, const uint8_t *scramble, uint8_t mas
 
 	memcpy(both, twice, SP_SHA256);
 	memcpy(both + SP_SHA256, scramble, SP_SCRAMBLE);
-	digest(EVP_sha256(), both, sizeof both, mask);
+	digest(&sha256, both, sizeof both, mask);
 }
 
 void sp_auth_sha2_reply(const char *password, size_t len, const uint8_t scramble[SP_SCRAMBLE],
@@ -157,8 +172,8 @@ void sp_auth_sha2_reply(const char *password, size_t len, const uint8_t scramble
 {
 	uint8_t once[SP_SHA256], twice[SP_SHA256];
 
-	digest(EVP_sha256(), password, len, once);
-	digest(EVP_sha256(), once, sizeof once, twice);
+	digest(&sha256, password, len, once);
+	digest(&sha256, once, sizeof once, twice);
 	sha2_mask(twice, scramble, reply);
 	mix(reply, once, SP_SHA256);
 	OPENSSL_cleanse(once, sizeof once);
@@ -171,7 +186,7 @@ bool sp_auth_sha2_verify(const uint8_t twice[SP_SHA256], const uint8_t scramble[
 
 	sha2_mask(twice, scramble, once);
 	mix(once, reply, SP_SHA256);
-	digest(EVP_sha256(), once, sizeof once, again);
+	digest(&sha256, once, sizeof once, again);
 	OPENSSL_cleanse(once, sizeof once);
 	return CRYPTO_memcmp(again, twice, SP_SHA256) == 0;
 }
