@@ -8,14 +8,17 @@
 
 #include "core/base/mem.h"
 
-enum { EVENTS_MOST = 256 };
+enum { EVENTS_MOST = 256, SPARES = 32, SPARE_MOST = 16 * 1024 };
 
 struct poller {
 	uv_loop_t *loop;
 	int ep;
 	unsigned items, refs; /* refs: those that keep the loop alive */
 	bool running;         /* by poller_run */
-	struct list closing;
+	bool many;            /* a round of several events runs */
+	struct list closing, later;
+	struct buf spare[SPARES]; /* the first `spares` have memory */
+	unsigned spares;
 	uv_poll_t uv;   /* of ep, while the loop runs by itself */
 	uv_idle_t reap; /* active while something is to be closed */
 	unsigned handles;
@@ -30,6 +33,7 @@ static struct poller *make(uv_loop_t *loop)
 	p->loop = loop;
 	p->ep = epoll_create1(EPOLL_CLOEXEC);
 	list_init(&p->closing);
+	list_init(&p->later);
 	loop->data = p;
 	return p;
 }
@@ -47,6 +51,8 @@ static void join_loop(struct poller *p)
 static void unmake(struct poller *p)
 {
 	p->loop->data = NULL;
+	while (p->spares > 0)
+		buf_fini(&p->spare[--p->spares]);
 	close(p->ep);
 	free(p);
 }
@@ -102,7 +108,7 @@ int poller_open(struct poller_item *i, uv_loop_t *loop, int fd, unsigned events,
 	}
 	struct epoll_event e = { .events = events, .data.ptr = i };
 	*i = (struct poller_item){ .poller = p, .on_event = on_event, .fd = fd, .events = events };
-	list_init(&i->closing);
+	list_init(&i->place);
 	if (epoll_ctl(p->ep, EPOLL_CTL_ADD, fd, &e) == 0) {
 		p->items++;
 		p->refs++;
@@ -131,7 +137,8 @@ void poller_close(struct poller_item *i, poller_on_closed on_closed)
 	assert(!i->closed);
 	i->closed = true;
 	i->on_closed = on_closed;
-	list_append(&p->closing, &i->closing);
+	poller_not_later(i);
+	list_append(&p->closing, &i->place);
 	if (!p->running)
 		uv_idle_start(&p->reap, on_reap);
 }
@@ -139,8 +146,8 @@ void poller_close(struct poller_item *i, poller_on_closed on_closed)
 static void reap(struct poller *p)
 {
 	while (!list_empty(&p->closing)) {
-		struct poller_item *i = container_of(p->closing.next, struct poller_item, closing);
-		list_remove(&i->closing);
+		struct poller_item *i = container_of(p->closing.next, struct poller_item, place);
+		list_remove(&i->place);
 		if (i->shared)
 			epoll_ctl(p->ep, EPOLL_CTL_DEL, i->fd, NULL);
 		close(i->fd); /* epoll forgets it */
@@ -151,13 +158,66 @@ static void reap(struct poller *p)
 	}
 }
 
+/* ---- the end of a round --------------------------------------------------------- */
+
+bool poller_later(struct poller_item *i)
+{
+	if (!i->poller->many || i->closed)
+		return false;
+	if (!i->later)
+		list_append(&i->poller->later, &i->place);
+	i->later = true;
+	return true;
+}
+
+void poller_not_later(struct poller_item *i)
+{
+	if (i->later)
+		list_remove(&i->place);
+	i->later = false;
+}
+
+void poller_lend(struct poller_item *i, struct buf *b)
+{
+	struct poller *p = i->poller;
+
+	if (p->spares == 0)
+		return;
+	size_t max = b->max;
+	*b = p->spare[--p->spares];
+	b->max = max;
+}
+
+void poller_give_back(struct poller_item *i, struct buf *b)
+{
+	struct poller *p = i->poller;
+
+	if (p->spares == SPARES || !b->mem || b->cap > SPARE_MOST) {
+		buf_fini(b);
+		return;
+	}
+	p->spare[p->spares++] = *b;
+	buf_init(b, b->max);
+}
+
+static void end_round(struct poller *p)
+{
+	p->many = false;
+	while (!list_empty(&p->later)) {
+		struct poller_item *i = container_of(p->later.next, struct poller_item, place);
+		poller_not_later(i);
+		i->on_event(i, EPOLLOUT);
+	}
+}
+
 /* ---- events ------------------------------------------------------------------- */
 
 /* Returns whether the uv loop has something to do: it is the one without an item. */
-static bool deliver(struct epoll_event *events, int n)
+static bool deliver(struct poller *p, struct epoll_event *events, int n)
 {
 	bool loop = false;
 
+	p->many = n > 1;
 	for (int k = 0; k < n; k++) {
 		/* cppcheck-suppress uninitvar ; epoll_wait filled n of them */
 		struct poller_item *i = events[k].data.ptr;
@@ -166,6 +226,7 @@ static bool deliver(struct epoll_event *events, int n)
 		else if (!i->closed)
 			i->on_event(i, events[k].events);
 	}
+	end_round(p);
 	return loop;
 }
 
@@ -176,7 +237,7 @@ static void on_uv_event(uv_poll_t *h, int status, int uv_events)
 
 	(void)status;
 	(void)uv_events;
-	deliver(events, epoll_wait(p->ep, events, EVENTS_MOST, 0));
+	deliver(p, events, epoll_wait(p->ep, events, EVENTS_MOST, 0));
 }
 
 static void on_reap(uv_idle_t *h)
@@ -199,7 +260,7 @@ static void turn(struct poller *p)
 	int n = epoll_wait(p->ep, events, EVENTS_MOST, timeout);
 
 	uv_update_time(p->loop);
-	bool loop = deliver(events, n > 0 ? n : 0);
+	bool loop = deliver(p, events, n > 0 ? n : 0);
 	if (loop || uv_backend_timeout(p->loop) == 0)
 		uv_run(p->loop, UV_RUN_NOWAIT);
 	reap(p);

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "core/base/buf.h"
 #include "core/base/list.h"
 
 struct poller;
@@ -31,12 +32,13 @@ struct poller_item {
 	struct poller *poller;
 	poller_on_event on_event;
 	poller_on_closed on_closed;
-	struct list closing;
+	struct list place; /* in the list of those that are to be closed, or come once more */
 	int fd;
 	unsigned events; /* asked for */
 	bool closed;     /* poller_close was called */
 	bool unref;
 	bool shared;
+	bool later;
 };
 
 /* Watches fd, which becomes the item's. Returns 0, or a code and then fd is still yours. */
@@ -44,6 +46,20 @@ int poller_open(struct poller_item *i, uv_loop_t *loop, int fd, unsigned events,
 		poller_on_event on_event);
 void poller_ask(struct poller_item *i, unsigned events);
 void poller_close(struct poller_item *i, poller_on_closed on_closed);
+
+/*
+ * When this round of events has some for others too: at its end the item gets EPOLLOUT, without a
+ * question to the kernel. False: no such round, what is to be done is to be done now. (Peers
+ * that are woken one after the other cost less than those woken between two pieces of work: the
+ * first wake-up of a core is the dear one. And what comes for one peer in pieces goes in one.)
+ */
+bool poller_later(struct poller_item *i);
+void poller_not_later(struct poller_item *i);
+
+/* Memory for what waits until then, kept between rounds so that they allocate nothing. b is empty;
+ * it gets what is spare, or nothing. Given back, it is without memory. */
+void poller_lend(struct poller_item *i, struct buf *b);
+void poller_give_back(struct poller_item *i, struct buf *b);
 
 /* It does not keep the loop alive, as uv_unref. */
 void poller_unref(struct poller_item *i);

@@ -14,6 +14,7 @@ enum {
 	CEILING = 64 * 1024 * 1024,
 	TLS_RECORDS = 64 * 1024,
 	IOV_MOST = 16,
+	LATER_MOST = 8 * 1024, /* bytes: copying more costs more than it saves */
 };
 
 static void on_poll(struct poller_item *i, unsigned events);
@@ -23,7 +24,8 @@ static void linger_on(struct stream *s);
 static void arm(struct stream *s)
 {
 	unsigned in = s->paused && !s->lingering ? 0 : EPOLLIN;
-	unsigned out = buf_len(&s->out) > 0 || (s->more && !s->paused) ? EPOLLOUT : 0;
+	bool unsent = buf_len(&s->out) > 0 && !s->item.later;
+	unsigned out = unsent || (s->more && !s->paused) ? EPOLLOUT : 0;
 
 	poller_ask(&s->item, in | out);
 }
@@ -74,18 +76,58 @@ static int keep(struct stream *s, const uv_buf_t *bufs, unsigned n, size_t skip)
 	return 0;
 }
 
+/* The socket takes bytes again, or a round of events is over. */
+static void flush_out(struct stream *s)
+{
+	size_t before = buf_len(&s->out);
+	struct iovec iov = { (void *)buf_data(&s->out), before };
+
+	poller_not_later(&s->item);
+	if (before == 0)
+		return;
+	ssize_t sent = send_now(s, &iov, 1);
+	if (sent < 0) {
+		fail(s, (int)sent);
+		return;
+	}
+	buf_take(&s->out, (size_t)sent);
+	if (buf_len(&s->out) == 0)
+		poller_give_back(&s->item, &s->out);
+}
+
+/* Little, and others have to be served: it goes out with what comes behind, when they are. */
+static bool put_off(struct stream *s, const uv_buf_t *bufs, unsigned n, size_t all)
+{
+	bool waits = buf_len(&s->out) > 0;
+
+	if (all + buf_len(&s->out) > LATER_MOST || waits != s->item.later ||
+	    !poller_later(&s->item))
+		return false;
+	if (!waits)
+		poller_lend(&s->item, &s->out);
+	for (unsigned i = 0; i < n; i++)
+		buf_put(&s->out, bufs[i].base, bufs[i].len);
+	return true;
+}
+
 static int write_plain(struct stream *s, const uv_buf_t *bufs, unsigned n)
 {
+	size_t all = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		all += bufs[i].len;
+	if (put_off(s, bufs, n, all))
+		return 0;
+	if (s->item.later)
+		flush_out(s);
+	if (s->error)
+		return s->error;
 	if (buf_len(&s->out) > 0)
 		return keep(s, bufs, n, 0);
 
 	ssize_t sent = send_now(s, (const struct iovec *)(const void *)bufs, n);
 	if (sent < 0)
 		return fail(s, (int)sent);
-
-	size_t all = 0;
-	for (unsigned i = 0; i < n; i++)
-		all += bufs[i].len;
 	return (size_t)sent == all ? 0 : keep(s, bufs, n, (size_t)sent);
 }
 
@@ -121,24 +163,6 @@ int stream_put(struct stream *s, const void *data, size_t n)
 	uv_buf_t buf = uv_buf_init((char *)data, (unsigned)n);
 
 	return stream_write(s, &buf, 1);
-}
-
-/* The socket takes bytes again. */
-static void flush_out(struct stream *s)
-{
-	size_t before = buf_len(&s->out);
-	struct iovec iov = { (void *)buf_data(&s->out), before };
-
-	if (before == 0)
-		return;
-	ssize_t sent = send_now(s, &iov, 1);
-	if (sent < 0) {
-		fail(s, (int)sent);
-		return;
-	}
-	buf_take(&s->out, (size_t)sent);
-	if (buf_len(&s->out) == 0)
-		buf_fini(&s->out);
 }
 
 /* ---- in ------------------------------------------------------------------ */
@@ -291,6 +315,8 @@ void stream_close(struct stream *s, stream_on_closed on_closed)
 {
 	if (s->closing)
 		return;
+	if (s->item.later)
+		flush_out(s);
 	s->closing = true;
 	s->on_closed = on_closed;
 	poller_close(&s->item, on_item_closed);
@@ -318,6 +344,8 @@ void stream_linger(struct stream *s, stream_on_closed on_closed)
 		return;
 	s->lingering = true;
 	s->on_closed = on_closed;
+	if (s->item.later)
+		flush_out(s);
 	arm(s);
 	linger_on(s);
 }

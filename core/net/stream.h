@@ -4,10 +4,11 @@
  *	        stream_read <---- socket ----> stream_write
  *	 paused: not asked                     unsent bytes wait in `out`
  *
- * Nothing is copied on the way that the socket takes at once; a stream with nothing unsent owns
- * no buffer. Whoever feeds a stream looks at stream_backlog and stops its source above the high
- * mark; STREAM_DRAINED says when it is below the low one. The ceiling is the last resort: a write
- * that would pass it fails, and the stream with it.
+ * Nothing is copied on the way that the socket takes at once, but for small writes in a round of
+ * events that has some for others too: they go out together when the round is over. A stream with
+ * nothing unsent owns no buffer. Whoever feeds a stream looks at stream_backlog and stops its
+ *source above the high mark; STREAM_DRAINED says when it is below the low one. The ceiling is the
+ *last resort: a write that would pass it fails, and the stream with it.
  *
  * TLS may start at any moment; from then on the bytes are plain ones, as before.
  */
@@ -65,7 +66,8 @@ static inline bool stream_more(const struct stream *s)
 
 /*
  * Writes all of the buffers, in order; what the socket does not take is copied, up to 64 MiB.
- * Returns 0 or a code; after a code the stream only waits to be closed.
+ * Returns 0 or a code; after a code the stream only waits to be closed. (A write that goes out
+ * with the end of a round may fail there: stream_read reports it.)
  */
 int stream_write(struct stream *s, const uv_buf_t *bufs, unsigned n);
 

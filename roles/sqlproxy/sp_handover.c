@@ -38,8 +38,8 @@ bool sp_handover_ask(struct sp_backend *b, struct buf *prefix, const uint64_t *l
 	if (b->warnings_of)
 		ask(b, prefix, SP_EXPECT_WARNINGS, "SHOW WARNINGS", b->warnings_of);
 	if (last_id) /* from left to right: the old one is told before */
-		snprintf(sql + strlen(sql), sizeof(sql) - strlen(sql), ",LAST_INSERT_ID(%" PRIu64 ")",
-			 *last_id);
+		snprintf(sql + strlen(sql), sizeof(sql) - strlen(sql),
+			 ",LAST_INSERT_ID(%" PRIu64 ")", *last_id);
 	if (b->leftovers_of)
 		asked = ask(b, prefix, SP_EXPECT_LAST_ID, sql, b->leftovers_of);
 	b->warnings_of = 0; /* leftovers_of stays until it is known: see sp_handover_dropped */

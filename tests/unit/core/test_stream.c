@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -156,6 +157,168 @@ Test(stream, both_ways_and_the_end)
 	side_close(&b);
 	finish();
 }
+
+/* ---- a round of several events --------------------------------------------------- */
+
+/* A stream and who talks through it: two sources, each with its say when it becomes readable. */
+struct hub {
+	struct side to;
+	struct stream from[2];
+	int peers[3];           /* of from[0], from[1] and to */
+	size_t seen[2], say[2]; /* what the reader had after its say; bytes to say */
+	size_t said;
+	bool close_at_once, linger_at_once;
+};
+
+static size_t peek(int fd)
+{
+	int n = 0;
+
+	ioctl(fd, FIONREAD, &n);
+	return (size_t)n;
+}
+
+static void on_source(struct stream *s, enum stream_event event)
+{
+	struct hub *h = s->owner;
+	int i = s == &h->from[1];
+	char waste[16];
+
+	(void)event;
+	if (stream_read(s, waste, sizeof(waste)) <= 0)
+		return;
+	uint8_t *data = mem_new(h->say[i] + 1);
+	for (size_t k = 0; k < h->say[i]; k++)
+		data[k] = pattern(h->said + k);
+	stream_put(&h->to.stream, data, h->say[i]);
+	free(data);
+	h->said += h->say[i];
+	h->seen[i] = peek(h->peers[2]);
+	if (h->close_at_once)
+		stream_close(&h->to.stream, on_closed);
+	if (h->linger_at_once)
+		stream_linger(&h->to.stream, on_closed);
+}
+
+static void hub_open(struct hub *h, size_t first, size_t second)
+{
+	int fds[2];
+
+	*h = (struct hub){ .say = { first, second } };
+	for (int i = 0; i < 3; i++) {
+		if (i == 0)
+			begin(fds);
+		else
+			check_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+		h->peers[i] = fds[1];
+		if (i < 2)
+			check_int(stream_open(&h->from[i], &loop, fds[0], on_source, h), 0);
+		else
+			side_open(&h->to, fds[0]);
+	}
+}
+
+static void on_source_closed(struct stream *s)
+{
+	(void)s;
+}
+
+static void hub_close(struct hub *h)
+{
+	struct buf got;
+	size_t room;
+	ssize_t n;
+
+	buf_init(&got, 1024 * 1024);
+	while ((n = read(h->peers[2], buf_room(&got, 65536, &room), 65536)) > 0)
+		buf_commit(&got, (size_t)n);
+	check_true(as_made(&got, h->said)); /* all of it, in order */
+	buf_fini(&got);
+	for (int i = 0; i < 3; i++)
+		close(h->peers[i]);
+	stream_close(&h->from[0], on_source_closed);
+	stream_close(&h->from[1], on_source_closed);
+	side_close(&h->to);
+	spin(3);
+	finish();
+}
+
+static void talk(struct hub *h, int sources)
+{
+	for (int i = 0; i < sources; i++)
+		check_int(write(h->peers[i], "x", 1), 1);
+	spin(3);
+}
+
+Test(stream, what_several_say_in_a_round_goes_out_at_its_end)
+{
+	struct hub h;
+
+	hub_open(&h, 10, 20);
+	talk(&h, 2);
+	check_int(h.seen[0] + h.seen[1], 0);
+	check_int(peek(h.peers[2]), 30);
+	check_int(stream_backlog(&h.to.stream), 0);
+	talk(&h, 2);
+	check_int(peek(h.peers[2]), 60);
+	hub_close(&h);
+}
+
+Test(stream, a_lone_event_does_not_wait)
+{
+	struct hub h;
+
+	hub_open(&h, 10, 0);
+	talk(&h, 1);
+	check_int(h.seen[0], 10);
+	hub_close(&h);
+}
+
+Test(stream, much_does_not_wait_and_stays_behind_what_did)
+{
+	struct hub h;
+
+	hub_open(&h, 10, 20000);
+	talk(&h, 2);
+	check_int(h.said, 20010);
+	check_true(h.seen[0] > 0 || h.seen[1] > 0);
+	hub_close(&h);
+	hub_open(&h, 20000, 10);
+	talk(&h, 2);
+	hub_close(&h);
+}
+
+Test(stream, a_close_or_linger_in_a_round_takes_along_what_waits)
+{
+	struct hub h;
+
+	hub_open(&h, 10, 0);
+	h.close_at_once = true;
+	talk(&h, 2);
+	check_int(h.to.closed, 1);
+	hub_close(&h);
+	hub_open(&h, 10, 0);
+	h.linger_at_once = true;
+	talk(&h, 2);
+	hub_close(&h);
+}
+
+Test(stream, a_failure_at_the_end_of_a_round_is_told)
+{
+	struct hub h;
+	char waste[4];
+
+	hub_open(&h, 10, 20);
+	close(h.peers[2]);
+	h.peers[2] = open("/dev/null", O_RDONLY);
+	stream_pause(&h.to.stream);
+	talk(&h, 2);
+	check_int(stream_read(&h.to.stream, waste, sizeof(waste)), UV_EPIPE);
+	h.said = 0;
+	hub_close(&h);
+}
+
+/* ---- much ------------------------------------------------------------------------ */
 
 Test(stream, a_slow_reader_drains_the_backlog_once)
 {
