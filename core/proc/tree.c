@@ -308,6 +308,18 @@ size_t tree_signal(struct tree *t, int sig)
 	return sent;
 }
 
+size_t tree_signal_beside(struct tree *t, int sig, pid_t group)
+{
+	size_t sent = 0;
+	const struct tree_member *m;
+
+	for (size_t i = 0; (m = tree_alive(t, i)); i++)
+		if (getpgid(m->pid) != group)
+			sent += signal_one(m, sig);
+	t->signalled = uv_hrtime();
+	return sent;
+}
+
 /* ---- kill ------------------------------------------------------------------------- */
 
 enum { FIRST_PAUSE = 1, LAST_PAUSE = 50, EMPTY_LOOKS = 2, UNSURE_LOOKS = 7 };

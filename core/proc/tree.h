@@ -69,6 +69,9 @@ size_t tree_look(struct tree *t, struct procs *p);
  * how many it reached. */
 size_t tree_signal(struct tree *t, int sig);
 
+/* The same, but to nobody of a process group, which has been told already. */
+size_t tree_signal_beside(struct tree *t, int sig, pid_t group);
+
 /* The i-th that is alive, from 0; NULL behind the last. For status and sums of memory. */
 const struct tree_member *tree_alive(const struct tree *t, size_t i);
 

@@ -185,7 +185,7 @@ static void end_life(struct sv *sv, struct sv_proc *p)
 	} else {
 		sv_life_signal(l, SIGKILL, true);
 		if (sv_life_left(l) > 0)
-			sv_life_signal_left(l, SIGKILL);
+			sv_life_signal_left(l, SIGKILL, false);
 	}
 	sv_life_let_go(l);
 }

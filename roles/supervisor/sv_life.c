@@ -513,9 +513,12 @@ size_t sv_life_left(struct sv_life *l)
 	return n;
 }
 
-void sv_life_signal_left(struct sv_life *l, int sig)
+void sv_life_signal_left(struct sv_life *l, int sig, bool group_knows)
 {
-	tree_signal(&l->tree, sig);
+	if (group_knows)
+		tree_signal_beside(&l->tree, sig, l->child.group);
+	else
+		tree_signal(&l->tree, sig);
 }
 
 static void on_killed(struct tree_kill *k, size_t left)

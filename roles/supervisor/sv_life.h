@@ -69,8 +69,8 @@ int sv_life_signal(struct sv_life *l, int sig, bool whole);
 /* How many of its descendants live, itself not counted; those that forked twice too. */
 size_t sv_life_left(struct sv_life *l);
 
-/* A signal to all that sv_life_left counted. */
-void sv_life_signal_left(struct sv_life *l, int sig);
+/* A signal to all that sv_life_left counted; group_knows: beside those of its process group. */
+void sv_life_signal_left(struct sv_life *l, int sig, bool group_knows);
 
 /* Kills what is left, however it hides; sv_proc_poke comes when it is done. */
 void sv_life_kill_left(struct sv_life *l);

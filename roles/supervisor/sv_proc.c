@@ -452,7 +452,7 @@ static bool is_rest_over(struct sv_proc *p)
 		return true;
 	if (!p->rest_told) {
 		p->rest_told = true;
-		sv_life_signal_left(p->life, g->stop[0].signal);
+		sv_life_signal_left(p->life, g->stop[0].signal, g->conf->stopasgroup);
 		set_deadline(p, p->sv->now ? 0 : g->stop[0].wait);
 	}
 	if (p->due)
