@@ -1,7 +1,7 @@
 /*
  * troupe run: a supervisor whose programs are the file's own, and each role that the file
- * describes - `troupe ROLE FILE`, ready when it says so (sd_notify). [program:ROLE] in the file,
- * with a command, may say more of it: depends_on, numprocs.
+ * describes - `troupe ROLE FILE`, ready when it says so (sd_notify). [program:ROLE] in the file
+ * may say more of it: depends_on, numprocs, another command.
  *
  * [troupe] means the roles: they take its user. Its admin page is that of the first of them, since
  * there is one port.
@@ -98,8 +98,8 @@ static void copy_file(FILE *out, const char *path)
 }
 
 /* The file, and behind it what follows from it. */
-static int load(const char *path, const struct conf_section *sections, struct conf **out,
-		struct conf_errors *errors)
+int run_all_load(const char *path, const struct conf_section *sections, struct conf **out,
+		 struct conf_errors *errors)
 {
 	struct conf_errors ignored = { 0 };
 	struct conf *plain;
@@ -127,7 +127,7 @@ int run_all(const struct cli *cli)
 		.conf_path = cli->argc ? cli->argv[0] : cli->conf_path,
 		.sections = roles_sections(),
 		.report = -1,
-		.load = load,
+		.load = run_all_load,
 		.front = true,
 	};
 	char *real = realpath(options.conf_path, NULL);

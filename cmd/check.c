@@ -1,4 +1,6 @@
-/* troupe check FILE: all that is wrong with it, for each role that it describes; then its servers.
+/*
+ * troupe check FILE: all that is wrong with it, for each role that it describes, as `troupe run`
+ * would play it; or `troupe ROLE check FILE`, for that role. Then its servers.
  */
 #include <stdio.h>
 #include <string.h>
@@ -41,7 +43,10 @@ int check(const struct cli *cli)
 	struct conf *conf;
 	int failures = 0;
 
-	conf_load(path, roles_sections(), &conf, &errors);
+	if (cli->role)
+		conf_load(path, roles_sections(), &conf, &errors);
+	else
+		run_all_load(path, roles_sections(), &conf, &errors);
 	settings_check(conf, &errors);
 	for (const struct role *const *r = roles; *r; r++)
 		if ((*r)->check && is_meant(cli, conf, *r))

@@ -5,6 +5,9 @@
 
 #include "core/run/run.h"
 
+struct conf;
+struct conf_errors;
+struct conf_section;
 struct role;
 
 enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING };
@@ -35,6 +38,8 @@ int ctl(const struct cli *cli);
 
 /* all.c: every role of a file, as programs of a supervisor. */
 int run_all(const struct cli *cli);
+int run_all_load(const char *path, const struct conf_section *sections, struct conf **out,
+		 struct conf_errors *errors);
 
 /* check.c: a file, without running it. */
 int check(const struct cli *cli);

@@ -1,8 +1,8 @@
 /*
  * spawn - starts a program, without a copy of ourselves.
  *
- *	we: all signals blocked -- clone(VM|VFORK|PIDFD) ---------- waits ---------- reads the
- *report \ child, a stack of its own: steps below -> exec /
+ *	we: all signals blocked -- clone(VM|VFORK|PIDFD) ------- waits ------- reads the report
+ *	                                  \ child, a stack of its own: steps below -> exec /
  *
  * A fork of a large process blocks its loop for as long as its page tables are copied (19 ms at
  * 500 MB); this does not depend on our size. The child borrows our memory until it executes, so it
@@ -11,7 +11,7 @@
  * The steps, in order: signals to their defaults, session or group, oom_score_adj, cgroup,
  * descriptors (all others are closed), limits, nice, cores, chroot, groups and user, capabilities,
  * directory, umask, no_new_privs, death signal, exec. So the directory is entered with the rights
- *of the user.
+ * of the user.
  */
 #pragma once
 

@@ -397,6 +397,9 @@ void sv_program_make(struct sv_program *p, const struct sv_maker *with,
 				     .main_env = with->main->env };
 	if (sv_parse_bad_name(item->name, &err))
 		conf_error(k.errors, item, NULL, "[%s] %s", item->section->name, err.text);
+	if (!conf_has(item, "command")) /* not a required key: the file of `troupe run` lacks it */
+		conf_error(k.errors, item, "command", "[%s %s] must set it", item->section->name,
+			   item->name);
 	make_restarts(&k);
 	make_stop(&k);
 	make_reload(&k);

@@ -201,8 +201,9 @@ static const struct conf_key life_rows[] = {
 /* ---- supervisord's ----------------------------------------------------------- */
 
 static const struct conf_key shared_rows[] = {
-	CONF_KEY_STR(P, command, .flags = CONF_REQUIRED,
-		     .help = "Program and arguments, with quotes as in a shell; no shell runs."),
+	CONF_KEY_STR(P, command,
+		     .help = "Program and arguments, with quotes as in a shell; no shell runs. "
+			     "Required, but for `troupe run`'s [program ROLE]."),
 	CONF_KEY_STR(
 		P, process_name, .dflt = "%(program_name)s", .flags = R,
 		.help = "A process's name; with more than one, %(process_num)d must be in it."),

@@ -542,10 +542,13 @@ def test_essential_that_never_starts(tmp_path):
 # ---- every role of a file ------------------------------------------------------------------------------------
 
 
+ROLE = ("[sqlproxy]\nlisten = 127.0.0.1:0\n[server db1]\naddress = 127.0.0.1:1\nrole = primary\n[user a]\npassword = b\n"
+        "[database *]\nservers = db1\n")
+
+
 def test_run_starts_the_roles_of_a_file(tmp_path, follow):
     ini = tmp_path / "all.ini"
-    ini.write_text("[sqlproxy]\nlisten = 127.0.0.1:0\n[server db1]\naddress = 127.0.0.1:1\nrole = primary\n[user a]\npassword = b\n"
-                   f"[database *]\nservers = db1\n[supervisord]\nstate = {tmp_path}/state\n"
+    ini.write_text(f"{ROLE}[supervisord]\nstate = {tmp_path}/state\n"
                    "[program:after]\ncommand = /bin/cat\nstartsecs = 0\ndepends_on = sqlproxy:ready\n")
     whole = follow(TROUPE, "run", "-c", ini)
     seen = until(whole, "spawned name=after")
@@ -554,6 +557,34 @@ def test_run_starts_the_roles_of_a_file(tmp_path, follow):
     assert re.search(r"after +RUNNING", got.stdout) and re.search(r"sqlproxy +RUNNING .*, ready", got.stdout), got.stdout
     whole.terminate()
     assert whole.wait(15) == 0
+
+
+def test_run_and_what_the_file_says_of_a_role(tmp_path, follow):
+    """[program:ROLE] without a command: that of the role, and what it says beside."""
+    ini = tmp_path / "all.ini"
+    ini.write_text(f"{ROLE}[supervisord]\nstate = {tmp_path}/state\n[program:sqlproxy]\nnumprocs = 2\n"
+                   "process_name = p%(process_num)d\nenvironment = HELLO=\"you\"\nstartretries = 7\n")
+    assert ": right" in run(TROUPE, "check", ini).stdout.splitlines()[-1].replace(", but not all of its servers answer", "")
+    assert ":12: command: [program sqlproxy] must set it" in run(TROUPE, "supervisor", "check", ini).stdout
+    whole = follow(TROUPE, "run", "-c", ini)
+    until(whole, "ready role=sqlproxy")
+    until(whole, "ready role=sqlproxy")
+    rows = json.loads(run(TROUPE, "supervisor", "ctl", "-c", ini, "--json", "status").stdout)
+    assert sorted(r["name"] for r in rows) == ["p0", "p1"], rows
+    for row in rows:
+        words = pathlib.Path(f"/proc/{row['pid']}/cmdline").read_text().split("\0")
+        assert words[1:3] == ["sqlproxy", str(ini)]
+        assert "HELLO=you" in pathlib.Path(f"/proc/{row['pid']}/environ").read_text().split("\0")
+    whole.terminate()
+    assert whole.wait(15) == 0
+
+
+@pytest.mark.parametrize("words", [["run", "-c"], ["check"], ["supervisor", "check"], ["supervisor"]])
+def test_a_program_without_command(tmp_path, words):
+    ini = tmp_path / "all.ini"
+    ini.write_text(f"{ROLE}[program:other]\nstartsecs = 0\n")
+    got = run(TROUPE, *words, ini)
+    assert got.returncode == 1 and f"{ini}:10: command: [program other] must set it" in got.stdout + got.stderr
 
 
 def test_import(tmp_path):
