@@ -22,7 +22,7 @@
 enum {
 	MOST = 40000,          /* descriptors */
 	LAST_MS = 3600 * 1000, /* all writers are gone, and nobody comes for what they wrote */
-	LOOK_MS = 10 * 1000,
+	LOOK_MS = 1000,
 	QUIET_MS = 2000, /* nothing more is to be expected */
 };
 
@@ -33,8 +33,7 @@ struct message {
 	char id[SV_KEEPER_ID];
 };
 
-/* ---- messages
- * ------------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------ */
 
 /* fd -1: without one. */
 static bool send_message(int link, const struct message *m, int fd)
@@ -89,15 +88,16 @@ static struct message message(enum verb verb, const char *id)
 	return m;
 }
 
-/* ---- the keeper
- * ------------------------------------------------------------------------------------- */
+/* ---- the keeper ---------------------------------------------------------------------- */
 
 struct keeper {
 	struct sv_kept *kept; /* room for MOST, touched as far as it is used */
 	int count;
 	int link, listener;
-	int alone;  /* ms without a link and without a writer */
-	bool quiet; /* nothing came for a while */
+	char path[108];   /* of the listener */
+	struct stat born; /* what stood there then */
+	int alone;        /* ms without a link and without a writer */
+	bool quiet;       /* nothing came for a while */
 };
 
 static void drop(struct keeper *k, const char *id)
@@ -178,12 +178,21 @@ static bool has_writer(const struct keeper *k)
 	return false;
 }
 
+/* Another listens at our path, or nobody can: then nobody will come any more. */
+static bool is_lost(const struct keeper *k)
+{
+	struct stat now;
+
+	return lstat(k->path, &now) != 0 || now.st_ino != k->born.st_ino ||
+	       now.st_dev != k->born.st_dev;
+}
+
 static void look_around(struct keeper *k)
 {
 	if (k->count == 0 || (k->count == 1 && k->kept[0].id[0] == SV_INFLIGHT_KEPT))
 		_exit(0);
 	k->alone = has_writer(k) ? 0 : k->alone + LOOK_MS;
-	if (k->alone >= LAST_MS)
+	if (k->alone >= LAST_MS || (k->alone && is_lost(k)))
 		_exit(0);
 }
 
@@ -219,11 +228,13 @@ static void serve(struct keeper *k)
 		look_around(k);
 }
 
-static void be_keeper(int link, int listener)
+static void be_keeper(int link, int listener, const char *path)
 {
 	struct keeper k = { .link = link, .listener = listener };
 	int null = open("/dev/null", O_RDWR);
 
+	strcpy(k.path, path); /* bound, so it has room */
+	lstat(path, &k.born);
 	setsid();
 	prctl(PR_SET_NAME, "troupe-keeper");
 	for (int sig = 1; sig < 32; sig++)
@@ -244,8 +255,7 @@ static void be_keeper(int link, int listener)
 	_exit(1);
 }
 
-/* ---- our side
- * ------------------------------------------------------------------------------------------ */
+/* ---- our side ------------------------------------------------------------------------ */
 
 static int address(struct sockaddr_un *at, const char *path)
 {
@@ -288,7 +298,7 @@ int sv_keeper_start(struct sv_keeper *k, const char *path, struct err *err)
 	}
 	pid_t pid = fork();
 	if (pid == 0)
-		be_keeper(ends[1], listener);
+		be_keeper(ends[1], listener, path);
 	close(ends[1]);
 	close(listener);
 	if (pid < 0) {

@@ -6,8 +6,9 @@
  *	the next one connects, gets all of them, and its connection is the new link
  *
  * It is a fork of ourselves that does nothing else, ignores signals that end others, and ends when
- * it is told to, or when we are gone and it holds nothing worth keeping. While it holds the read
- * end of a pipe, who writes there is not killed by SIGPIPE, and what was written is not lost.
+ * it is told to, or when we are gone and it holds nothing worth keeping: nobody writes any more,
+ * and nobody came within an hour for what was written, or can come. While it holds the read end of
+ * a pipe, who writes there is not killed by SIGPIPE, and what was written is not lost.
  */
 #pragma once
 

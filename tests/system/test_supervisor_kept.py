@@ -83,9 +83,22 @@ def test_killed_at_any_moment_each_line_is_there_once(tmp_path, forms):
         check(tmp_path, name, int((tmp_path / f"stop{name}").read_text()))
 
 
-def test_state_of_another_version_is_refused(tmp_path):
-    s = Supervisor("[program:cat]\ncommand = /bin/cat\nstartsecs = 0\n", tmp_path, "s", f"state = {tmp_path}/state")
-    pid = s.wait_state("cat", "RUNNING")["pid"]
+def keeper_of(s):
+    children = pathlib.Path(f"/proc/{s.pid}/task/{s.pid}/children").read_text().split()
+    return next(p for p in map(pathlib.Path, (f"/proc/{c}" for c in children)) if (p / "comm").read_text() == "troupe-keeper\n")
+
+
+def is_there(process: pathlib.Path) -> bool:
+    try:
+        return (process / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_state_of_another_version_is_refused(supervisor, tmp_path):
+    """What ran goes on, and is no longer ours; who kept its output ends after it, since nobody can ask for that any more."""
+    s = supervisor("[program:cat]\ncommand = /bin/cat\nstartsecs = 0\n", f"state = {tmp_path}/state")
+    pid, keeper = s.wait_state("cat", "RUNNING")["pid"], keeper_of(s)
     s.process.kill()
     s.process.wait()
     state = tmp_path / "state"
@@ -94,11 +107,13 @@ def test_state_of_another_version_is_refused(tmp_path):
     kept[8] += 1
     state.write_bytes(kept)
     s.launch()
-    s.wait_up()
     try:
+        s.wait_up()
         assert s.wait_state("cat", "RUNNING")["pid"] != pid
         assert "programs that run may be started twice" in s.log() and f"of version {kept[8]}, ours is {kept[8] - 1}" in s.log()
         assert (tmp_path / "state.refused").read_bytes() == kept
+        assert is_there(keeper) and is_there(pathlib.Path(f"/proc/{pid}"))
     finally:
         os.kill(pid, 9)
-    assert s.stop() == 0
+    wait_for("the end of the first keeper", lambda: not is_there(keeper), 10)
+    assert is_there(keeper_of(s))
