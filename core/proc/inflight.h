@@ -72,7 +72,8 @@ void inflight_done(struct inflight *f);
 void inflight_writing(struct inflight *f, int fd, size_t n);
 void inflight_wrote(struct inflight *f, size_t n);
 
-/* What is still to go of it replaces the rest, which is copied. Returns 0 or a code. */
+/* What is still to go of it replaces the rest, which is copied. Once after each read. Returns 0 or
+ * a code. */
 int inflight_rest_put(struct inflight *f, struct inflight_rest *r, const char *id, const void *data,
 		      size_t n);
 void inflight_rest_free(struct inflight *f, struct inflight_rest *r);
