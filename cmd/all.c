@@ -1,7 +1,7 @@
 /*
  * troupe run: a supervisor whose programs are the file's own, and each role that the file
  * describes - `troupe ROLE FILE`, ready when it says so (sd_notify). [program:ROLE] in the file
- * may say more of it: depends_on, numprocs, another command.
+ * may say more of it: depends_on, environment, another command.
  *
  * [troupe] means the roles: they take its user. Its admin page is that of the first of them, since
  * there is one port.
