@@ -14,7 +14,7 @@
 static const struct sv_verb *const tables[] = { sv_verbs_info, sv_verbs_run, sv_verbs_log,
 						sv_verbs_admin, sv_verbs_more };
 
-enum { TABLES = sizeof(tables) / sizeof(tables[0]), WORDS = 64 };
+enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
 
 static const struct sv_verb *find(const char *name)
 {
@@ -173,15 +173,22 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void list_verbs(void)
+size_t sv_client_verbs(const char *names[SV_VERBS_MOST])
 {
-	const char *names[WORDS] = { NULL };
 	size_t n = 0;
 
 	for (int i = 0; i < TABLES; i++)
-		for (const struct sv_verb *v = tables[i]; v->name && n < WORDS; v++)
+		for (const struct sv_verb *v = tables[i]; v->name && n < SV_VERBS_MOST; v++)
 			names[n++] = v->name;
 	qsort(names, n, sizeof(names[0]), compare_names);
+	return n;
+}
+
+static void list_verbs(void)
+{
+	const char *names[SV_VERBS_MOST] = { NULL };
+	size_t n = sv_client_verbs(names);
+
 	puts("\ndefault commands (type help <topic>):\n=====================================");
 	for (size_t i = 0; i < n; i++)
 		printf("%-11s%s", names[i], i % 7 == 6 || i + 1 == n ? "\n" : "");
@@ -222,53 +229,6 @@ bool sv_client_do(struct sv_client *c, int argc, char **argv)
 		c->status = SV_EXIT_STATUS_UNKNOWN;
 	fflush(stdout);
 	return true;
-}
-
-static int words_of(char *line, char **words)
-{
-	char *save, *rest = line;
-	int n = 0;
-
-	for (char *word; n < WORDS - 1 && (word = strtok_r(rest, " \t\r\n", &save)); rest = NULL)
-		words[n++] = word;
-	words[n] = NULL;
-	return n;
-}
-
-/* false: it is over. */
-static bool do_line(struct sv_client *c, char *line)
-{
-	char *copy = mem_str(line), *words[WORDS];
-	int n = words_of(line, words);
-	bool over = n && (strcmp(words[0], "quit") == 0 || strcmp(words[0], "exit") == 0);
-
-	copy[strcspn(copy, "\r\n")] = '\0';
-	if (over)
-		putchar('\n');
-	else if (n && (strcmp(words[0], "help") == 0 || strcmp(words[0], "?") == 0))
-		sv_client_help(c, words[1]);
-	else if (n && !sv_client_do(c, n, words))
-		printf("*** Unknown syntax: %s\n", copy);
-	free(copy);
-	return !over;
-}
-
-void sv_client_shell(struct sv_client *c, const char *prompt)
-{
-	char first[] = "status", *line = NULL;
-	size_t size = 0;
-	bool more = do_line(c, first);
-
-	while (more) {
-		printf("%s> ", prompt);
-		fflush(stdout);
-		if (getline(&line, &size, stdin) < 0) {
-			putchar('\n');
-			break;
-		}
-		more = do_line(c, line);
-	}
-	free(line);
 }
 
 /* Of no word that means the whole role: those are core/run's. */

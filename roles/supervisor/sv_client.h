@@ -24,6 +24,8 @@ enum {
 	SV_EXIT_NOT_RUNNING = 7,
 };
 
+enum { SV_VERBS_MOST = 64 };
+
 struct sv_client {
 	struct sv_remote remote;
 	bool json, interactive;
@@ -47,8 +49,8 @@ bool sv_client_do(struct sv_client *c, int argc, char **argv);
 /* A line for each, or one with its help. */
 void sv_client_help(struct sv_client *c, const char *verb);
 
-/* Lines of standard input, until its end or quit. */
-void sv_client_shell(struct sv_client *c, const char *prompt);
+/* Their names, sorted. Returns how many. */
+size_t sv_client_verbs(const char *names[SV_VERBS_MOST]);
 
 /* The role's client: `troupe ctl`. */
 int sv_client_ctl(const char *control, int argc, char **argv, bool json);

@@ -11,6 +11,7 @@
 #include "roles/supervisor/sv_client.h"
 #include "roles/supervisor/sv_front.h"
 #include "roles/supervisor/sv_keys.h"
+#include "roles/supervisor/sv_shell.h"
 
 enum { EXIT_BAD = 2 };
 
@@ -27,7 +28,7 @@ static const char usage[] =
 	"     (default \"http://localhost:9001\").\n"
 	"-u/--username USERNAME -- username to use for authentication with server\n"
 	"-p/--password PASSWORD -- password to use for authentication with server\n"
-	"-r/--history-file -- keep a readline history (it is passed over)\n"
+	"-r/--history-file -- keep a readline history (if libedit is available)\n"
 	"--json -- tables as JSON\n"
 	"\n"
 	"action [arguments] -- see below\n"
@@ -50,7 +51,7 @@ static const struct option options[] = {
 };
 
 struct ctl {
-	const char *path, *url, *user, *pass;
+	const char *path, *url, *user, *pass, *history;
 	bool interactive, json;
 	struct conf *conf; /* NULL: there is no file */
 	char *found;
@@ -75,6 +76,7 @@ static int read_options(struct ctl *k, int argc, char **argv)
 		  : letter == 'u' ? &k->user
 		  : letter == 'p' ? &k->pass
 		  : letter == 'c' ? &k->path
+		  : letter == 'r' ? &k->history
 				  : &(const char *){ NULL }) = optarg;
 		k->interactive |= letter == 'i';
 		k->json |= letter == 'J';
@@ -111,11 +113,12 @@ static int read_file(struct ctl *k, const struct conf_section *sections, const c
 	return -1;
 }
 
-static const char *prompt_of(const struct ctl *k)
+static void play_shell(const struct ctl *k, struct sv_client *client)
 {
 	const struct sv_ctl_conf *c = k->conf ? conf_get(k->conf, "supervisorctl") : NULL;
+	const char *prompt = c && c->prompt && *c->prompt ? c->prompt : "supervisor";
 
-	return c && c->prompt && *c->prompt ? c->prompt : "supervisor";
+	sv_shell_run(client, prompt, k->history ? k->history : c ? c->history_file : NULL);
 }
 
 static int serve(const struct ctl *k, int argc, char **argv)
@@ -136,7 +139,7 @@ static int serve(const struct ctl *k, int argc, char **argv)
 		c.status = SV_EXIT_GENERIC;
 	}
 	if (argc == 0) {
-		sv_client_shell(&c, prompt_of(k));
+		play_shell(k, &c);
 		c.status = 0;
 	}
 	free(c.remote.url);

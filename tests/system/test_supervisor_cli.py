@@ -3,7 +3,9 @@ import fcntl
 import json
 import os
 import pathlib
+import pty
 import re
+import select
 import shutil
 import signal
 import socket
@@ -103,6 +105,110 @@ def test_shell(supervisor):
     assert "*** Unknown syntax: bogus" in got.stdout and got.stdout.count("supervisor> ") == 7
     assert re.search(r"cat +STOPPED", got.stdout)
     assert ours(s, stdin="shutdown\nn\n").stdout.count("Really shut") == 1 and s.state("cat") == "STOPPED"
+
+
+class Terminal:
+    """A program at a terminal, and one who types."""
+
+    def __init__(self, *words, **env):
+        self.side, theirs = pty.openpty()
+        self.process = subprocess.Popen([str(w) for w in words], stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=die_with_parent,
+                                        start_new_session=True, env={**os.environ, "TERM": "vt100", **env})
+        os.close(theirs)
+        self.seen = ""
+
+    def until(self, pattern, seconds=10):
+        """What came up to the first match; the next look begins behind it."""
+        def look():
+            if select.select([self.side], [], [], 0.01)[0]:
+                try:
+                    self.seen += os.read(self.side, 65536).decode()
+                except OSError:  # it has ended
+                    assert re.search(pattern, self.seen), self.seen
+            return re.search(pattern, self.seen)
+
+        try:
+            found = wait_for(f"{pattern!r} at the terminal", look, seconds)
+        except AssertionError as why:
+            raise AssertionError(f"{why}; there is {self.seen!r}") from None
+        before, self.seen = self.seen[:found.end()], self.seen[found.end():]
+        return before
+
+    def type(self, text):
+        os.write(self.side, text.encode())
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.side)
+
+
+@pytest.fixture
+def terminal():
+    started = []
+
+    def start(*words, **env):
+        started.append(Terminal(*words, **env))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def test_shell_completes(supervisor, terminal):
+    s = supervisor(WEB + CAT + "[program:dog-x]\ncommand = /bin/cat\nautostart = false\n")
+    s.wait_state("web:web_01", "RUNNING")
+    shell = terminal(TROUPE, "supervisorctl", "-c", s.conf_path)
+    shell.until("web_01.*RUNNING[^>]*supervisor> ")
+    for typed, done in (("hel\tmaint\t\n", "maintail -f"), ("status cat do\t\n", "dog-x +STOPPED"), ("add w\t\n", "group already active"),
+                        ("status web:w\t0\n", "web:web_00 +RUNNING"), ("st\t\t", "start +status +stop"), ("\x15status web:\t\t", r"web:\* +web:web_00"),
+                        ("web_01\n", "web_01 +RUNNING"), ("no ca\t\n", "Unknown syntax: no ca\\s"), ("signal USR1 ca\t\n", "cat: signalled")):
+        shell.type(typed)
+        shell.until(done)
+    shell.type("stop web:\t*\n")
+    assert sorted(set(re.findall("web_0. stopped|web:web_0.: stopped", shell.until("(?s)(web:web_0.: stopped.*){2}")))) \
+        == ["web:web_00: stopped", "web:web_01: stopped"]
+    shell.type("exit\n")
+    assert shell.process.wait(10) == 0
+
+
+def test_shell_remembers(supervisor, terminal):
+    s = supervisor(CAT)
+    s.wait_state("cat", "RUNNING")
+    kept = s.folder / "history"
+    kept.write_text("".join(f"bogus {n}\n" for n in range(1500)))
+    words = [TROUPE, "supervisorctl", "-c", s.conf_path, "-r", kept]
+    for command in ("stop cat", "start cat"):
+        shell = terminal(*words)
+        shell.until("supervisor> ")
+        shell.type("\x1b[A\n")  # the one before
+        shell.until("Unknown syntax: bogus 1499" if command == "stop cat" else "cat: ERROR .not running.")
+        shell.type(f"\n{command}\n")
+        shell.until(f"cat: {command[:4]}[a-z]*\\s")
+        shell.process.terminate()
+        shell.process.wait(10)
+    lines = kept.read_text().splitlines()
+    assert lines[0] == "bogus 502" and lines[997:] == ["bogus 1499", "bogus 1499", "stop cat", "stop cat", "start cat"]
+    path = s.folder / "x.conf"  # its own -r is read and not used
+    path.write_text(s.conf_path.read_text().replace("[supervisorctl]\n", f"[supervisorctl]\nhistory_file = {kept}\n"))
+    theirs = terminal(DEBIAN, "-c", path)
+    theirs.until("supervisor> ", 20)
+    theirs.type("\x1b[A\x1b[A\n")
+    theirs.until("cat: stopped", 20)
+
+
+def test_shell_remembers_where_the_file_says(supervisor, terminal):
+    s = supervisor(CAT)
+    path = s.folder / "x.conf"
+    path.write_text(s.conf_path.read_text().replace("[supervisorctl]\n", "[supervisorctl]\nprompt = me\nhistory_file = ~/h\n"))
+    shell = terminal(TROUPE, "supervisorctl", "-c", path, HOME=str(s.folder))
+    shell.until("me> ")
+    shell.type("version\n")
+    shell.until("me> ")
+    shell.type("\x04")
+    assert shell.process.wait(10) == 0
+    assert (s.folder / "h").read_text() == "version\n" and (s.folder / "h").stat().st_mode & 0o777 == 0o600
 
 
 def test_over_tcp_with_a_password(supervisor):
