@@ -112,4 +112,7 @@ class Supervisor(Daemon):
         return path.read_text(errors="replace") if path.exists() else ""
 
     def wait_text(self, name: str, part: str, seconds=10) -> str:
-        return wait_for(f"{part!r} in {name}", lambda: self.text(name) if part in self.text(name) else None, seconds)
+        try:
+            return wait_for(f"{part!r} in {name}", lambda: self.text(name) if part in self.text(name) else None, seconds)
+        except AssertionError as why:
+            raise AssertionError(f"{why}; there is {self.text(name)[-1000:]!r}\n{self.log()[-3000:]}") from None

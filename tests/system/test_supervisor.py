@@ -134,9 +134,9 @@ def test_nothing_survives_a_stop(supervisor, tmp_path):
 
 def test_stopasgroup_tells_each_once(supervisor, tmp_path):
     said = tmp_path / "said"
-    slow = script(tmp_path / "slow.py", "#!/usr/bin/python3\nimport signal, sys, time\nheard = []\n"  # a second signal finds it
+    slow = script(tmp_path / "slow.py", "#!/usr/bin/python3\nimport os, signal, sys, time\nheard = []\n"  # a second signal finds it
                   f"def note(*_):\n    heard.append(1)\n    open('{said}', 'a').write(sys.argv[1] + '\\n')\n"
-                  "signal.signal(signal.SIGTERM, note)\nprint('up', flush=True)\nwhile not heard: time.sleep(0.01)\ntime.sleep(0.3)\n")
+                  "signal.signal(signal.SIGTERM, note)\nos.write(1, b'up\\n')\nwhile not heard: time.sleep(0.01)\ntime.sleep(0.3)\n")
     main = script(tmp_path / "main.sh", f"#!/bin/sh\ntrap 'echo main >>{said}; exit' TERM\n{slow} child &\nsetsid {slow} far &\n"
                                         "echo up; while :; do sleep 0.05; done\n")
     s = supervisor(f"[program:g]\ncommand = {main}\nstartsecs = 0\nstopasgroup = true\nstdout_logfile = {tmp_path}/g.log\n")
