@@ -165,7 +165,8 @@ struct work_taker {
 	int n_subs;
 	struct heap ready; /* subs whose topic may have something */
 	uint64_t pass;
-	int wants;
+	int wants, loading; /* loading: of those that it wanted, payloads that are being read */
+	bool served;        /* in this turn */
 };
 
 struct tasks {

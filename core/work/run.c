@@ -68,6 +68,7 @@ void run_start(struct work_taker *taker, struct task *t)
 	t->node.a = WORK_RUNNING;
 	topic_started(w, t->topic, m ? m->key : NULL);
 	r->loading = !r->body && task_is_stored(t);
+	taker->loading += r->loading;
 	if (r->loading) { /* those of one turn are read together */
 		w->loads = mem_resize(w->loads, (w->n_loads + 1) * sizeof(uint64_t));
 		w->loads[w->n_loads++] = t->id;
@@ -80,6 +81,7 @@ void run_loaded(struct run *r, struct body *b)
 {
 	r->body = b;
 	r->loading = false;
+	r->taker->loading--;
 	hand_over(r);
 }
 
@@ -109,6 +111,7 @@ static struct task *finish(struct run *r)
 		marks_clear(w->marks, r->mark);
 	heap_remove(&w->times, &r->deadline);
 	list_remove(&r->link);
+	r->taker->loading -= r->loading;
 	t->body = r->body;
 	t->node.a = WORK_ENDING; /* until it has a place */
 	topic_ended(w, t->topic, t->more ? t->more->key : NULL);

@@ -111,8 +111,8 @@ void work_taker_free(struct work_taker *t)
 
 void work_want(struct work_taker *t, int n)
 {
-	t->wants = n;
-	if (n > 0 && t->ready.n && list_empty(&t->hot))
+	t->wants = n - t->loading;
+	if (t->wants > 0 && t->ready.n && list_empty(&t->hot))
 		list_append(&t->w->hot_takers, &t->hot);
 }
 
@@ -194,13 +194,26 @@ static bool serve_one(struct work *w, struct work_taker *t)
 	return false;
 }
 
+static void tell_served(struct work *w)
+{
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &w->takers) {
+		struct work_taker *t = container_of(it, struct work_taker, link);
+		if (t->served && t->conf.on_served)
+			t->conf.on_served(t->conf.data);
+		t->served = false;
+	}
+}
+
 void takers_serve(struct work *w)
 {
 	offer_topics(w);
 	for (int i = 0; i < AT_ONCE && !list_empty(&w->hot_takers); i++) {
 		struct work_taker *t = container_of(w->hot_takers.next, struct work_taker, hot);
 		list_remove(&t->hot);
-		serve_one(w, t);
+		t->served |= serve_one(w, t);
 		offer_topics(w);
 	}
+	tell_served(w);
 }

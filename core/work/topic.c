@@ -372,3 +372,17 @@ void work_topics(struct work *w, void (*row)(void *data, const struct work_topic
 	}
 	free(all);
 }
+
+void work_backlog(struct work_taker *t, struct work_backlog *b)
+{
+	*b = (struct work_backlog){ 0 };
+	sched_clock(t->w);
+	for (int i = 0; i < t->n_subs; i++) {
+		struct topic *topic = t->subs[i]->topic;
+		int64_t age = topic->paused ? 0 : oldest(t->w, topic);
+		if (!topic->paused)
+			b->ready += topic->ready.n;
+		if (age > b->oldest)
+			b->oldest = age;
+	}
+}

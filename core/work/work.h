@@ -262,6 +262,8 @@ struct work_taker_conf {
 	/* Somebody wants it to end. */
 	void (*on_cancel)(void *data, struct work_job *job, bool now);
 	void (*on_job)(void *data, struct work_job *job);
+	/* What it was handed in this turn is all: now is the time to send it on. May be NULL. */
+	void (*on_served)(void *data);
 	void *data;
 };
 
@@ -272,8 +274,15 @@ struct work_taker *work_taker_new(struct work *w, const struct work_taker_conf *
 /* Its jobs must have been answered. */
 void work_taker_free(struct work_taker *t);
 
-/* It may be handed n more from now on. */
+/* It may be handed n more from now on, those included whose payload is being read. */
 void work_want(struct work_taker *t, int n);
+
+struct work_backlog {
+	uint64_t ready; /* of all its topics */
+	int64_t oldest; /* ms that the first of them has waited */
+};
+
+void work_backlog(struct work_taker *t, struct work_backlog *b);
 
 /* New tasks may be committed with the end of this one: n specs, in the same transaction. */
 struct work_end {

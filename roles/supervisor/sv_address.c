@@ -6,9 +6,9 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/words.h"
 #include "core/proc/user.h"
 #include "roles/supervisor/sv_parse.h"
-#include "roles/supervisor/sv_words.h"
 
 enum { REDIS_PORT = 6379, PATH_MOST = 107, MODE_MOST = 07777, ADDRESS_BYTES = 300 };
 
@@ -36,12 +36,12 @@ static int unix_addr(struct addr *a, const char *path, struct err *err)
 
 static int exec_words(const char *command, char ***argv, struct err *err)
 {
-	char **words = sv_words_split(command, err);
+	char **words = words_split(command, err);
 
 	if (!words)
 		return ERR_CONF;
 	if (!*words) {
-		sv_words_free(words);
+		words_free(words);
 		return err_set(err, ERR_CONF, "exec: without a command");
 	}
 	*argv = words;
@@ -90,7 +90,7 @@ int sv_address_probe(const char *text, struct sv_probe *out, struct err *err)
 void sv_address_probe_fini(struct sv_probe *probe)
 {
 	free(probe->path);
-	sv_words_free(probe->argv);
+	words_free(probe->argv);
 	*probe = (struct sv_probe){ .by = SV_PROBE_NONE };
 }
 
@@ -148,8 +148,8 @@ static int socket_option(const char *word, struct sv_socket *out, struct err *er
 
 int sv_address_socket(const char *text, struct sv_socket *out, struct err *err)
 {
-	char **words = sv_words_split(text, err);
-	size_t count = sv_words_count(words);
+	char **words = words_split(text, err);
+	size_t count = words_count(words);
 	char *sign = count ? strchr(words[0], '=') : NULL;
 	int rc = words ? 0 : ERR_CONF;
 
@@ -165,7 +165,7 @@ int sv_address_socket(const char *text, struct sv_socket *out, struct err *err)
 		rc = socket_option(words[i], out, err);
 	if (rc)
 		sv_address_socket_fini(out);
-	sv_words_free(words);
+	words_free(words);
 	return rc;
 }
 
@@ -238,7 +238,7 @@ static int take_threshold(char **words, size_t *count, struct sv_scale *out, str
 /* words: taken over. */
 static int scale_words(char **words, struct sv_scale *out, struct err *err)
 {
-	size_t count = sv_words_count(words);
+	size_t count = words_count(words);
 	const char *redis = count ? behind(words[0], "redis:") : NULL;
 	const char *exec = count ? behind(words[0], "exec:") : NULL;
 	int rc = redis || exec ? take_threshold(words, &count, out, err)
@@ -251,12 +251,12 @@ static int scale_words(char **words, struct sv_scale *out, struct err *err)
 	if (!rc && count < (redis ? 2u : 1u))
 		rc = err_set(err, ERR_CONF, "a command is missing");
 	for (size_t i = redis ? 1 : 0; !rc && i < count; i++)
-		out->argv = sv_words_add(out->argv, i == 0 ? exec : words[i]);
+		out->argv = words_add(out->argv, i == 0 ? exec : words[i]);
 	if (!rc && !*out->argv[0])
 		rc = err_set(err, ERR_CONF, "a command is missing");
 	if (!rc)
 		out->by = redis ? SV_SCALE_REDIS : SV_SCALE_EXEC;
-	sv_words_free(words);
+	words_free(words);
 	return rc;
 }
 
@@ -265,7 +265,7 @@ int sv_address_scale(const char *text, struct sv_scale *out, struct err *err)
 	*out = (struct sv_scale){ .by = SV_SCALE_NONE };
 	if (!*text)
 		return 0;
-	char **words = sv_words_split(text, err);
+	char **words = words_split(text, err);
 	int rc = words ? scale_words(words, out, err) : ERR_CONF;
 	if (rc)
 		sv_address_scale_fini(out);
@@ -274,6 +274,6 @@ int sv_address_scale(const char *text, struct sv_scale *out, struct err *err)
 
 void sv_address_scale_fini(struct sv_scale *scale)
 {
-	sv_words_free(scale->argv);
+	words_free(scale->argv);
 	*scale = (struct sv_scale){ .by = SV_SCALE_NONE };
 }

@@ -8,8 +8,8 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/words.h"
 #include "core/conf/percent.h"
-#include "roles/supervisor/sv_words.h"
 
 bool sv_expand_is_program(const struct conf_section *section)
 {
@@ -54,7 +54,7 @@ char **sv_expand_main_env(const struct conf *conf, struct err *err)
 	while (strcmp(key->name, "environment") != 0)
 		key = conf_next_key(key);
 	char *text = sv_expand_text(&names, "environment", conf_text(item, key), err);
-	char **env = text ? sv_words_env(text, err) : NULL;
+	char **env = text ? words_env(text, err) : NULL;
 	free(text);
 	return env;
 }
@@ -89,7 +89,7 @@ static char *on_value(const struct conf *conf, const struct conf_item *item,
 	if (strcmp(item->section->name, "supervisord") != 0)
 		names.main_env = env = sv_expand_main_env(conf, NULL);
 	char *word = sv_expand_text(&names, key->name, raw, err);
-	sv_words_free(env);
+	words_free(env);
 	return word;
 }
 

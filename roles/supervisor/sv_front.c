@@ -9,13 +9,13 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/words.h"
 #include "core/conf/conf.h"
 #include "core/run/daemon.h"
 #include "core/run/run.h"
 #include "roles/supervisor/supervisor.h"
 #include "roles/supervisor/sv_expand.h"
 #include "roles/supervisor/sv_keys.h"
-#include "roles/supervisor/sv_words.h"
 
 enum { SET_MOST = 32, EXIT_BAD = 2 };
 
@@ -300,10 +300,10 @@ static char **again(const struct front *f, const struct conf *conf)
 	const struct sv_main_conf *c = conf_get(conf, "supervisord");
 	char **words = mem_new(sizeof(*words)), *word;
 
-	words = sv_words_add(words, "supervisord");
-	words = sv_words_add(words, "-n");
-	words = sv_words_add(words, "-c");
-	words = sv_words_add(words, f->conf_path);
+	words = words_add(words, "supervisord");
+	words = words_add(words, "-n");
+	words = words_add(words, "-c");
+	words = words_add(words, f->conf_path);
 	for (size_t i = 0; i < f->count; i++) {
 		const char *key = f->set[i].key, *value = f->set[i].value;
 		const char *now = strcmp(key, "?logfile") == 0 ? c->logfile : c->pidfile;
@@ -313,7 +313,7 @@ static char **again(const struct front *f, const struct conf *conf)
 		key += *key == '?';
 		if (asprintf(&word, "--%s%s%s", key, flag ? "" : "=", flag ? "" : value) < 0)
 			abort();
-		words = sv_words_add(words, word);
+		words = words_add(words, word);
 		free(word);
 	}
 	return words;
@@ -349,7 +349,7 @@ static int start(struct front *f, const struct conf_section *sections)
 	char **words = again(f, conf);
 	with.again = words;
 	int status = f->check ? 0 : play(&with, conf);
-	sv_words_free(words);
+	words_free(words);
 	conf_free(conf);
 	return status;
 }

@@ -7,8 +7,8 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/words.h"
 #include "core/conf/conf.h"
-#include "roles/supervisor/sv_words.h"
 
 enum { FILE_BYTES_MAX = 1 << 20, PORT_FIRST = 50, NAME_BYTES = 200 };
 

@@ -10,9 +10,9 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/words.h"
 #include "roles/supervisor/sv_import.h"
 #include "roles/supervisor/sv_literal.h"
-#include "roles/supervisor/sv_words.h"
 
 enum { SLEEP_DEFAULT = 2000, QUEUE_FULL = 1000 };
 
@@ -102,7 +102,7 @@ static char **command_of(json_t *exec)
 	size_t i;
 
 	if (bin)
-		words = sv_words_add(words, bin);
+		words = words_add(words, bin);
 	json_array_foreach(args, i, arg)
 	{
 		char *word = sv_import_string(arg), *doubled = NULL;
@@ -112,7 +112,7 @@ static char **command_of(json_t *exec)
 		for (const char *p = word ? word : ""; *p; p++)
 			fputs(*p == '%' ? "%%" : (char[]){ *p, '\0' }, to);
 		fclose(to);
-		words = sv_words_add(words, doubled);
+		words = words_add(words, doubled);
 		free(doubled);
 		free(word);
 	}
@@ -177,7 +177,7 @@ static int put_program(FILE *out, json_t *exec, json_t *redis, long long pause, 
 	}
 	free(section);
 	free(name);
-	sv_words_free(words);
+	words_free(words);
 	return rc;
 }
 

@@ -11,10 +11,10 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/words.h"
 #include "core/conf/conf.h"
 #include "roles/supervisor/sv_import.h"
 #include "roles/supervisor/sv_literal.h"
-#include "roles/supervisor/sv_words.h"
 
 enum { KILL_TIMEOUT = 1600, MIN_UPTIME = 1000, MAX_RESTARTS = 16 };
 
@@ -104,7 +104,7 @@ static char **add_doubled(char **words, const char *word)
 		fputc(*word, to);
 	}
 	fclose(to);
-	words = sv_words_add(words, doubled);
+	words = words_add(words, doubled);
 	free(doubled);
 	return words;
 }
@@ -113,7 +113,7 @@ static char **add_doubled(char **words, const char *word)
 static char **add_args(struct app *a, char **words, const char *key)
 {
 	json_t *args = sv_import_take(a->object, key), *arg;
-	char *one = sv_import_string(args), **split = one ? sv_words_split(one, NULL) : NULL;
+	char *one = sv_import_string(args), **split = one ? words_split(one, NULL) : NULL;
 	size_t i;
 
 	for (char **word = split; word && *word; word++)
@@ -126,7 +126,7 @@ static char **add_args(struct app *a, char **words, const char *key)
 		words = add_doubled(words, text ? text : "");
 		free(text);
 	}
-	sv_words_free(split);
+	words_free(split);
 	free(one);
 	json_decref(args);
 	return words;
@@ -144,7 +144,7 @@ static char **script_words(struct app *a, const char *script)
 	words = add_args(a, words, "node_args");
 	words = add_args(a, words, "interpreter_args");
 	if (!words && strchr(script, ' '))
-		words = sv_words_split(script, NULL);
+		words = words_split(script, NULL);
 	else
 		words = add_doubled(words, script);
 	free(interpreter);
@@ -199,9 +199,9 @@ static void put_env(struct app *a)
 		free(text);
 	}
 	if (json_is_object(env) && !json_object_get(env, "NODE_APP_INSTANCE"))
-		lines = sv_words_add(lines, "NODE_APP_INSTANCE=%(process_num)d");
+		lines = words_add(lines, "NODE_APP_INSTANCE=%(process_num)d");
 	sv_import_env(a->out, lines);
-	sv_words_free(lines);
+	words_free(lines);
 	json_decref(env);
 }
 
@@ -342,7 +342,7 @@ static void put_app(struct app *a, const char *script)
 			       other ? "choose one and put it into environment"
 				     : "nothing here is like it");
 	}
-	sv_words_free(words);
+	words_free(words);
 	free(section);
 }
 

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/words.h"
 #include "roles/supervisor/sv_import.h"
 #include "roles/supervisor/sv_keys.h"
 #include "roles/supervisor/sv_setup.h"
-#include "roles/supervisor/sv_words.h"
 
 char *sv_import_name(const char *name)
 {
@@ -126,7 +126,7 @@ void sv_import_command(FILE *out, const char *key, char *const *words)
 	free(text);
 }
 
-/* Whether sv_words_env reads it back. */
+/* Whether words_env reads it back. */
 static bool fits(const char *value, char quote)
 {
 	size_t n = strlen(value);

@@ -8,11 +8,11 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/words.h"
 #include "core/conf/conf.h"
 #include "roles/supervisor/sv_address.h"
 #include "roles/supervisor/sv_expand.h"
 #include "roles/supervisor/sv_parse.h"
-#include "roles/supervisor/sv_words.h"
 
 enum { UMASK_MOST = 0777, MODE_MOST = 07777, SHA1_DIGITS = 40 };
 
@@ -64,7 +64,7 @@ static void make_allowed(struct sv_main *m, const struct conf_item *item,
 			 struct conf_errors *errors)
 {
 	struct err err = { 0 };
-	size_t uids = sv_words_count(m->conf->allow_uid), gids = sv_words_count(m->conf->allow_gid);
+	size_t uids = words_count(m->conf->allow_uid), gids = words_count(m->conf->allow_gid);
 
 	m->allow_uid = mem_new((uids + 1) * sizeof(uid_t));
 	m->allow_gid = mem_new((gids + 1) * sizeof(gid_t));
@@ -285,7 +285,7 @@ void sv_main_fini(struct sv_setup *s)
 	free(m->allow_uid);
 	free(m->allow_gid);
 	free(m->serverurl);
-	sv_words_free(m->env);
+	words_free(m->env);
 	user_fini(&m->user);
 	free(s->http);
 }

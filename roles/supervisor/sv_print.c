@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
-#include "roles/supervisor/sv_words.h"
+#include "core/base/words.h"
 
 /* ---- the numbers -------------------------------------------------------------- */
 
@@ -142,7 +142,7 @@ static void tell_key(FILE *out, const char *key, const char *old, const char *no
 static void tell_variables(FILE *out, const struct sv_process_conf *old,
 			   const struct sv_process_conf *now)
 {
-	char **all = sv_words_put_all(sv_words_copy(old->env), now->env);
+	char **all = words_put_all(words_copy(old->env), now->env);
 	const char *comma = ftell(out) ? "; environment: " : "environment: ";
 
 	for (char **one = all; *one; one++) {
@@ -161,7 +161,7 @@ static void tell_variables(FILE *out, const struct sv_process_conf *old,
 			      : "has changed");
 		comma = ", ";
 	}
-	sv_words_free(all);
+	words_free(all);
 }
 
 void sv_print_differences(const struct sv_process_conf *old, const struct sv_process_conf *now,

@@ -5,6 +5,7 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/words.h"
 #include "core/conf/conf.h"
 #include "core/proc/env.h"
 #include "roles/supervisor/sv_address.h"
@@ -13,7 +14,6 @@
 #include "roles/supervisor/sv_program.h"
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_wish.h"
-#include "roles/supervisor/sv_words.h"
 
 /* ---- environment ----------------------------------------------------------------- */
 
@@ -30,7 +30,7 @@ static char **env_of_file(const struct sv_maker *k)
 	env_init(&env);
 	if (path && path[may_miss] && !(may_miss && stat(path + 1, &st) != 0) &&
 	    sv_maker_complain(k, "env_file", env_load(&env, path + may_miss, &err), &err) == 0)
-		list = sv_words_copy(env.vars);
+		list = words_copy(env.vars);
 	env_fini(&env);
 	free(path);
 	return list;
@@ -42,7 +42,7 @@ static char **put(char **list, const char *name, const char *value)
 
 	if (asprintf(&line, "%s=%s", name, value) < 0)
 		abort();
-	list = sv_words_put(list, line);
+	list = words_put(list, line);
 	free(line);
 	return list;
 }
@@ -58,8 +58,8 @@ static void add_own_variables(struct sv_maker *k, struct sv_process_conf *proces
 		env = put(env, "SUPERVISOR_SERVER_URL", where);
 	env = put(env, "SUPERVISOR_PROCESS_NAME", process->name);
 	env = put(env, "SUPERVISOR_GROUP_NAME", k->program->group->name);
-	env = sv_words_put_all(env, process->env);
-	sv_words_free(process->env);
+	env = words_put_all(env, process->env);
+	words_free(process->env);
 	process->env = env;
 	free(url);
 }
@@ -68,15 +68,15 @@ static void make_env(struct sv_maker *k, struct sv_process_conf *process)
 {
 	struct err err = { 0 };
 	char *text = sv_maker_text(k, "environment", k->program->conf->environment);
-	char **own = text ? sv_words_env(text, &err) : NULL, **file = env_of_file(k);
+	char **own = text ? words_env(text, &err) : NULL, **file = env_of_file(k);
 
 	if (text)
 		sv_maker_complain(k, "environment", own ? 0 : ERR_CONF, &err);
-	process->env = sv_words_copy(k->main->env);
-	process->env = sv_words_put_all(process->env, file);
-	process->env = sv_words_put_all(process->env, own);
-	sv_words_free(own);
-	sv_words_free(file);
+	process->env = words_copy(k->main->env);
+	process->env = words_put_all(process->env, file);
+	process->env = words_put_all(process->env, own);
+	words_free(own);
+	words_free(file);
 	free(text);
 }
 
@@ -298,8 +298,8 @@ void sv_process_fini(struct sv_process_conf *process)
 	free(process->chroot);
 	free(process->out.path);
 	free(process->err.path);
-	sv_words_free(process->argv);
-	sv_words_free(process->env);
+	words_free(process->argv);
+	words_free(process->env);
 	if (process->health)
 		sv_address_probe_fini(process->health);
 	free(process->health);

@@ -7,12 +7,12 @@
 #include "core/base/cron.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/words.h"
 #include "core/conf/conf.h"
 #include "roles/supervisor/sv_address.h"
 #include "roles/supervisor/sv_event.h"
 #include "roles/supervisor/sv_parse.h"
 #include "roles/supervisor/sv_setup.h"
-#include "roles/supervisor/sv_words.h"
 
 enum { UMASK_MOST = 0777, MODE_MOST = 07777, SOCKETS_MOST = 32, FIRST_DELAY = 1000 };
 
@@ -41,7 +41,7 @@ char **sv_maker_list(const struct sv_maker *k, const char *key, char *const *raw
 	for (; *raw; raw++) {
 		char *text = sv_maker_text(k, key, *raw);
 		if (text)
-			list = sv_words_add(list, text);
+			list = words_add(list, text);
 		free(text);
 	}
 	return list;
@@ -51,7 +51,7 @@ char **sv_maker_command(const struct sv_maker *k, const char *key, const char *r
 {
 	struct err err = { 0 };
 	char *text = sv_maker_text(k, key, raw);
-	char **words = text && *text ? sv_words_split(text, &err) : NULL;
+	char **words = text && *text ? words_split(text, &err) : NULL;
 
 	if (text && *text)
 		sv_maker_complain(k, key, words ? 0 : ERR_CONF, &err);
@@ -85,10 +85,10 @@ static void make_restarts(struct sv_maker *k)
 		p->backoff.cap = 0;
 	}
 	p->backoff.given |= delays;
-	sv_words_free(codes);
-	sv_words_free(backoff);
-	sv_words_free(flap);
-	sv_words_free(age);
+	words_free(codes);
+	words_free(backoff);
+	words_free(flap);
+	words_free(age);
 }
 
 static void make_stop(struct sv_maker *k)
@@ -106,7 +106,7 @@ static void make_stop(struct sv_maker *k)
 	if (c->stopasgroup && !p->killasgroup)
 		conf_error(k->errors, p->item, "killasgroup",
 			   "must not be false where stopasgroup is true");
-	sv_words_free(signals);
+	words_free(signals);
 }
 
 static void make_reload(struct sv_maker *k)
@@ -140,7 +140,7 @@ static void make_health(struct sv_maker *k)
 
 	if (action && strncmp(action, "exec:", 5) == 0) {
 		p->health_action = SV_ACTION_EXEC;
-		p->health_argv = sv_words_split(action + 5, &err);
+		p->health_argv = words_split(action + 5, &err);
 		sv_maker_complain(k, "health_action", p->health_argv ? 0 : ERR_CONF, &err);
 	} else if (action) {
 		while (i < n && strcasecmp(actions[i].name, action) != 0)
@@ -218,7 +218,7 @@ static void make_rights(struct sv_maker *k)
 	free(mask);
 	free(cpus);
 	free(share);
-	sv_words_free(caps);
+	words_free(caps);
 }
 
 /* Every row whose name begins with rlimit_. */
@@ -251,7 +251,7 @@ static void make_sockets(struct sv_maker *k)
 {
 	struct sv_program *p = k->program;
 	char **list = sv_maker_list(k, "sockets", p->conf->sockets);
-	size_t count = sv_words_count(list);
+	size_t count = words_count(list);
 	struct err err = { 0 };
 
 	if (count > SOCKETS_MOST) {
@@ -264,7 +264,7 @@ static void make_sockets(struct sv_maker *k)
 		p->socket_count += rc == 0;
 		sv_maker_complain(k, "sockets", rc, &err);
 	}
-	sv_words_free(list);
+	words_free(list);
 }
 
 /* Whose the shared socket is: as said, else the program's own user. */
@@ -332,7 +332,7 @@ static void make_listener(struct sv_maker *k)
 			"must not be true: what it writes there would stand between its answers");
 	if (p->conf->result_handler && strcmp(p->conf->result_handler, usual) != 0)
 		conf_warn(k->errors, p->item, "result_handler", "only %s is there", usual);
-	sv_words_free(names);
+	words_free(names);
 }
 
 /* ---- all of it ------------------------------------------------------------------------ */
@@ -433,9 +433,9 @@ void sv_program_fini(struct sv_program *p)
 		sv_address_scale_fini(p->scale);
 	free(p->fcgi);
 	free(p->scale);
-	sv_words_free(p->health_argv);
-	sv_words_free(p->reload_argv);
-	sv_words_free(p->watch);
+	words_free(p->health_argv);
+	words_free(p->reload_argv);
+	words_free(p->watch);
 	user_fini(&p->user);
 	cron_free(p->cron);
 	free(p->processes);

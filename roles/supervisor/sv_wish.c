@@ -6,6 +6,7 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/words.h"
 #include "core/conf/conf.h"
 #include "core/log/log.h"
 #include "roles/supervisor/sv.h"
@@ -13,7 +14,6 @@
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_team.h"
 #include "roles/supervisor/sv_update.h"
-#include "roles/supervisor/sv_words.h"
 
 /* ---- a number --------------------------------------------------------------------------- */
 
@@ -141,11 +141,11 @@ static struct sv_setup *setup_of(const char *name, const json_t *words, const ch
 	if (!s)
 		return NULL;
 	struct sv_process_conf *p = s->groups[0].programs[0].processes;
-	sv_words_free(p->argv);
+	words_free(p->argv);
 	p->argv = mem_new(sizeof(*p->argv));
 	json_array_foreach(words, i, word)
 	{
-		p->argv = sv_words_add(p->argv, json_string_value(word));
+		p->argv = words_add(p->argv, json_string_value(word));
 	}
 	p->directory = folder ? mem_str(folder) : NULL;
 	return s;

@@ -24,6 +24,7 @@
 #include "core/base/err.h"
 #include "core/log/log.h"
 #include "core/work/work.h"
+#include "tests/engine/engine.h"
 
 enum { PAYLOAD = 200, MANY = 1 << 16 };
 
@@ -457,6 +458,9 @@ int main(int argc, char **argv)
 		return restart(argv[2], n);
 	if (strcmp(what, "open") == 0)
 		return reopen(argv[2], (double)n);
-	fprintf(stderr, "engine load|check|full|idle|bench|restart|cycle DIR [N [S]]\n");
+	if (strcmp(what, "pools") == 0)
+		return engine_pools(argv[2], argc > 3 ? argv[3] : NULL);
+	fprintf(stderr, "engine pools FILE [DIR]\nengine load|check|full|idle|bench|restart|cycle "
+			"DIR [N [S]]\n");
 	return 2;
 }

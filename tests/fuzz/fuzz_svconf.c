@@ -8,12 +8,12 @@
 
 #include "core/base/cron.h"
 #include "core/base/err.h"
+#include "core/base/words.h"
 #include "core/base/zone.h"
 #include "core/conf/percent.h"
 #include "roles/supervisor/sv_import.h"
 #include "roles/supervisor/sv_literal.h"
 #include "roles/supervisor/sv_setup.h"
-#include "roles/supervisor/sv_words.h"
 
 /* The disk and the users of this machine are not what is tested here. */
 static void whole(const char *text)
@@ -40,8 +40,8 @@ static void words(const char *text)
 	struct percent with = { .envs = { env } };
 	struct err err;
 
-	sv_words_free(sv_words_split(text, &err));
-	sv_words_free(sv_words_env(text, &err));
+	words_free(words_split(text, &err));
+	words_free(words_env(text, &err));
 	free(percent_expand(text, &with, &err));
 }
 

@@ -1,4 +1,4 @@
-#include "roles/supervisor/sv_words.h"
+#include "core/base/words.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 /* ---- lists ------------------------------------------------------------------- */
 
-size_t sv_words_count(char *const *list)
+size_t words_count(char *const *list)
 {
 	size_t n = 0;
 
@@ -27,12 +27,12 @@ static char **add(char **list, size_t count, char *word)
 	return list;
 }
 
-char **sv_words_add(char **list, const char *word)
+char **words_add(char **list, const char *word)
 {
-	return add(list, sv_words_count(list), mem_str(word));
+	return add(list, words_count(list), mem_str(word));
 }
 
-char **sv_words_put(char **list, const char *name_value)
+char **words_put(char **list, const char *name_value)
 {
 	size_t len = strcspn(name_value, "=") + 1, i = 0;
 
@@ -45,16 +45,16 @@ char **sv_words_put(char **list, const char *name_value)
 	return add(list, i, mem_str(name_value));
 }
 
-char **sv_words_put_all(char **list, char *const *more)
+char **words_put_all(char **list, char *const *more)
 {
 	for (; more && *more; more++)
-		list = sv_words_put(list, *more);
+		list = words_put(list, *more);
 	return list;
 }
 
-char **sv_words_copy(char *const *list)
+char **words_copy(char *const *list)
 {
-	size_t n = sv_words_count(list);
+	size_t n = words_count(list);
 	char **copy = mem_new((n + 1) * sizeof(*copy));
 
 	for (size_t i = 0; i < n; i++)
@@ -62,7 +62,7 @@ char **sv_words_copy(char *const *list)
 	return copy;
 }
 
-bool sv_words_equal(char *const *a, char *const *b)
+bool words_equal(char *const *a, char *const *b)
 {
 	for (; a && *a && b && *b; a++, b++)
 		if (strcmp(*a, *b) != 0)
@@ -70,7 +70,7 @@ bool sv_words_equal(char *const *a, char *const *b)
 	return !(a && *a) && !(b && *b);
 }
 
-void sv_words_free(char **list)
+void words_free(char **list)
 {
 	for (char **word = list; word && *word; word++)
 		free(*word);
@@ -122,7 +122,7 @@ static int take_word(struct split *s, struct err *err)
 	return 0;
 }
 
-char **sv_words_split(const char *text, struct err *err)
+char **words_split(const char *text, struct err *err)
 {
 	struct split s = { .at = text, .list = mem_new(sizeof(char *)) };
 	int rc = 0;
@@ -137,7 +137,7 @@ char **sv_words_split(const char *text, struct err *err)
 	free(s.word);
 	if (!rc)
 		return s.list;
-	sv_words_free(s.list);
+	words_free(s.list);
 	return NULL;
 }
 
@@ -201,7 +201,7 @@ static char **put_pair(char **list, const char *name, size_t name_len, const cha
 		value_len--;
 	if (asprintf(&line, "%.*s=%.*s", (int)name_len, name, (int)value_len, value) < 0)
 		abort();
-	list = sv_words_put(list, line);
+	list = words_put(list, line);
 	free(line);
 	return list;
 }
@@ -233,7 +233,7 @@ static int take_pair(const char **at, char ***list, struct err *err)
 	return 1;
 }
 
-char **sv_words_env(const char *text, struct err *err)
+char **words_env(const char *text, struct err *err)
 {
 	char **list = mem_new(sizeof(*list));
 	int rc;
@@ -242,6 +242,6 @@ char **sv_words_env(const char *text, struct err *err)
 		;
 	if (rc == 0)
 		return list;
-	sv_words_free(list);
+	words_free(list);
 	return NULL;
 }

@@ -1,0 +1,5 @@
+/* engine - the parts of the program that drives the work engine without a role. */
+#pragma once
+
+/* See pools.c. Returns the exit status. dir: NULL: nothing is stored. */
+int engine_pools(const char *file, const char *dir);
