@@ -181,6 +181,7 @@ void poller_lend(struct poller_item *i, struct buf *b)
 {
 	struct poller *p = i->poller;
 
+	assert(!b->mem);
 	if (p->spares == 0)
 		return;
 	size_t max = b->max;

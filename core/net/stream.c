@@ -103,7 +103,7 @@ static bool put_off(struct stream *s, const uv_buf_t *bufs, unsigned n, size_t a
 	if (all + buf_len(&s->out) > LATER_MOST || waits != s->item.later ||
 	    !poller_later(&s->item))
 		return false;
-	if (!waits)
+	if (!s->out.mem)
 		poller_lend(&s->item, &s->out);
 	for (unsigned i = 0; i < n; i++)
 		buf_put(&s->out, bufs[i].base, bufs[i].len);
@@ -116,7 +116,7 @@ static int write_plain(struct stream *s, const uv_buf_t *bufs, unsigned n)
 
 	for (unsigned i = 0; i < n; i++)
 		all += bufs[i].len;
-	if (put_off(s, bufs, n, all))
+	if (all == 0 || put_off(s, bufs, n, all))
 		return 0;
 	if (s->item.later)
 		flush_out(s);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/mem.h"
-#include "roles/supervisor/sv_words.h"
+#include "core/base/words.h"
 
 enum { HISTORY = 1000 };
 
@@ -59,7 +59,7 @@ static char **complete(const char *text, int start, int end)
 	ed.found = ed.words(ed.owner, line, text);
 	char **matches = ed.rl_completion_matches(text, next_match);
 	*ed.rl_attempted_completion_over = 1; /* no names of files */
-	sv_words_free(ed.found);
+	words_free(ed.found);
 	free(line);
 	return matches;
 }
@@ -118,9 +118,9 @@ static void read_history(void)
 
 	while (in && getline(&line, &size, in) >= 0) {
 		line[strcspn(line, "\n")] = '\0';
-		lines = sv_words_add(lines, line);
+		lines = words_add(lines, line);
 	}
-	size_t count = sv_words_count(lines), from = count > HISTORY ? count - HISTORY : 0;
+	size_t count = words_count(lines), from = count > HISTORY ? count - HISTORY : 0;
 	for (char **at = lines + from; *at; at++)
 		ed.add_history(*at);
 	if (from)
@@ -128,7 +128,7 @@ static void read_history(void)
 	if (in)
 		fclose(in);
 	free(line);
-	sv_words_free(lines);
+	words_free(lines);
 }
 
 /* At once, so that nothing is lost when a signal ends us. */

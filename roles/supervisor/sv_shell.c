@@ -7,7 +7,7 @@
 #include "core/base/mem.h"
 #include "roles/supervisor/sv_client.h"
 #include "roles/supervisor/sv_editor.h"
-#include "roles/supervisor/sv_words.h"
+#include "core/base/words.h"
 
 enum { WORDS_MOST = 64 };
 
@@ -33,7 +33,7 @@ static bool is_one_of(const char *word, const char *const *list)
 
 static char **add_once(char **list, const char *word)
 {
-	return is_one_of(word, (const char *const *)list) ? list : sv_words_add(list, word);
+	return is_one_of(word, (const char *const *)list) ? list : words_add(list, word);
 }
 
 static char **add_verbs(char **list)
@@ -42,9 +42,9 @@ static char **add_verbs(char **list)
 	size_t n = sv_client_verbs(names);
 
 	for (size_t i = 0; i < n; i++)
-		list = sv_words_add(list, names[i]);
+		list = words_add(list, names[i]);
 	for (const char *const *at = more_verbs; *at; at++)
-		list = sv_words_add(list, *at);
+		list = words_add(list, *at);
 	return list;
 }
 
@@ -84,11 +84,11 @@ static char **add_processes(struct shell *s, char **list, const char *word)
 			   *name = sv_client_text(info, "name");
 		char text[600];
 		if (!colon && strcmp(group, name) == 0) {
-			list = sv_words_add(list, name);
+			list = words_add(list, name);
 			continue;
 		}
 		snprintf(text, sizeof(text), "%s:%s", group, name);
-		list = sv_words_add(list, text);
+		list = words_add(list, text);
 		snprintf(text, sizeof(text), "%s:*", group);
 		list = add_once(list, text);
 	}

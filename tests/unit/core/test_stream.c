@@ -303,6 +303,17 @@ Test(stream, a_close_or_linger_in_a_round_takes_along_what_waits)
 	hub_close(&h);
 }
 
+Test(stream, rounds_use_the_same_memory_again)
+{
+	struct hub h;
+
+	hub_open(&h, 0, 10); /* nothing first: that borrows nothing */
+	for (int i = 0; i < 100; i++)
+		talk(&h, 2);
+	check_true(h.to.stream.out.mem == NULL);
+	hub_close(&h);
+}
+
 Test(stream, a_failure_at_the_end_of_a_round_is_told)
 {
 	struct hub h;

@@ -139,7 +139,7 @@ Test(sv_setup, reads_the_sample)
 	const struct sv_program *w = sv_try_process(s, "worker", "w11")->program;
 
 	check_str(said,
-		  geteuid() ? "warning: /etc/sv.conf:37: user: only root can become root\n" : "");
+		  geteuid() ? "warning: /etc/sv.conf:39: user: only root can become root\n" : "");
 	check_true(s->main.has_metrics);
 	check_int(s->main.metrics.port, 9010);
 	check_true(p->backoff.given && p->backoff.factor == 2.0 && p->backoff.jitter == 0.2);
