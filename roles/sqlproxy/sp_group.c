@@ -9,16 +9,17 @@
 #include "roles/sqlproxy/sp_pool.h"
 #include "roles/sqlproxy/sp_worker.h"
 
-static struct sp_group *group_new(struct sp_worker *w, const char *user, size_t len,
-				  const struct sp_database *d)
+static struct sp_group *group_new(struct sp_worker *w, struct sp_setup *setup, const char *user,
+				  size_t len, const struct sp_database *d)
 {
 	struct sp_group *g = mem_new(sizeof(*g));
 
 	g->worker = w;
-	g->setup = sp_setup_hold(w->setup);
+	g->setup = sp_setup_hold(setup);
+	g->retired = setup != w->setup; /* a reload came while its client logged in */
 	g->database = d;
 	snprintf(g->user, sizeof(g->user), "%.*s", (int)len, user);
-	g->known = sp_setup_user(w->setup, user, len);
+	g->known = sp_setup_user(setup, user, len);
 	snprintf(g->backend_user, sizeof(g->backend_user), "%s",
 		 g->known ? g->known->backend_user : g->user);
 	g->pools = mem_new(sizeof(*g->pools) * (size_t)(d->servers_count + 1));
@@ -98,8 +99,9 @@ void sp_group_retire(struct sp_group *g)
 		sp_pool_drain(g->pools[i], true);
 }
 
-struct sp_group *sp_group_take(struct sp_worker *w, const char *user, size_t len,
-			       const struct sp_database *d, const struct sp_secret *secret)
+struct sp_group *sp_group_take(struct sp_worker *w, struct sp_setup *setup, const char *user,
+			       size_t len, const struct sp_database *d,
+			       const struct sp_secret *secret)
 {
 	struct list *it, *tmp;
 	struct sp_group *g = NULL;
@@ -111,7 +113,7 @@ struct sp_group *sp_group_take(struct sp_worker *w, const char *user, size_t len
 			g = have;
 	}
 	if (!g)
-		g = group_new(w, user, len, d);
+		g = group_new(w, setup, user, len, d);
 	if (secret) {
 		sp_secret_fini(&g->secret);
 		sp_secret_copy(&g->secret, secret);
@@ -142,7 +144,7 @@ void sp_group_prepare(struct sp_worker *w)
 			    !sp_user_may_use(u, d->name, strlen(d->name)))
 				continue;
 			struct sp_group *g =
-				sp_group_take(w, u->name, strlen(u->name), d,
+				sp_group_take(w, w->setup, u->name, strlen(u->name), d,
 					      u->mapped ? &u->backend_secret : &u->secret);
 			g->model_caps = caps;
 			g->model_charset = 45;

@@ -31,9 +31,14 @@ struct sp_group {
 	struct list names;      /* schemas that are known to exist */
 };
 
-/* The group of a user and a section, made when there is none; held by the caller. */
-struct sp_group *sp_group_take(struct sp_worker *w, const char *user, size_t len,
-			       const struct sp_database *d, const struct sp_secret *secret);
+/*
+ * The group of a user and a section, made when there is none; held by the caller. setup: the one
+ * that the section is of. It is an old one where a reload came during a login; then the group is
+ * born retired, and its client follows with its first command.
+ */
+struct sp_group *sp_group_take(struct sp_worker *w, struct sp_setup *setup, const char *user,
+			       size_t len, const struct sp_database *d,
+			       const struct sp_secret *secret);
 void sp_group_give(struct sp_group *g);
 
 /* The groups whose pools have connections before their first client. */

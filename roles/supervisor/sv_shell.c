@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/words.h"
 #include "roles/supervisor/sv_client.h"
 #include "roles/supervisor/sv_editor.h"
-#include "core/base/words.h"
 
 enum { WORDS_MOST = 64 };
 

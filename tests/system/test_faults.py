@@ -854,6 +854,28 @@ def test_reload_under_load_loses_no_query(pair, proxy):
     assert load.done > 1000
 
 
+def test_reload_in_the_middle_of_a_login(pair, proxy):
+    """What was taken from the old configuration holds as long as somebody uses it."""
+    text = one_server(pair.writer, pool=4)
+    front = proxy(text)
+    limits = lambda: sorted({row["max"] for row in front.admin("SHOW POOLS")})
+    for n in (2, 3):
+        late = [link(front, login=False) for _ in range(4)]
+        front.reload(text.replace("max = 4", f"max = {n}"))
+        wait_for("what nobody uses to go", lambda: not limits())
+        for one in late:
+            one.login()
+        late.pop().close()
+        front.reload(text.replace("max = 4", f"max = {n + 3}"))
+        for one in late:
+            assert one.query("select 1").rows == [[b"1"]]
+        assert n + 3 in limits()
+        for one in late:
+            one.close()
+        wait_for("the old ones to go", lambda: limits() == [n + 3])
+    still_serves(front)
+
+
 def test_drain_under_load_loses_no_query(pair, proxy):
     """SIGTERM: sessions that have started come to their end; new ones are turned away."""
     pair.writer.script("create or replace table demo.loaded (n int)")
