@@ -1,0 +1,2 @@
+<?php
+return ['greeting' => ['en' => 'hello from dev']];

@@ -1,0 +1,12 @@
+<?php
+namespace Shop\Dao;
+
+class CountDao
+{
+    private $n = 0;
+
+    public function next()
+    {
+        return ++$this->n;
+    }
+}

@@ -1,0 +1,195 @@
+"""The workers of etc/workers on their real interpreters, and `troupe worker-test` on good and bad ones."""
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from daemon import TROUPE
+from pools import Pools
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WORKERS = ROOT / "etc" / "workers"
+TESTER = ROOT / "tests" / "lib" / "worker.py"
+SAMPLES = {"php": f"php {WORKERS}/sample.php", "python": f"/usr/bin/python3 {WORKERS}/sample.py",
+           "node": f"node {WORKERS}/sample.js"}
+EXTENSION = {"php": "php", "python": "py", "js": "js"}
+RUNS = {"php": "php", "python": "/usr/bin/python3", "js": "node"}
+
+
+def tried(command, *options):
+    words = command.split() if isinstance(command, str) else command
+    done = subprocess.run([TROUPE, "worker-test", *options, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=120)
+    return done.returncode, done.stdout
+
+
+@pytest.fixture
+def pools(tmp_path):
+    started = []
+
+    def start(command, lines="", env=None):
+        text = f"[pool p]\ncommand = {command}\ntopics = t\nworkers_min = 1\nworkers_max = 1\n{lines}\n"
+        started.append(Pools(text, tmp_path, name=f"p{len(started)}", env=env))
+        return started[-1]
+
+    yield start
+    for one in started:
+        status = one.stop()
+        assert status == 0, f"status {status}\n{one.log()[-8000:]}"
+
+
+# ---- worker-test ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [*SAMPLES.values(), f"bash {WORKERS}/sample.sh"])
+def test_the_samples_keep_the_protocol(command):
+    status, said = tried(command, "-b", '{"add":[1]}')
+    assert status == 0, said
+    assert said.count("ok ") >= 10
+
+
+@pytest.mark.parametrize("language", EXTENSION)
+def test_the_workers_of_the_readme_keep_it_too(tmp_path, language):
+    text = re.search(rf"```{language}\n(.*?)```", (WORKERS / "README.md").read_text(), re.S)[1]
+    path = tmp_path / f"worker.{EXTENSION[language]}"
+    path.write_text(text)
+    status, said = tried([RUNS[language], str(path)])
+    assert status == 0, said
+
+
+@pytest.mark.parametrize("body,start,why", [
+    ("twice", "ready", "ACK of T1, which it had answered"),
+    ("wrong", "ready", "ACK of 'NOSUCHJOB', which it was not given"),
+    ("raw hello\\n", "ready", "protocol: an unknown verb: hello"),
+    ("giant", "ready", "protocol: a body longer than the agreed maximum"),
+    ("die", "ready", "not answered: it has closed its connection"),
+    ("sleep 1000", "ready", "a job: 1 of 1 not answered in time"),
+    ("echo", "never", "READY: not said in time"),
+    ("echo", "exits 3", "READY: not said, it has closed its connection"),
+    ("echo", "garbage", "protocol: an unknown verb: Fatal error"),
+    ("echo", "forger", "ACK of '0000000000000', which it was not given"),
+])
+def test_what_breaks_it_is_told(body, start, why):
+    status, said = tried(f"/usr/bin/python3 -S {TESTER} {start}", "-b", body, "-s", "0.7")
+    assert status == 1 and why in said and "violations" in said
+
+
+def test_how_it_ends_is_told(tmp_path):
+    worker = tmp_path / "w.py"
+    worker.write_text((WORKERS / "README.md").read_text().split("```python\n")[1].split("```")[0] + "sys.exit(3)\n")
+    status, said = tried(["/usr/bin/python3", str(worker)], "-s", "2")
+    assert status == 1 and "QUIT: it finishes what it holds, and ends: it ends with status 3" in said
+    worker.write_text("import time\ntry:\n" + "".join(
+        f"    {line}\n" for line in (WORKERS / "README.md").read_text().split("```python\n")[1].split("```")[0].splitlines()
+    ) + "finally:\n    time.sleep(60)\n")
+    status, said = tried(["/usr/bin/python3", str(worker)], "-s", "1")
+    assert status == 1 and "it does not end" in said
+
+
+def test_its_usage():
+    assert tried([])[0] == 2
+    assert tried(["true"], "-n", "0")[0] == 2
+    status, said = tried(["/nope"])
+    assert status == 1 and "/nope" in said
+
+
+# ---- the libraries ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", SAMPLES)
+def test_a_library_at_work(pools, language):
+    p = pools(SAMPLES[language], "credit = 2\nmax_jobs = 1000")
+    over = p.run("t", '{"add":[1,2,3]}')
+    assert json.loads(over["result"]) == {"sum": 6}
+    p.wait("said", text="attempt 1 of t")
+    failed = p.run("t", '{"fail":"why"}', max_attempts=1)
+    assert failed["state"] == "dead" and "why" in failed["error"] and failed["crashes"] == 0
+    failed = p.run("t", '{"fail":"why"}', max_attempts=3, backoff="fixed 1ms")
+    assert failed["attempts"] == 3
+    dead = p.run("t", '{"dead":"for good"}')
+    assert (dead["state"], dead["attempts"], dead["error"]) == ("dead", 1, "for good")
+    assert p.run("t", "no JSON", max_attempts=1)["state"] == "dead"
+    assert p.count("ended") == 0
+
+
+@pytest.mark.parametrize("language", SAMPLES)
+def test_a_library_hands_tasks_on(pools, language):
+    p = pools(SAMPLES[language])
+    assert p.run("t", '{"follow":"t"}')["state"] == "succeeded"
+    p.wait("task", state="succeeded", result=lambda r: r and json.loads(r) == {"sum": 2})
+    assert p.run("t", '{"follow":"forbidden"}')["error"] == "no such topic"
+
+
+@pytest.mark.parametrize("language", SAMPLES)
+def test_a_library_hears_of_cancels_and_tells_of_progress(pools, language):
+    p = pools(SAMPLES[language])
+    task = p.submit("t", '{"sleep":20000}')
+    assert p.wait("progress", job=task)["text"].startswith("after ")
+    p.do("cancel", id=task)
+    over = p.ended(task, 4)
+    assert (over["state"], over["error"]) == ("cancelled", "stopped when asked")
+    task = p.submit("t", '{"later":60000}')
+    p.running(task)
+    p.until(lambda: not p.ask("running", id=task)["there"])
+    assert p.count("ended") == 0 and p.count("task", id=task, state="running") == 1
+
+
+@pytest.mark.parametrize("language", SAMPLES)
+def test_a_library_answers_calls_with_large_bodies(pools, language):
+    p = pools(SAMPLES[language], "credit = 4")
+    numbers = json.dumps({"add": [1] * 100_000})
+    tags = [p.call("t", numbers) for _ in range(8)]
+    assert all(json.loads(p.answer(tag)["body"]) == {"sum": 100_000} for tag in tags)
+
+
+def test_node_runs_jobs_side_by_side(pools):
+    p = pools(SAMPLES["node"], "credit = 4")
+    tasks = [p.submit("t", '{"sleep":300}') for _ in range(4)]
+    ends = [p.ended(task) for task in tasks]
+    assert ends[-1]["at"] - p.running(tasks[0])["at"] < 1.0
+
+
+def test_bash_at_work(pools):
+    p = pools(f"bash {WORKERS}/sample.sh")
+    assert p.run("t", "12")["result"] == "144"
+    assert p.run("t", "fail", max_attempts=1)["error"] == "not a number: fail"
+
+
+def test_started_by_hand_a_worker_says_what_it_is():
+    for command in SAMPLES.values():
+        done = subprocess.run(command.split(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20)
+        assert "started by troupe" in done.stdout
+
+
+# ---- a swoole-task application ----------------------------------------------------------------------------
+
+
+def test_controllers_of_swoole_task(pools, tmp_path):
+    app = tmp_path / "sw-app"
+    shutil.copytree(ROOT / "tests" / "lib" / "sw-app", app)
+    p = pools(f"php {WORKERS}/swoole-task.php {app}")
+    ret = json.loads(p.run("t", '{"op":"user.hello","a":"1","dt":"2024-03-01","debug":"yes"}')["result"])
+    assert ret["op"] == "user.hello" and ret["errno"] == 0 and ret["params"]["a"] == "1"
+    assert ret["data"] == {"word": "hello from dev", "n": 1, "trace": ["init"], "date": "2024-02-29", "debug": True}
+    ret = json.loads(p.run("t", "{}", type="user.hello")["result"])
+    assert ret["data"]["n"] == 2 and ret["data"]["debug"] is False
+    for words in ("in the action", "info: into the log", "done"):
+        p.wait("said", text=words)
+    bad = p.run("t", '{"op":"user.bad"}', max_attempts=1)
+    assert bad["error"] == "errno 1: Params invalid"
+    assert "thrown" in p.run("t", '{"op":"user.throw"}', max_attempts=1)["error"]
+    for op in ("user.nope", "nobody.hello", "user", "../x.hello"):
+        over = p.run("t", json.dumps({"op": op}))
+        assert over["state"] == "dead" and over["attempts"] == 1 and over["error"].startswith("no such action")
+    assert p.run("t", '{"op":"user.chain"}')["state"] == "succeeded"
+    p.wait("task", state="succeeded", result=lambda r: r and json.loads(r)["data"] == "after user.chain 3")
+    assert p.count("ended") == 0
+
+
+def test_an_environment_of_a_swoole_task_application(pools):
+    app = ROOT / "tests" / "lib" / "sw-app"
+    p = pools(f"php {WORKERS}/swoole-task.php {app}", "env = APP_ENV=prod")
+    assert json.loads(p.run("t", '{"op":"user/hello"}')["result"])["data"]["word"] == "hello from prod"
