@@ -1,7 +1,7 @@
 /*
  * The cheapest client that hands in tasks: one request after the other on each of N connections.
  *
- *   post http      HOST PORT CONNECTIONS SECONDS [PATH]   POST of a task of 100 bytes, wants 202
+ *   post http      HOST PORT CONNECTIONS SECONDS [PATH]   POST of a task of 100 bytes
  *   post beanstalk HOST PORT CONNECTIONS SECONDS          put
  *   post gearman   HOST PORT CONNECTIONS SECONDS          SUBMIT_JOB_BG
  *
@@ -62,7 +62,7 @@ static size_t http_answer(const char *in, size_t len, int *well)
 	for (const char *at = in; at < end; at++)
 		if (*at == '\n' && strncasecmp(at + 1, "content-length:", 15) == 0)
 			body = strtoul(at + 16, NULL, 10);
-	*well = len > 12 && memcmp(in + 9, "202", 3) == 0;
+	*well = len > 12 && in[9] == '2';
 	size_t all = (size_t)(end - in) + 4 + body;
 	return len >= all ? all : 0;
 }
