@@ -323,8 +323,7 @@ static void change_group(struct sp_client *c, const char *name, size_t len)
 	if (!d || d == c->group->database || c->backend)
 		return;
 	sp_secret_copy(&secret, &c->group->secret);
-	struct sp_group *g =
-		sp_group_take(c->worker, c->group->setup, c->user, strlen(c->user), d, &secret);
+	struct sp_group *g = sp_group_take(c->worker, c->group->setup, c->user, d, &secret);
 	sp_secret_fini(&secret);
 	g->model_caps = c->caps;
 	g->model_charset = c->charset;
@@ -345,8 +344,7 @@ static void follow_reload(struct sp_client *c)
 	if (!d)
 		return;
 	sp_secret_copy(&secret, u && u->mapped ? &u->backend_secret : &c->group->secret);
-	struct sp_group *g =
-		sp_group_take(c->worker, c->worker->setup, c->user, strlen(c->user), d, &secret);
+	struct sp_group *g = sp_group_take(c->worker, c->worker->setup, c->user, d, &secret);
 	sp_secret_fini(&secret);
 	g->model_caps = c->caps;
 	g->model_charset = c->charset;

@@ -10,7 +10,7 @@
 #include "roles/sqlproxy/sp_worker.h"
 
 static struct sp_group *group_new(struct sp_worker *w, struct sp_setup *setup, const char *user,
-				  size_t len, const struct sp_database *d)
+				  const struct sp_database *d)
 {
 	struct sp_group *g = mem_new(sizeof(*g));
 
@@ -18,8 +18,8 @@ static struct sp_group *group_new(struct sp_worker *w, struct sp_setup *setup, c
 	g->setup = sp_setup_hold(setup);
 	g->retired = setup != w->setup; /* a reload came while its client logged in */
 	g->database = d;
-	snprintf(g->user, sizeof(g->user), "%.*s", (int)len, user);
-	g->known = sp_setup_user(setup, user, len);
+	snprintf(g->user, sizeof(g->user), "%s", user);
+	g->known = sp_setup_user(setup, user, strlen(user));
 	snprintf(g->backend_user, sizeof(g->backend_user), "%s",
 		 g->known ? g->known->backend_user : g->user);
 	g->pools = mem_new(sizeof(*g->pools) * (size_t)(d->servers_count + 1));
@@ -100,20 +100,18 @@ void sp_group_retire(struct sp_group *g)
 }
 
 struct sp_group *sp_group_take(struct sp_worker *w, struct sp_setup *setup, const char *user,
-			       size_t len, const struct sp_database *d,
-			       const struct sp_secret *secret)
+			       const struct sp_database *d, const struct sp_secret *secret)
 {
 	struct list *it, *tmp;
 	struct sp_group *g = NULL;
 
 	list_each (it, tmp, &w->groups) {
 		struct sp_group *have = container_of(it, struct sp_group, link);
-		if (have->database == d && strlen(have->user) == len &&
-		    memcmp(have->user, user, len) == 0)
+		if (have->database == d && strcmp(have->user, user) == 0)
 			g = have;
 	}
 	if (!g)
-		g = group_new(w, setup, user, len, d);
+		g = group_new(w, setup, user, d);
 	if (secret) {
 		sp_secret_fini(&g->secret);
 		sp_secret_copy(&g->secret, secret);
@@ -144,7 +142,7 @@ void sp_group_prepare(struct sp_worker *w)
 			    !sp_user_may_use(u, d->name, strlen(d->name)))
 				continue;
 			struct sp_group *g =
-				sp_group_take(w, w->setup, u->name, strlen(u->name), d,
+				sp_group_take(w, w->setup, u->name, d,
 					      u->mapped ? &u->backend_secret : &u->secret);
 			g->model_caps = caps;
 			g->model_charset = 45;

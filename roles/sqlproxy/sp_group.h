@@ -37,8 +37,7 @@ struct sp_group {
  * born retired, and its client follows with its first command.
  */
 struct sp_group *sp_group_take(struct sp_worker *w, struct sp_setup *setup, const char *user,
-			       size_t len, const struct sp_database *d,
-			       const struct sp_secret *secret);
+			       const struct sp_database *d, const struct sp_secret *secret);
 void sp_group_give(struct sp_group *g);
 
 /* The groups whose pools have connections before their first client. */

@@ -288,7 +288,7 @@ static void choose_group(struct sp_client *c)
 	}
 	if (c->group)
 		sp_group_give(c->group);
-	c->group = sp_group_take(c->worker, c->setup, c->user, strlen(c->user), d,
+	c->group = sp_group_take(c->worker, c->setup, c->user, d,
 				 u && u->mapped ? &u->backend_secret : &l->secret);
 	c->group->model_caps = c->caps;
 	c->group->model_charset = c->charset;
@@ -497,8 +497,7 @@ static void take_password(struct sp_client *c, const char *password, size_t len)
 		denied(c);
 	} else {
 		l->step = SP_LOGIN_TRIAL;
-		struct sp_group *g =
-			sp_group_take(c->worker, c->setup, c->user, strlen(c->user), d, NULL);
+		struct sp_group *g = sp_group_take(c->worker, c->setup, c->user, d, NULL);
 		sp_pool_try(sp_route_primary(g), c->id, &l->secret);
 		sp_group_give(g);
 	}
