@@ -106,7 +106,7 @@ int run_all_load(const char *path, const struct conf_section *sections, struct c
 	size_t size;
 	char *text;
 
-	if (access(path, R_OK) != 0)
+	if (access(path, R_OK) != 0 || !roles_find(us))
 		return conf_load(path, sections, out, errors);
 	conf_load(path, sections, &plain, &ignored);
 	FILE *into = open_memstream(&text, &size);
