@@ -2,9 +2,11 @@
 
 #include "roles/sqlproxy/sqlproxy.h"
 #include "roles/supervisor/supervisor.h"
+#include "roles/taskd/taskd.h"
 
 const struct role *const roles[] = {
 	&sqlproxy_role,
 	&supervisor_role,
+	&taskd_role,
 	NULL,
 };

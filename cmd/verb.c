@@ -45,10 +45,19 @@ static int not_running(const struct cli *cli)
 	return EXIT_NOT_RUNNING;
 }
 
+/* NULL: the default file is not there, and the role can do without. */
+static const char *file_of(const struct cli *cli)
+{
+	bool bare = cli->role->embedded && strcmp(cli->conf_path, PLACE_DEFAULT_CONF) == 0 &&
+		    access(cli->conf_path, F_OK) != 0;
+
+	return bare ? NULL : cli->conf_path;
+}
+
 int verb_play(const struct cli *cli)
 {
 	struct run_options options = {
-		.conf_path = cli->conf_path,
+		.conf_path = file_of(cli),
 		.sections = roles_sections(),
 		.report = -1,
 	};
@@ -61,7 +70,7 @@ int verb_play(const struct cli *cli)
 static int daemonise(const struct cli *cli)
 {
 	struct run_options options = {
-		.conf_path = cli->conf_path,
+		.conf_path = file_of(cli),
 		.sections = roles_sections(),
 	};
 	int pid, status = run_daemon(cli->role, &options, &pid);

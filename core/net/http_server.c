@@ -12,8 +12,9 @@
 #include "core/base/mem.h"
 #include "core/net/addr.h"
 #include "core/net/stream.h"
+#include "core/net/tls.h"
 
-enum { READ_SIZE = 16 * 1024, LINGER = 2000, ACCEPTS = 64 };
+enum { READ_SIZE = 16 * 1024, LINGER = 2000, ACCEPTS = 64, HEAD_ROOM = 256, ON_STACK = 2048 };
 
 const struct http_server_conf http_server_defaults = {
 	.limits = { .head = 16 * 1024, .fields = 100, .body = 1024 * 1024 },
@@ -26,11 +27,13 @@ const struct http_server_conf http_server_defaults = {
 struct http_server {
 	uv_loop_t *loop;
 	struct http_server_conf conf;
+	struct tls_ctx *tls; /* NULL: plain */
 	http_handler handler;
 	void *data;
 	struct list listeners;
 	struct list calls; /* the connections */
 	int connections;
+	uint64_t accepted;
 	int open; /* handles that libuv holds */
 	bool unref;
 	bool draining;
@@ -70,10 +73,16 @@ struct http_call {
 
 static void advance(struct http_call *call);
 
+static void server_free(struct http_server *s)
+{
+	tls_ctx_drop(s->tls);
+	free(s);
+}
+
 static void forget_handle(struct http_server *s)
 {
 	if (--s->open == 0 && s->closing)
-		free(s);
+		server_free(s);
 }
 
 static void settle_ref(const struct http_server *s, void *handle)
@@ -167,6 +176,7 @@ const char *http_status_text(int status)
 		const char *text;
 	} all[] = {
 		{ 200, "OK" },
+		{ 201, "Created" },
 		{ 202, "Accepted" },
 		{ 204, "No Content" },
 		{ 304, "Not Modified" },
@@ -180,7 +190,9 @@ const char *http_status_text(int status)
 		{ 410, "Gone" },
 		{ 413, "Content Too Large" },
 		{ 414, "URI Too Long" },
+		{ 415, "Unsupported Media Type" },
 		{ 417, "Expectation Failed" },
+		{ 422, "Unprocessable Content" },
 		{ 429, "Too Many Requests" },
 		{ 431, "Request Header Fields Too Large" },
 		{ 500, "Internal Server Error" },
@@ -197,16 +209,22 @@ const char *http_status_text(int status)
 	return "Unknown";
 }
 
-/* RFC 9110 5.6.7 */
-static void put_date(FILE *out)
+/* RFC 9110 5.6.7; made once a second. */
+static size_t put_date(char *at)
 {
+	static _Thread_local time_t made;
+	static _Thread_local char text[64];
+	static _Thread_local size_t n;
 	time_t now = time(NULL);
 	struct tm tm;
-	char text[64];
 
-	gmtime_r(&now, &tm);
-	strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	fprintf(out, "Date: %s\r\n", text);
+	if (now != made) {
+		gmtime_r(&now, &tm);
+		n = strftime(text, sizeof(text), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+		made = now;
+	}
+	memcpy(at, text, n);
+	return n;
 }
 
 struct how {
@@ -216,43 +234,82 @@ struct how {
 	bool open;    /* the same, until the connection ends */
 };
 
-static void send_answer(struct stream *stream, const struct http_answer *a, struct how how)
+static size_t put_word(char *at, const char *word)
 {
-	char *head;
-	size_t n;
-	FILE *out = open_memstream(&head, &n);
+	size_t n = strlen(word);
 
-	fprintf(out, "HTTP/1.1 %d %s\r\n", a->status, http_status_text(a->status));
-	put_date(out);
-	if (a->type)
-		fprintf(out, "Content-Type: %s\r\n", a->type);
-	if (how.chunked)
-		fputs("Transfer-Encoding: chunked\r\n", out);
-	else if (a->status != 204 && a->status != 304 && !how.open)
-		fprintf(out, "Content-Length: %zu\r\n", a->size);
-	fprintf(out, "Connection: %s\r\n%s\r\n", how.keep_alive ? "keep-alive" : "close",
-		a->fields ? a->fields : "");
-	fclose(out);
-	uv_buf_t bufs[] = { uv_buf_init(head, (unsigned)n),
-			    uv_buf_init((char *)a->body, (unsigned)a->size) };
-	stream_write(stream, bufs, how.head_only || a->size == 0 ? 1 : 2);
-	free(head);
+	memcpy(at, word, n);
+	return n;
 }
 
-/* A refusal has one line of text, and ends the connection. */
+/* Room for HEAD_ROOM bytes, the type and the fields. */
+static size_t put_head(char *at, const struct http_answer *a, struct how how)
+{
+	size_t n =
+		(size_t)sprintf(at, "HTTP/1.1 %d %s\r\n", a->status, http_status_text(a->status));
+
+	n += put_date(at + n);
+	if (a->type) {
+		n += put_word(at + n, "Content-Type: ");
+		n += put_word(at + n, a->type);
+		n += put_word(at + n, "\r\n");
+	}
+	if (how.chunked)
+		n += put_word(at + n, "Transfer-Encoding: chunked\r\n");
+	else if (a->status != 204 && a->status != 304 && !how.open)
+		n += (size_t)sprintf(at + n, "Content-Length: %zu\r\n", a->size);
+	n += put_word(at + n,
+		      how.keep_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n");
+	if (a->fields)
+		n += put_word(at + n, a->fields);
+	return n + put_word(at + n, "\r\n");
+}
+
+/* A short one goes out as one piece of memory. */
+static void send_answer(struct stream *stream, const struct http_answer *a, struct how how)
+{
+	char here[ON_STACK], *head = here;
+	size_t body = how.head_only || how.open ? 0 : a->size;
+	size_t most =
+		HEAD_ROOM + (a->type ? strlen(a->type) : 0) + (a->fields ? strlen(a->fields) : 0);
+
+	if (most > sizeof(here))
+		head = mem_resize(NULL, most);
+	size_t n = put_head(head, a, how);
+	if (body && head == here && n + body <= sizeof(here)) {
+		memcpy(here + n, a->body, body);
+		n += body;
+		body = 0;
+	}
+	uv_buf_t bufs[] = { uv_buf_init(head, (unsigned)n),
+			    uv_buf_init((char *)a->body, (unsigned)body) };
+	stream_write(stream, bufs, body ? 2 : 1);
+	if (head != here)
+		free(head);
+}
+
+static size_t plain_refusal(int status, const char *reason, char *text, size_t size)
+{
+	int n = snprintf(text, size, "%d %s%s%s\n", status, http_status_text(status),
+			 *reason ? ": " : "", reason);
+
+	return n < (int)size ? (size_t)n : size - 1;
+}
+
+/* A refusal says why, and ends the connection. */
 static void refuse(struct http_call *call, int status)
 {
-	char text[128];
-	int n = snprintf(text, sizeof(text), "%d %s%s%s\n", status, http_status_text(status),
-			 *http_parser_reason(call->parser) ? ": " : "",
-			 http_parser_reason(call->parser));
+	const struct http_server_conf *conf = &call->server->conf;
+	char text[512];
+	size_t n = (conf->refusal ? conf->refusal : plain_refusal)(
+		status, http_parser_reason(call->parser), text, sizeof(text));
 	struct http_answer a = {
 		.status = status,
-		.type = "text/plain",
+		.type = conf->refusal ? conf->refusal_type : "text/plain",
 		.fields = status == 405 ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"
 					: NULL,
 		.body = text,
-		.size = (size_t)n
+		.size = n
 	};
 
 	send_answer(&call->stream, &a, (struct how){ 0 });
@@ -325,6 +382,12 @@ void http_stream_end(struct http_call *call)
 	if (call->chunked)
 		stream_put(&call->stream, "0\r\n\r\n", 5);
 	next_call(call, keep_alive);
+}
+
+void http_stream_abort(struct http_call *call)
+{
+	call->gone = NULL;
+	call_close(call);
 }
 
 void http_reply_status(struct http_call *call, int status)
@@ -462,7 +525,7 @@ static void on_event(struct stream *stream, enum stream_event event)
 		call->room(call->data);
 	else if (call->streaming)
 		listen_to(call);
-	else if (event == STREAM_READABLE || event == STREAM_DRAINED)
+	else
 		advance(call);
 }
 
@@ -499,8 +562,11 @@ static void welcome(struct http_server *s, int fd)
 		poller_unref(&call->stream.item);
 	list_append(&s->calls, &call->link);
 	s->connections++;
+	s->accepted++;
 	s->open += call->open = 2;
 	set_deadline(call, s->conf.head_timeout);
+	if (s->tls && stream_secure(&call->stream, s->tls, NULL) != 0)
+		call_close(call);
 }
 
 static void on_acceptable(uv_poll_t *p, int status, int events);
@@ -597,6 +663,18 @@ struct http_server *http_server_new(uv_loop_t *loop, const struct http_server_co
 	return s;
 }
 
+void http_server_secure(struct http_server *s, struct tls_ctx *ctx)
+{
+	tls_ctx_drop(s->tls);
+	s->tls = ctx ? tls_ctx_hold(ctx) : NULL;
+}
+
+void http_server_figures(const struct http_server *s, int *now, uint64_t *all)
+{
+	*now = s->connections;
+	*all = s->accepted;
+}
+
 void http_server_unref(struct http_server *s)
 {
 	struct list *it, *tmp;
@@ -633,5 +711,5 @@ void http_server_close(struct http_server *s)
 		call_close(container_of(it, struct http_call, link));
 	s->closing = true;
 	if (s->open == 0)
-		free(s);
+		server_free(s);
 }

@@ -28,6 +28,11 @@ struct http_server_conf {
 	uint64_t head_timeout; /* ms from the first byte of a head to its end */
 	uint64_t body_timeout; /* ms for the body */
 	uint64_t idle_timeout; /* ms between two requests, and for an answer that isn't read */
+
+	/* Words for what is refused before the handler sees it, with `reason` ("": none): writes
+	 * them, returns how many bytes. NULL: a line of plain text. */
+	size_t (*refusal)(int status, const char *reason, char *text, size_t size);
+	const char *refusal_type; /* "application/json" */
 };
 
 extern const struct http_server_conf http_server_defaults;
@@ -40,6 +45,13 @@ struct http_server *http_server_new(uv_loop_t *loop, const struct http_server_co
 
 /* Serves a listening socket, and takes it over. May be called for several. Returns 0 or a code. */
 int http_server_listen(struct http_server *s, int fd);
+
+/* From now on its connections speak TLS; NULL: they don't. ctx: held. */
+struct tls_ctx;
+void http_server_secure(struct http_server *s, struct tls_ctx *ctx);
+
+/* Connections now, and all that there were. */
+void http_server_figures(const struct http_server *s, int *now, uint64_t *all);
 
 /* Its own handles don't keep the loop alive. */
 void http_server_unref(struct http_server *s);
@@ -89,6 +101,9 @@ void http_stream(struct http_call *call, const struct http_answer *head, void (*
 /* Copies. Returns the bytes that are unsent, over which the caller sets a limit. */
 size_t http_stream_put(struct http_call *call, const void *data, size_t n);
 void http_stream_end(struct http_call *call);
+
+/* Ends its connection at once: the client does not read. `gone` does not come. */
+void http_stream_abort(struct http_call *call);
 
 /* "Not Found" */
 const char *http_status_text(int status);

@@ -1,6 +1,9 @@
 #include "core/run/place.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +12,8 @@
 #include <unistd.h>
 
 #include "core/base/err.h"
+#include "core/base/mem.h"
+#include "core/log/log.h"
 #include "core/run/settings.h"
 
 enum { FOLDER_MAX = 3000 };
@@ -101,4 +106,79 @@ void place_find(struct place *p, const char *role, const char *conf_path, const 
 		return;
 	own_folder(folder, sizeof(folder));
 	fill(p, folder, base, s);
+}
+
+/* ---- data --------------------------------------------------------------------- */
+
+static void data_root(const struct settings *s, char *out, size_t size)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+	if (s->data_dir && *s->data_dir)
+		snprintf(out, size, "%s", s->data_dir);
+	else if (geteuid() == 0)
+		snprintf(out, size, "/var/lib/troupe");
+	else if (state && *state == '/')
+		snprintf(out, size, "%s/troupe", state);
+	else
+		snprintf(out, size, "%s/.local/state/troupe", home && *home ? home : "");
+}
+
+/* With the folders above it. */
+static int make_path(char *path, struct err *err)
+{
+	for (char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
+		if (slash)
+			*slash = '\0';
+		int rc = mkdir(path, slash ? 0755 : 0700) == 0 || errno == EEXIST ? 0 : errno;
+		if (rc)
+			return err_set(err, -rc, "%s: %s", path, strerror(rc));
+		if (!slash)
+			return 0;
+		*slash = '/';
+	}
+}
+
+int place_data(const struct conf *conf, const char *role, char **dir, struct err *err)
+{
+	char path[PATH_MAX], root[PATH_MAX - 300];
+
+	data_root(settings_of(conf), root, sizeof(root));
+	if (*root != '/')
+		return err_set(err, ERR_CONF, "data_dir '%s' is no absolute path", root);
+	snprintf(path, sizeof(path), "%s/%.200s", root, role);
+	int rc = make_path(path, err);
+	if (rc == 0)
+		*dir = mem_str(path);
+	return rc;
+}
+
+static void give(const char *path, const struct passwd *user, const struct group *group)
+{
+	if (lchown(path, user ? user->pw_uid : (uid_t)-1,
+		   group  ? group->gr_gid
+		   : user ? user->pw_gid
+			  : (gid_t)-1) != 0)
+		log_warn("%s: %s", path, strerror(errno));
+}
+
+void place_give(const struct conf *conf, const char *path)
+{
+	const struct settings *s = settings_of(conf);
+	const struct passwd *user = s->user && *s->user ? getpwnam(s->user) : NULL;
+	const struct group *group = s->group && *s->group ? getgrnam(s->group) : NULL;
+	char name[PATH_MAX];
+	struct dirent *e;
+
+	if (geteuid() != 0 || (!user && !group)) /* only root gives anything away */
+		return;
+	give(path, user, group);
+	DIR *dir = opendir(path);
+	while (dir && (e = readdir(dir))) {
+		snprintf(name, sizeof(name), "%s/%s", path, e->d_name);
+		if (e->d_type == DT_REG)
+			give(name, user, group);
+	}
+	if (dir)
+		closedir(dir);
 }

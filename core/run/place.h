@@ -26,5 +26,11 @@ struct place {
 int place_make(struct place *p, const char *role, const char *conf_path, const struct conf *conf,
 	       struct err *err);
 
+/* The role's folder of data, made when it is not there. *dir: the caller's to free. */
+int place_data(const struct conf *conf, const char *role, char **dir, struct err *err);
+
+/* A file, or a folder with its files, becomes that of the user whom root is about to become. */
+void place_give(const struct conf *conf, const char *path);
+
 /* The client's: where a server, of root or ours, would have put them. */
 void place_find(struct place *p, const char *role, const char *conf_path, const struct conf *conf);

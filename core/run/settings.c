@@ -58,6 +58,11 @@ static const struct conf_key keys[] = {
 		.help = "What the admin page asks for, of the user admin or as a Bearer token; "
 			"/healthz and /readyz ask for nothing. Empty: nobody is asked."),
 	CONF_KEY_STR(
+		struct settings, data_dir,
+		.help = "Where roles keep what must outlive them, each in a folder of its name. "
+			"Empty: /var/lib/troupe for root, else $XDG_STATE_HOME/troupe or "
+			"~/.local/state/troupe."),
+	CONF_KEY_STR(
 		struct settings, user,
 		.help = "The user to become once all ports are open. Only when started as root."),
 	CONF_KEY_STR(struct settings, group, .help = "The group to become. Empty: the user's."),

@@ -19,6 +19,7 @@ struct settings {
 	char *control;
 	char *admin;
 	char *admin_password;
+	char *data_dir;
 	char *user;
 	char *group;
 	int64_t drain_timeout;

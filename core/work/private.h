@@ -201,6 +201,7 @@ struct work {
 	struct names exts, uniqs;
 	struct plan *plans;
 	struct batch *batches;
+	struct work_topic_conf topic_conf; /* of those that nobody set */
 	struct topic **topics;
 	uint32_t n_topics, topic_buckets;
 	char **types;

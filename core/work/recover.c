@@ -162,8 +162,6 @@ static int on_topic(void *data, const struct store_value *cells)
 
 	t->paused = number(&cells[1]) != 0;
 	t->note = mem_str(text(&cells[2]));
-	if (t->note && w->conf.on_note)
-		w->conf.on_note(w->conf.data, t->name, t->note);
 	return 0;
 }
 

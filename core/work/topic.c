@@ -52,10 +52,7 @@ struct topic *topic_get(struct work *w, const char *name)
 		grow(w);
 	t = mem_new(sizeof(*t) + strlen(name) + 1);
 	strcpy(t->name, name);
-	if (w->conf.topic)
-		t->conf = *w->conf.topic;
-	else
-		work_topic_defaults(&t->conf);
+	t->conf = w->topic_conf;
 	if (!w->store)
 		t->conf.durability = WORK_MEMORY;
 	list_init(&t->subs);
@@ -96,16 +93,19 @@ void topics_free(struct work *w)
 
 int work_topic_set(struct work *w, const char *name, const struct work_topic_conf *c)
 {
-	if (!*name || strlen(name) > 128)
+	if (name && (!*name || strlen(name) > 128))
 		return UV_EINVAL;
-	struct topic *t = topic_get(w, name);
-	t->conf = *c;
+	struct topic *t = name ? topic_get(w, name) : NULL;
+	struct work_topic_conf *to = t ? &t->conf : &w->topic_conf;
+	*to = *c;
 	if (!w->store)
-		t->conf.durability = WORK_MEMORY;
-	if (t->conf.rate.burst < 1)
-		t->conf.rate.burst = 1;
-	if (t->conf.key_rate.burst < 1)
-		t->conf.key_rate.burst = 1;
+		to->durability = WORK_MEMORY;
+	if (to->rate.burst < 1)
+		to->rate.burst = 1;
+	if (to->key_rate.burst < 1)
+		to->key_rate.burst = 1;
+	if (!t)
+		return 0;
 	topic_heat(w, t);
 	return 0;
 }
@@ -135,6 +135,18 @@ int work_topic_note(struct work *w, const char *name, const char *note)
 		store_commit(w->store, u, STORE_FSYNC, STORE_MUST, NULL);
 	}
 	return 0;
+}
+
+const char *work_topic_noted(struct work *w, const char *name)
+{
+	struct topic *t = topic_find(w, name);
+
+	return t ? t->note : NULL;
+}
+
+uint64_t work_topics_count(struct work *w)
+{
+	return w->n_topics;
 }
 
 bool work_is_taken(struct work *w, const char *topic)

@@ -172,6 +172,7 @@ int work_open(struct work **out, uv_loop_t *loop, const struct work_conf *conf, 
 		w->conf.keep_dead = 180 * day;
 	if (!w->conf.max_dead)
 		w->conf.max_dead = 100000;
+	work_topic_defaults(&w->topic_conf);
 	list_init(&w->tasks.chunks);
 	list_init(&w->hot_topics);
 	list_init(&w->hot_takers);
@@ -278,4 +279,9 @@ void work_figures(struct work *w, struct work_figures *f)
 			f->memory += sizeof(*t) + t->ready.cap * sizeof(struct heap_slot);
 	if (w->store)
 		store_figures(w->store, &f->store);
+}
+
+bool work_is_failing(struct work *w)
+{
+	return w->store && store_is_failing(w->store);
 }

@@ -76,15 +76,13 @@ struct work_event {
 };
 
 struct work_conf {
-	const char *dir;   /* a directory that is there; NULL: all is kept in memory only */
-	int64_t resident;  /* bytes of payloads kept in memory beside the store; 0: 64 MiB */
-	int64_t keep_dead; /* ms; 0: 180 days */
-	int max_dead;      /* 0: 100,000; the oldest go first */
-	const struct work_topic_conf *topic; /* of a topic that nobody set; NULL: the defaults */
-	struct store_conf store;             /* path, schema, on_health and data are ours */
+	const char *dir;         /* a directory that is there; NULL: all is kept in memory only */
+	int64_t resident;        /* bytes of payloads kept in memory beside the store; 0: 64 MiB */
+	int64_t keep_dead;       /* ms; 0: 180 days */
+	int max_dead;            /* 0: 100,000; the oldest go first */
+	struct store_conf store; /* path, schema, on_health and data are ours */
 
-	/* All in the loop; each may be NULL. on_note comes within work_open. */
-	void (*on_note)(void *data, const char *topic, const char *note);
+	/* All in the loop; each may be NULL. */
 	void (*on_event)(void *data, const struct work_event *e);
 	void (*on_health)(void *data, enum store_health health, const char *why);
 	void (*clock)(void *data, int64_t *mono, int64_t *wall); /* ms; for tests */
@@ -125,7 +123,8 @@ struct work_topic_conf {
 /* What a topic has that nobody configured. */
 void work_topic_defaults(struct work_topic_conf *c);
 
-/* Makes the topic when it is not there; changes hold from the next task on. name: 1..128 bytes. */
+/* Makes the topic when it is not there; changes hold from the next task on. name: 1..128 bytes;
+ * NULL: what topics have from now on that come to be by a task. */
 int work_topic_set(struct work *w, const char *name, const struct work_topic_conf *c);
 
 /* As it was set; false: there is no such topic. */
@@ -133,6 +132,11 @@ bool work_topic_get(struct work *w, const char *name, struct work_topic_conf *c)
 
 /* A text of the caller's that is kept with a topic; NULL takes it away. UV_ENOENT. */
 int work_topic_note(struct work *w, const char *name, const char *note);
+
+uint64_t work_topics_count(struct work *w);
+
+/* NULL: there is none. Holds until the next one is set. */
+const char *work_topic_noted(struct work *w, const char *name);
 
 /* Whether there is a taker for it. */
 bool work_is_taken(struct work *w, const char *topic);
@@ -170,6 +174,9 @@ struct work_figures {
 };
 
 void work_figures(struct work *w, struct work_figures *f);
+
+/* Whether what is new would be refused with UV_EROFS. */
+bool work_is_failing(struct work *w);
 
 /* ---- tasks in -------------------------------------------------------------------- */
 

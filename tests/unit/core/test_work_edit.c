@@ -37,7 +37,7 @@ static void test_clock(void *data, int64_t *mono, int64_t *wall)
 static int64_t resident;
 static struct {
 	int progressed, percent;
-	char text[40], meta[40], note[80];
+	char text[40], meta[40];
 } heard;
 
 static void on_event(void *data, const struct work_event *e)
@@ -53,12 +53,6 @@ static void on_event(void *data, const struct work_event *e)
 			 e->meta ? (const char *)e->meta : "");
 }
 
-static void on_note(void *data, const char *topic, const char *note)
-{
-	(void)data;
-	snprintf(heard.note, sizeof(heard.note), "%s=%s", topic, note);
-}
-
 static void on_job(void *data, struct work_job *job)
 {
 	(void)data;
@@ -72,7 +66,6 @@ static void opened(void)
 				  .clock = test_clock,
 				  .resident = resident,
 				  .on_event = on_event,
-				  .on_note = on_note,
 				  .store.commit_delay = 500 };
 	struct work_taker_conf tc = { .topics = all, .n_topics = 1, .on_job = on_job };
 	struct err err = { .text = "" };
@@ -527,9 +520,13 @@ Test(work_edit, a_note_stays_with_its_topic)
 	cr_expect(work_topic_note(work, "t", "{}") == 0);
 	work_pause(work, "t", true);
 	cr_expect(work_topic_get(work, "t", &c) && c.max_jobs == 7);
+	work_topic_set(work, NULL, &c);
+	struct work_spec other = named("other", "a");
+	submit(&other);
+	cr_expect(work_topic_get(work, "other", &c) && c.max_jobs == 7, "as it was said of all");
 	closed();
 	opened();
-	cr_expect_str_eq(heard.note, "t={}");
+	cr_expect_str_eq(work_topic_noted(work, "t"), "{}");
 	struct work_spec s = named("t", "a");
 	submit(&s);
 	want(1);

@@ -1,0 +1,79 @@
+#include "roles/taskd/td_body.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/err.h"
+#include "roles/taskd/td_push.h"
+#include "roles/taskd/td_reply.h"
+#include "roles/taskd/td_route.h"
+
+bool td_body(const struct td_ask *ask, struct json *object)
+{
+	struct err err = { .text = "" };
+
+	*object = (struct json){ .kind = JSON_NONE };
+	if (!ask->m->body_len)
+		return true;
+	if (!td_push_is_json(ask))
+		return false;
+	if (json_read(object, ask->m->body, ask->m->body_len, &err) != 0)
+		td_refuse(ask, 400, NULL, "%s", err.text);
+	else if (object->kind != JSON_OBJECT)
+		td_refuse(ask, 400, NULL, "the body is to be an object");
+	else
+		return true;
+	return false;
+}
+
+static bool is_there(const struct json *v)
+{
+	return v->kind != JSON_NONE && v->kind != JSON_NULL;
+}
+
+bool td_body_text(const struct td_ask *ask, const struct json *o, const char *name, char **text)
+{
+	struct json v = json_get(o, name);
+	size_t n;
+
+	if (!is_there(&v))
+		return true;
+	char *own = json_string(&v, &n);
+	if (own && strlen(own) == n) {
+		free(*text);
+		*text = own;
+		return true;
+	}
+	free(own);
+	td_refuse(ask, 400, name, "%s: a text", name);
+	return false;
+}
+
+bool td_body_number(const struct td_ask *ask, const struct json *o, const char *name, int64_t *n,
+		    int64_t most)
+{
+	struct json v = json_get(o, name);
+	int64_t got;
+
+	if (!is_there(&v))
+		return true;
+	if (json_int(&v, &got) && got >= 0 && got <= most) {
+		*n = got;
+		return true;
+	}
+	td_refuse(ask, 400, name, "%s: a whole number from 0 to %lld", name, (long long)most);
+	return false;
+}
+
+bool td_body_bool(const struct td_ask *ask, const struct json *o, const char *name, bool *b)
+{
+	struct json v = json_get(o, name);
+
+	if (!is_there(&v))
+		return true;
+	*b = v.kind == JSON_TRUE;
+	if (v.kind == JSON_TRUE || v.kind == JSON_FALSE)
+		return true;
+	td_refuse(ask, 400, name, "%s: true or false", name);
+	return false;
+}

@@ -1,0 +1,162 @@
+/* PATCH /v1/topics/{t}: limits that change while all goes on. */
+#include "roles/taskd/td_patch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+#include "roles/taskd/td.h"
+#include "roles/taskd/td_api.h"
+#include "roles/taskd/td_auth.h"
+#include "roles/taskd/td_body.h"
+#include "roles/taskd/td_keys.h"
+#include "roles/taskd/td_push.h"
+#include "roles/taskd/td_reply.h"
+#include "roles/taskd/td_route.h"
+#include "roles/taskd/td_setup.h"
+#include "roles/taskd/td_spec.h"
+
+static const int64_t ten_years = (int64_t)3660 * 86400 * 1000;
+
+static int set_int(int *to, const struct json *v, int64_t most, const char *name,
+		   struct td_fault *f)
+{
+	int64_t n;
+
+	if (!json_int(v, &n) || n < 0 || n > most)
+		return td_fault(f, 400, name, "%s: a whole number from 0 to %lld", name,
+				(long long)most);
+	*to = (int)n;
+	return 0;
+}
+
+static int set_long(int64_t *to, const struct json *v, const char *name, struct td_fault *f)
+{
+	int64_t n;
+
+	if (!json_int(v, &n) || n < 0 || n > ten_years)
+		return td_fault(f, 400, name, "%s: a whole number from 0 on", name);
+	*to = n;
+	return 0;
+}
+
+static int set_text(struct work_topic_conf *c, const struct json *v, const char *name,
+		    struct td_fault *f)
+{
+	struct err err = { .text = "" };
+	char *text = json_string(v, NULL);
+	int rc = 0;
+
+	if (!text)
+		return td_fault(f, 400, name, "%s: a text", name);
+	bool by_key = c->key_rate.per_s > 0;
+	struct work_rate *rate = by_key ? &c->key_rate : &c->rate;
+	if (strcmp(name, "backoff") == 0)
+		rc = backoff_parse(&c->backoff, text, &err);
+	else if (*text)
+		rc = td_rate_parse(text, rate, &err);
+	else
+		*rate = (struct work_rate){ 0, 0 };
+	free(text);
+	return rc == 0 ? 0 : td_fault(f, 400, name, "%s: %s", name, err.text);
+}
+
+static int set_member(struct work_topic_conf *c, const char *name, const struct json *v,
+		      struct td_fault *f)
+{
+	int64_t n = 0;
+	int rc;
+
+	if (strcmp(name, "max_attempts") == 0)
+		return set_int(&c->max_attempts, v, WORK_MAX_ATTEMPTS, name, f);
+	if (strcmp(name, "max_crashes") == 0)
+		return set_int(&c->max_crashes, v, 31, name, f);
+	if (strcmp(name, "concurrency") == 0)
+		return set_int(&c->concurrency, v, 1000000, name, f);
+	if (strcmp(name, "key_concurrency") == 0)
+		return set_int(&c->key_concurrency, v, 1000000, name, f);
+	if (strcmp(name, "timeout_ms") == 0)
+		return set_long(&c->timeout, v, name, f);
+	if (strcmp(name, "expires_in_ms") == 0)
+		return set_long(&c->expires, v, name, f);
+	if (strcmp(name, "keep_ms") == 0)
+		return set_long(&c->keep, v, name, f);
+	if (strcmp(name, "rate") == 0 || strcmp(name, "backoff") == 0)
+		return set_text(c, v, name, f);
+	bool jobs = strcmp(name, "max_jobs") == 0;
+	if (!jobs && strcmp(name, "max_bytes") != 0)
+		return td_fault(f, 400, name, "%.100s: there is no such limit", name);
+	rc = set_long(&n, v, name, f);
+	if (rc == 0)
+		*(jobs ? &c->max_jobs : &c->max_bytes) = (uint64_t)n;
+	return rc;
+}
+
+bool td_patch_apply(struct td *td, const char *topic, const struct json *object, struct td_fault *f)
+{
+	struct work_topic_conf c;
+	struct td_fault ignored;
+	struct json key, value;
+
+	if (!work_topic_get(td->work, topic, &c))
+		return false;
+	for (struct json_at at = json_begin(object); json_member(&at, &key, &value);) {
+		char *name = json_string(&key, NULL);
+		int rc = set_member(&c, name, &value, f ? f : &ignored);
+		free(name);
+		if (rc != 0)
+			return false;
+	}
+	return work_topic_set(td->work, topic, &c) == 0;
+}
+
+/* What was set before, and this: kept as one text. */
+static void keep(struct td *td, const char *topic, const struct json *more)
+{
+	struct json_out o = { .p = NULL };
+	struct json old, key, value, again;
+	const char *was = work_topic_noted(td->work, topic);
+
+	json_puts(&o, "{");
+	if (was && json_read(&old, was, strlen(was), NULL) == 0)
+		for (struct json_at at = json_begin(&old); json_member(&at, &key, &value);) {
+			char *name = json_string(&key, NULL);
+			again = json_get(more, name);
+			free(name);
+			if (again.kind != JSON_NONE)
+				continue;
+			json_printf(&o, "%s%.*s:%.*s", o.n > 1 ? "," : "", (int)key.n, key.p,
+				    (int)value.n, value.p);
+		}
+	for (struct json_at at = json_begin(more); json_member(&at, &key, &value);)
+		json_printf(&o, "%s%.*s:%.*s", o.n > 1 ? "," : "", (int)key.n, key.p, (int)value.n,
+			    value.p);
+	json_puts(&o, "}");
+	work_topic_note(td->work, topic, o.p);
+	json_out_fini(&o);
+}
+
+void td_topic_patch(struct td_ask *ask)
+{
+	struct work_topic_conf c;
+	struct td_fault f;
+	struct json body;
+
+	if (!td_auth_topic(ask, ask->part) || !td_body(ask, &body))
+		return;
+	if (!work_topic_get(ask->td->work, ask->part, &c)) {
+		td_refuse(ask, 404, NULL, "there is no such topic");
+		return;
+	}
+	if (body.kind == JSON_NONE) {
+		td_refuse(ask, 400, NULL, "a limit is needed");
+		return;
+	}
+	if (!td_patch_apply(ask->td, ask->part, &body, &f)) {
+		td_push_refuse(ask, &f);
+		return;
+	}
+	keep(ask->td, ask->part, &body);
+	td_topic_get(ask);
+}

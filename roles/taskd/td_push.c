@@ -1,0 +1,217 @@
+/*
+ * td_push - a task comes in: POST /v1/tasks, POST /v1/topics/{t}/tasks.
+ *
+ * Checked and submitted at once; answered with 202 from the commit's callback, and never before.
+ */
+#include "roles/taskd/td_push.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+#include "roles/taskd/td.h"
+#include "roles/taskd/td_api.h"
+#include "roles/taskd/td_auth.h"
+#include "roles/taskd/td_keys.h"
+#include "roles/taskd/td_reply.h"
+#include "roles/taskd/td_route.h"
+#include "roles/taskd/td_spec.h"
+#include "roles/taskd/td_tell.h"
+#include "roles/taskd/td_wait.h"
+
+struct push {
+	struct td_reply reply; /* first */
+	int64_t wait;
+};
+
+/* ---- the answer ------------------------------------------------------------------------ */
+
+static void answer_new(struct td_reply *r, uint64_t id)
+{
+	static const char where[] = "Location: /v1/tasks/";
+	char text[IDENT_LEN + 1], fields[64], body[96];
+	struct td *td = r->td;
+
+	ident_write(id, text);
+	memcpy(fields, where, sizeof(where) - 1);
+	memcpy(fields + sizeof(where) - 1, text, IDENT_LEN);
+	memcpy(fields + sizeof(where) - 1 + IDENT_LEN, "\r\n", 3);
+	int n = snprintf(body, sizeof(body), "{\"id\":\"%s\",\"state\":\"%s\"}\n", text,
+			 work_state_name(work_state_of(td->work, id)));
+	td_answer(r, 202, fields, &(struct json_out){ body, (size_t)n, 0 });
+}
+
+static void answer_duplicate(struct td_reply *r, uint64_t id)
+{
+	struct json_out o = { .p = NULL };
+	char text[IDENT_LEN + 1];
+
+	ident_write(id, text);
+	json_printf(&o, "{\"id\":\"%s\",\"duplicate\":true}\n", text);
+	td_answer(r, 200, NULL, &o);
+	json_out_fini(&o);
+}
+
+static void answer_conflict(struct td_reply *r, uint64_t id)
+{
+	struct json_out o = { .p = NULL };
+	char text[IDENT_LEN + 1];
+
+	ident_write(id, text);
+	json_printf(&o,
+		    "{\"error\":{\"code\":\"conflict\",\"message\":\"task %s has that key, and is "
+		    "another one\",\"field\":\"unique\"},\"id\":\"%s\"}\n",
+		    text, text);
+	td_answer(r, 409, NULL, &o);
+	json_out_fini(&o);
+}
+
+static void on_submitted(void *data, int status, const struct work_receipt *receipts, int n)
+{
+	struct push *p = data;
+	struct td_reply *r = &p->reply;
+	const struct work_receipt *got = receipts;
+
+	(void)n;
+	if (!r->call)
+		;
+	else if (status != 0)
+		td_error(r, 503, NULL, "the store did not take it: %s", uv_strerror(status));
+	else if (got->conflict)
+		answer_conflict(r, got->id);
+	else if (p->wait && work_state_of(r->td->work, got->id) != WORK_STORING)
+		td_wait(r->td, r, got->id, p->wait);
+	else if (got->duplicate)
+		answer_duplicate(r, got->id);
+	else
+		answer_new(r, got->id);
+	free(p);
+}
+
+/* ---- what is asked for -------------------------------------------------------------------- */
+
+bool td_push_is_open(const struct td_ask *ask)
+{
+	if (ask->td->draining) {
+		td_refuse(ask, 503, NULL, "the server is about to end");
+		return false;
+	}
+	if (!work_is_failing(ask->td->work))
+		return true;
+	td_refuse(ask, 503, NULL, "the store fails, nothing new is taken");
+	return false;
+}
+
+void td_push_refuse(const struct td_ask *ask, const struct td_fault *f)
+{
+	td_refuse(ask, f->status, *f->field ? f->field : NULL, "%s", f->text);
+}
+
+/* curl's -d says it is a form. */
+bool td_push_is_json(const struct td_ask *ask)
+{
+	const char *type = http_field(ask->m, "Content-Type");
+	size_t n = type ? strcspn(type, "; ") : 0;
+
+	if (!type || (n == 16 && strncasecmp(type, "application/json", n) == 0) ||
+	    (n > 5 && strncasecmp(type + n - 5, "+json", 5) == 0) ||
+	    (n == 33 && strncasecmp(type, "application/x-www-form-urlencoded", n) == 0))
+		return true;
+	td_refuse(ask, 415, NULL, "the body is to be application/json");
+	return false;
+}
+
+/* 128 bits, so that another body is told from the same one; nobody gains by a collision. */
+static void hash_body(const struct td_ask *ask, const struct td_spec *s, uint64_t hash[2])
+{
+	const char *parts[] = { s->spec.topic, ask->m->body };
+	size_t sizes[] = { strlen(s->spec.topic) + 1, ask->m->body_len };
+
+	hash[0] = 0xcbf29ce484222325u;
+	hash[1] = 0x9e3779b97f4a7c15u;
+	for (int part = 0; part < 2; part++)
+		for (size_t i = 0; i < sizes[part]; i++) {
+			hash[0] = (hash[0] ^ (unsigned char)parts[part][i]) * 0x100000001b3u;
+			hash[1] = (hash[1] + (unsigned char)parts[part][i]) * 0xff51afd7ed558ccdu;
+			hash[1] ^= hash[1] >> 29;
+		}
+}
+
+/* Whether the field is right; then the spec has it. */
+static bool take_idempotency(const struct td_ask *ask, struct td_spec *s, uint64_t hash[2])
+{
+	const char *key = http_field(ask->m, "Idempotency-Key");
+
+	if (!key)
+		return true;
+	if (!*key || strlen(key) > WORK_MAX_TEXT) {
+		td_refuse(ask, 400, "Idempotency-Key", "Idempotency-Key: 1 to %d bytes",
+			  WORK_MAX_TEXT);
+		return false;
+	}
+	hash_body(ask, s, hash);
+	s->spec.idem_key = key;
+	s->spec.idem_hash = hash;
+	s->spec.idem_hash_size = 2 * sizeof(hash[0]);
+	s->spec.idem_ttl = ask->td->keys->idempotency_ttl;
+	return true;
+}
+
+void td_push_one(const struct td_ask *ask, struct td_spec *s)
+{
+	uint64_t hash[2];
+	int64_t wait = td_wait_of(ask);
+
+	if (wait < 0 || !take_idempotency(ask, s, hash))
+		return;
+	struct push *p = mem_new(sizeof(*p));
+	p->reply = td_reply_to(ask);
+	p->wait = wait;
+	http_call_wait(ask->call, p, td_reply_gone);
+	int rc = work_submit(ask->td->work, &s->spec, 1, on_submitted, p);
+	if (rc == 0)
+		return;
+	td_error_code(&p->reply, rc);
+	free(p);
+}
+
+void td_push(struct td_ask *ask)
+{
+	struct td_fault f;
+	struct td_spec s;
+	struct json object;
+	struct err err = { .text = "" };
+
+	if (!td_push_is_open(ask) || !td_push_is_json(ask))
+		return;
+	td_spec_init(&s);
+	if (json_read(&object, ask->m->body, ask->m->body_len, &err) != 0)
+		td_refuse(ask, 400, NULL, "%s", err.text);
+	else if (td_spec_read(&s, &object, &f) != 0 || td_spec_finish(ask->td, &s, &f) != 0)
+		td_push_refuse(ask, &f);
+	else if (td_auth_topic(ask, s.spec.topic))
+		td_push_one(ask, &s);
+	td_spec_fini(&s);
+}
+
+/* The payload as it is; all else beside it. */
+void td_push_raw(struct td_ask *ask)
+{
+	struct td_fault f;
+	struct td_spec s;
+
+	if (!td_push_is_open(ask))
+		return;
+	td_spec_init(&s);
+	s.spec.topic = ask->part;
+	s.spec.payload = ask->m->body ? ask->m->body : "";
+	s.spec.size = ask->m->body_len;
+	if (td_spec_options(&s, ask, &f) != 0 || td_spec_finish(ask->td, &s, &f) != 0)
+		td_push_refuse(ask, &f);
+	else if (td_auth_topic(ask, s.spec.topic))
+		td_push_one(ask, &s);
+	td_spec_fini(&s);
+}

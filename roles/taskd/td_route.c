@@ -1,0 +1,236 @@
+#include "roles/taskd/td_route.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "roles/taskd/td.h"
+#include "roles/taskd/td_auth.h"
+#include "roles/taskd/td_counts.h"
+#include "roles/taskd/td_keys.h"
+#include "roles/taskd/td_legacy.h"
+#include "roles/taskd/td_reply.h"
+
+/* ---- addresses ----------------------------------------------------------------------- */
+
+static int hex(char c)
+{
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
+}
+
+int td_decode(const char *from, size_t n, char *to, bool plus)
+{
+	char *at = to;
+
+	for (size_t i = 0; i < n; i++) {
+		int high = 0, low = 0;
+		if (from[i] != '%') {
+			*at++ = plus && from[i] == '+' ? ' ' : from[i];
+			continue;
+		}
+		if (n - i < 3 || (high = hex(from[i + 1])) < 0 || (low = hex(from[i + 2])) < 0 ||
+		    !(high | low))
+			return -1;
+		*at++ = (char)(high << 4 | low);
+		i += 2;
+	}
+	*at = '\0';
+	return (int)(at - to);
+}
+
+/* false: it is wrong, or there are too many. */
+static bool read_query(struct td_ask *ask, const char *text)
+{
+	size_t n = strlen(text);
+	char *to = ask->text = mem_resize(NULL, n + 2);
+
+	while (*text) {
+		size_t len = strcspn(text, "&"), name = strcspn(text, "=&");
+		struct td_query *q = &ask->queries[ask->n_queries];
+		bool has_value = name < len;
+
+		if (len && ask->n_queries == TD_QUERIES)
+			return false;
+		int a = td_decode(text, name, to, true);
+		if (a < 0)
+			return false;
+		q->name = to;
+		to += a + 1;
+		int b = td_decode(text + name + has_value, len - name - has_value, to, true);
+		if (b < 0)
+			return false;
+		q->value = has_value ? to : "";
+		if (has_value)
+			to += b + 1;
+		ask->n_queries += len > 0;
+		text += len + (text[len] == '&');
+	}
+	return true;
+}
+
+const char *td_query(const struct td_ask *ask, const char *name)
+{
+	for (size_t i = 0; i < ask->n_queries; i++)
+		if (strcmp(ask->queries[i].name, name) == 0)
+			return ask->queries[i].value;
+	return NULL;
+}
+
+bool td_query_yes(const struct td_ask *ask, const char *name)
+{
+	const char *v = td_query(ask, name);
+
+	return v && (!*v || strcmp(v, "1") == 0 || strcmp(v, "true") == 0 || strcmp(v, "yes") == 0);
+}
+
+/* ---- the table's patterns ---------------------------------------------------------------- */
+
+/* Whether `path` of n bytes is the route's; *part and *part_n: what stands for {...}. */
+static bool matches(const struct td_route *r, const char *path, size_t n, const char **part,
+		    size_t *part_n)
+{
+	const char *open = strchr(r->path, '{');
+	size_t before = open ? (size_t)(open - r->path) : strlen(r->path);
+
+	*part_n = 0;
+	if (n < before || memcmp(path, r->path, before) != 0)
+		return false;
+	if (!open)
+		return n == before;
+	const char *close = strchr(open, '}') + 1;
+	size_t after = strlen(close);
+	if (n <= before + after || memcmp(path + n - after, close, after) != 0)
+		return false;
+	*part = path + before;
+	*part_n = n - before - after;
+	return !memchr(*part, '/', *part_n) && *part_n < TD_PART;
+}
+
+/* A longer end is more of a match: {id}:retry before {id}. */
+static size_t weight(const struct td_route *r)
+{
+	const char *close = strchr(r->path, '}');
+
+	return close ? strlen(close) : 1000;
+}
+
+static bool is_method(const struct td_route *r, const char *method)
+{
+	return strcmp(r->method, method) == 0 ||
+	       (strcmp(method, "HEAD") == 0 && strcmp(r->method, "GET") == 0);
+}
+
+static void answer_wrong(struct td_ask *ask)
+{
+	td_refuse(ask, 400, NULL, "the path can't be read");
+}
+
+/* An address that is one of ours, but for a %XX in it. */
+static const struct td_route wrong = { .act = answer_wrong };
+
+static const struct td_route *find(struct td_ask *ask, const char *path, size_t n)
+{
+	const struct td_route *best = NULL;
+	const char *part = NULL, *best_part = NULL;
+	size_t part_n, best_n = 0;
+
+	for (const struct td_route *r = td_routes; r->path; r++) {
+		if (!is_method(r, ask->m->method) || !matches(r, path, n, &part, &part_n))
+			continue;
+		if (best && weight(r) <= weight(best))
+			continue;
+		best = r;
+		best_part = part;
+		best_n = part_n;
+		if (!strchr(r->path, '{'))
+			break;
+	}
+	if (best && best_n && td_decode(best_part, best_n, ask->part, false) < 0)
+		return &wrong;
+	return best;
+}
+
+/* "Allow: GET, POST": the path is there, for another method. */
+static bool allowed(const char *path, size_t n, char *field, size_t size)
+{
+	const char *part;
+	size_t part_n, at = 0;
+
+	for (const struct td_route *r = td_routes; r->path; r++) {
+		if (!matches(r, path, n, &part, &part_n) || strstr(field, r->method))
+			continue;
+		if (strchr(r->path, '}') && !strchr(strchr(r->path, '}'), ':') &&
+		    memchr(part, ':', part_n) && strcmp(r->method, "GET") != 0 &&
+		    strcmp(r->method, "DELETE") != 0)
+			continue;
+		at += (size_t)snprintf(field + at, size - at, "%s%s",
+				       at ? ", " : "Allow: ", r->method);
+	}
+	if (at)
+		snprintf(field + at, size - at, "\r\n");
+	return at;
+}
+
+static void not_there(struct td_ask *ask, const char *path, size_t n)
+{
+	char field[128] = "";
+	struct td_reply r = td_reply_to(ask);
+	struct json_out o = { .p = NULL };
+
+	if (!allowed(path, n, field, sizeof(field))) {
+		td_error(&r, 404, NULL, "there is no such address");
+		return;
+	}
+	json_puts(&o, "{\"error\":{\"code\":\"method_not_allowed\",\"message\":\"not by this "
+		      "method\"}}\n");
+	td_answer(&r, 405, field, &o);
+	json_out_fini(&o);
+}
+
+/* http://host/path: what counts is the path. */
+static const char *path_of(const char *target)
+{
+	const char *at = strstr(target, "://");
+
+	if (*target == '/' || !at)
+		return target;
+	at = strchr(at + 3, '/');
+	return at ? at : "/";
+}
+
+static void answer(struct td_ask *ask)
+{
+	const char *path = path_of(ask->m->target);
+	size_t n = strcspn(path, "?");
+
+	if (path[n] && !read_query(ask, path + n + 1)) {
+		td_refuse(ask, 400, NULL, "the query can't be read");
+		return;
+	}
+	ask->route = find(ask, path, n);
+	if (!ask->route && ask->td->keys->legacy && td_legacy(ask, path, n))
+		return;
+	if (!ask->route)
+		not_there(ask, path, n);
+	else if (td_auth(ask))
+		ask->route->act(ask);
+}
+
+void td_serve(struct td *td, struct http_call *call)
+{
+	struct td_ask ask;
+
+	ask.td = td;
+	ask.call = call;
+	ask.m = http_call_message(call);
+	ask.route = NULL;
+	ask.token = NULL;
+	ask.part[0] = '\0';
+	ask.n_queries = 0;
+	ask.text = NULL;
+	answer(&ask);
+	free(ask.text);
+}

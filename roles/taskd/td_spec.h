@@ -1,0 +1,61 @@
+/*
+ * td_spec - a task as JSON says it, as the engine wants it.
+ *
+ * What is in `spec` points into the JSON that was read, or to what this owns; the payload is handed
+ * on as it came, byte for byte.
+ */
+#pragma once
+
+#include "core/base/jsontext.h"
+#include "core/work/work.h"
+
+struct td;
+struct td_ask;
+
+enum { TD_TEXTS = 12 };
+
+struct td_spec {
+	struct work_spec spec;
+	char *texts[TD_TEXTS];
+	int n_texts;
+	struct json headers, callback; /* as they came */
+	char *group;
+	uint64_t after[WORK_MAX_AFTER];
+	struct json_out meta;
+	char *binary; /* payload_b64, decoded */
+};
+
+/* What is wrong: the status to answer with, the member, a sentence. */
+struct td_fault {
+	int status;
+	char field[64];
+	char text[300];
+};
+
+int td_fault(struct td_fault *f, int status, const char *field, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+void td_spec_init(struct td_spec *s);
+void td_spec_fini(struct td_spec *s);
+
+/* Of an object's members. 0, or -1 and *f. */
+int td_spec_read(struct td_spec *s, const struct json *object, struct td_fault *f);
+
+/* The same from X-Troupe-... fields and the query: topic and payload are there already. */
+int td_spec_options(struct td_spec *s, const struct td_ask *ask, struct td_fault *f);
+
+/* Limits, the topic's key, what is kept beside it; 0, or -1 and *f. Comes last. */
+int td_spec_finish(struct td *td, struct td_spec *s, struct td_fault *f);
+
+/* Letters that a topic may have: no spaces and no control characters; 1 to 128 bytes. */
+bool td_topic_is_good(const char *topic);
+
+/* "headers": {...} and "callback": {...} of a task's meta. kind JSON_NONE: not there. */
+struct json td_meta_get(const void *meta, size_t n, const char *name);
+
+/* Milliseconds of "30s", "500ms", "30" (seconds); -1: neither. */
+int64_t td_duration(const char *text);
+
+/* Base 64 (RFC 4648 4): *n bytes, the caller's to free; NULL: it is none. */
+char *td_base64_read(const char *text, size_t len, size_t *n);
+void td_base64_put(struct json_out *o, const void *p, size_t n);
