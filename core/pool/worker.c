@@ -240,6 +240,7 @@ static void on_end(struct process *p, const struct child_end *end)
 	if (is_for_one(w)) {
 		close_stream(w);
 		push_forget(w);
+		pools_at(pool->all, &w->due, 0); /* it may have been stopped */
 		exec_ended(w, end);
 		w->state = WORKER_GONE;
 		return;

@@ -221,11 +221,11 @@ static void on_handle_closed(uv_handle_t *h)
 
 	if (--w->handles)
 		return;
+	plans_free(w); /* they leave the heap, in which tasks still are */
+	batches_free(w);
 	tasks_fini(w, drop_task);
 	while (!list_empty(&w->takers))
 		taker_drop(container_of(w->takers.next, struct work_taker, link));
-	plans_free(w);
-	batches_free(w);
 	topics_free(w);
 	names_fini(w);
 	heap_fini(&w->times);

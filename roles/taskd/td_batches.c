@@ -46,7 +46,7 @@ static int read_follower(const struct td_ask *ask, const struct json *body, cons
 			 struct td_spec *s)
 {
 	struct json v = json_get(body, name);
-	struct td_fault f;
+	struct td_fault f = { .status = 0 };
 
 	if (v.kind == JSON_NONE || v.kind == JSON_NULL)
 		return 0;

@@ -125,7 +125,7 @@ static bool topic_of(const struct td_ask *ask, const char *path, size_t n, char 
 static void push_action(struct td_ask *ask, const char *topic)
 {
 	struct json_out o = { .p = NULL };
-	struct td_fault f;
+	struct td_fault f = { .status = 0 };
 	struct td_spec s;
 
 	td_spec_init(&s);
@@ -241,7 +241,7 @@ static void submit_job(const struct td_ask *ask, const struct json *job, const c
 {
 	struct json uuid = json_get(job, "uuid");
 	struct pushed *p = mem_new(sizeof(*p));
-	struct td_fault f;
+	struct td_fault f = { .status = 0 };
 	struct td_spec s;
 	int rc = -1;
 

@@ -140,7 +140,7 @@ static void keep(struct td *td, const char *topic, const struct json *more)
 void td_topic_patch(struct td_ask *ask)
 {
 	struct work_topic_conf c;
-	struct td_fault f;
+	struct td_fault f = { .status = 0 };
 	struct json body;
 
 	if (!td_auth_topic(ask, ask->part) || !td_body(ask, &body))

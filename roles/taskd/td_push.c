@@ -180,7 +180,7 @@ void td_push_one(const struct td_ask *ask, struct td_spec *s)
 
 void td_push(struct td_ask *ask)
 {
-	struct td_fault f;
+	struct td_fault f = { .status = 0 };
 	struct td_spec s;
 	struct json object;
 	struct err err = { .text = "" };
@@ -200,7 +200,7 @@ void td_push(struct td_ask *ask)
 /* The payload as it is; all else beside it. */
 void td_push_raw(struct td_ask *ask)
 {
-	struct td_fault f;
+	struct td_fault f = { .status = 0 };
 	struct td_spec s;
 
 	if (!td_push_is_open(ask))

@@ -59,7 +59,7 @@ static void put_error(struct many *m, int index, const struct td_fault *f)
 static int read_one(struct many *m, const struct td_ask *ask, const struct json *v, int index)
 {
 	struct td_spec *s = mem_resize(NULL, sizeof(*s));
-	struct td_fault f;
+	struct td_fault f = { .status = 0 };
 
 	td_spec_init(s);
 	int rc = td_spec_read(s, v, &f);
@@ -103,7 +103,7 @@ static bool read_lines(struct many *m, const struct td_ask *ask)
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		size_t n = (size_t)((nl ? nl : end) - p);
 		struct err err = { .text = "" };
-		struct td_fault f;
+		struct td_fault f = { .status = 0 };
 		struct json v;
 		bool blank = strspn(p, " \t\r") >= n;
 
@@ -139,7 +139,7 @@ static void put_ids(struct many *m, struct json_out *o, const struct work_receip
 		else
 			json_puts(o, "null");
 		if (got && got->conflict) {
-			struct td_fault f;
+			struct td_fault f = { .status = 0 };
 			td_fault(&f, 409, "unique", "task %s has that key", text);
 			put_error(m, i, &f);
 		}
