@@ -103,11 +103,9 @@ static bool all_quiet(struct pools *p)
 	return list_empty(&p->ended);
 }
 
-static void on_turn(uv_idle_t *h)
+static void turn(struct pools *p)
 {
-	struct pools *p = h->data;
-
-	uv_idle_stop(h);
+	p->woken = false;
 	pools_flush(p);
 	calls_tell(p);
 	if (p->draining && !p->drain_told && all_quiet(p)) {
@@ -117,18 +115,37 @@ static void on_turn(uv_idle_t *h)
 	}
 }
 
+static void on_turn(uv_prepare_t *h)
+{
+	struct pools *p = h->data;
+
+	if (p->woken)
+		turn(p);
+}
+
+/* The loop was kept from waiting; on_turn is next. */
+static void on_again(uv_idle_t *h)
+{
+	uv_idle_stop(h);
+}
+
 /* What is handed out in the turn of the engine is on its way by its end: no need for another. */
 void pools_flushed(struct pools *p)
 {
 	pools_flush(p);
-	if (list_empty(&p->ended) && !p->draining)
-		uv_idle_stop(&p->turn);
+	if (!list_empty(&p->ended) || p->draining)
+		return;
+	p->woken = false;
+	uv_idle_stop(&p->again);
 }
 
+/* The engine's prepare handle comes after ours. */
 void pools_wake(struct pools *p)
 {
-	if (!uv_is_closing((uv_handle_t *)&p->turn))
-		uv_idle_start(&p->turn, on_turn);
+	p->woken = true;
+	if (p->conf.work && work_is_turning(p->conf.work) &&
+	    !uv_is_closing((uv_handle_t *)&p->again))
+		uv_idle_start(&p->again, on_again);
 }
 
 void pools_tell(struct pool *pool, struct pool_event e)
@@ -160,12 +177,15 @@ int pools_open(struct pools **out, uv_loop_t *loop, const struct pools_conf *con
 	list_init(&p->ended);
 	outputs_init(&p->outputs, loop);
 	uv_timer_init(loop, &p->timer);
-	uv_idle_init(loop, &p->turn);
-	p->timer.data = p->turn.data = p;
+	uv_idle_init(loop, &p->again);
+	uv_prepare_init(loop, &p->turn);
+	p->timer.data = p->turn.data = p->again.data = p;
+	uv_prepare_start(&p->turn, on_turn);
 	uv_unref((uv_handle_t *)&p->timer);
 	uv_unref((uv_handle_t *)&p->turn);
+	uv_unref((uv_handle_t *)&p->again);
 	p->room = mem_resize(NULL, ROOM);
-	p->handles = 4;
+	p->handles = 5;
 	*out = p;
 	return 0;
 }
@@ -226,6 +246,7 @@ void pools_settle(struct pools *p)
 	reap_close(&p->reap, on_reap_closed);
 	uv_close((uv_handle_t *)&p->timer, on_handle_closed);
 	uv_close((uv_handle_t *)&p->turn, on_handle_closed);
+	uv_close((uv_handle_t *)&p->again, on_handle_closed);
 }
 
 void pools_drain(struct pools *p, void (*done)(void *data), void *data)
@@ -264,9 +285,9 @@ void pools_close(struct pools *p, void (*done)(void *data), void *data)
 	p->held = false;
 	if (!list_empty(&p->pools))
 		return;
-	uv_ref((uv_handle_t *)&p->turn);
-	uv_idle_stop(&p->turn);
-	uv_idle_start(&p->turn, on_last_turn);
+	uv_ref((uv_handle_t *)&p->again);
+	uv_idle_stop(&p->again);
+	uv_idle_start(&p->again, on_last_turn);
 }
 
 /* ---- configuration ------------------------------------------------------------------------ */

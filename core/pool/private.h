@@ -82,7 +82,9 @@ struct pools {
 	struct outputs outputs;
 	struct reap reap;
 	uv_timer_t timer;
-	uv_idle_t turn;    /* active while something is to be done before the loop waits */
+	uv_prepare_t turn;
+	uv_idle_t again;   /* active when the loop must not wait: our part of its turn is over */
+	bool woken;        /* something is to be done before the loop waits */
 	uint64_t timer_at; /* 0: off */
 	struct heap times;
 	struct list dirty; /* workers that have something to send */
@@ -157,6 +159,7 @@ struct worker {
 	struct heap_node due;
 	uint64_t born, busy_since, heard; /* uv_now */
 	uint64_t handed, done, failed;
+	uint64_t spoke; /* uv_now of its last line of output */
 	uint64_t most_jobs, dies_at, rss_at, look_at, asked_at; /* 0: none */
 	int free;                                               /* its part of the pool's credit */
 };
@@ -250,6 +253,7 @@ void worker_job_over(struct worker *w, bool well);
 void worker_settle(struct worker *w);  /* leaving: has it nothing left to do? */
 void worker_recycle(struct worker *w); /* is it time to? */
 void worker_has_work(struct worker *w);
+void worker_hear_out(struct worker *w);
 void worker_hung_up(struct worker *w);
 void worker_bad(struct worker *w, const char *why, struct twp_word bytes);
 

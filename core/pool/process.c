@@ -162,6 +162,14 @@ void process_signal(struct process *p, int sig)
 		child_signal(&p->child, sig);
 }
 
+void process_drain(struct process *p)
+{
+	if (p->out.is_open)
+		output_drain(&p->out.output);
+	if (p->err.is_open)
+		output_drain(&p->err.output);
+}
+
 /* While it is not buried its number is its own: the tree is looked at now. */
 static void on_child_end(struct child *c, const struct child_end *end)
 {
@@ -169,10 +177,7 @@ static void on_child_end(struct child *c, const struct child_end *end)
 	size_t left = 0;
 
 	p->ended = true;
-	if (p->out.is_open)
-		output_drain(&p->out.output);
-	if (p->err.is_open)
-		output_drain(&p->err.output);
+	process_drain(p);
 	if (tree_read(&p->tree, &p->procs) == 0)
 		left = tree_look(&p->tree, &p->procs);
 	hand_rest(&p->out);

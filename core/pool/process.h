@@ -68,6 +68,9 @@ void process_init(struct process *p);
 int process_start(struct process *p, struct outputs *outputs, struct reap *reap, struct spawn *spec,
 		  struct err *err);
 
+/* What it has written so far is handed over now. */
+void process_drain(struct process *p);
+
 /* To its group. */
 void process_signal(struct process *p, int sig);
 

@@ -175,6 +175,7 @@ static void hear_ack(struct worker *w, const struct twp_frame *f)
 
 	if (!job)
 		return;
+	worker_hear_out(w);
 	worker_job_over(w, true);
 	job_ack(job, f->body.at ? f->body : (struct twp_word){ "", 0 });
 }
@@ -185,6 +186,7 @@ static void hear_fail(struct worker *w, const struct twp_frame *f)
 
 	if (!job)
 		return;
+	worker_hear_out(w);
 	worker_job_over(w, false);
 	job_fail_by(job, f->body, !twp_is(twp_opt(f, "retry"), "no"),
 		    twp_opt_number(f, "delay", -1));
@@ -196,6 +198,7 @@ static void hear_release(struct worker *w, const struct twp_frame *f)
 
 	if (!job)
 		return;
+	worker_hear_out(w);
 	worker_job_over(w, true);
 	job_release(job, twp_opt_number(f, "delay", 0));
 }

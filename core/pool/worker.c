@@ -23,6 +23,7 @@
 enum {
 	HANG_UP = 500, /* ms from the end of its connection to its own */
 	RSS_PAUSE = 1000,
+	TALKS = 10000, /* a worker that has printed something so recently prints */
 };
 
 static uint64_t now_of(const struct worker *w)
@@ -237,6 +238,7 @@ static void on_end(struct process *p, const struct child_end *end)
 	child_end_text(end, how, sizeof(how));
 	if (w->has_stream)
 		speak_drain(w);
+	pools_at(pool->all, &w->due, 0);
 	if (is_for_one(w)) {
 		close_stream(w);
 		push_forget(w);
@@ -249,7 +251,6 @@ static void on_end(struct process *p, const struct child_end *end)
 	close_stream(w);
 	push_forget(w);
 	leave_ranks(w, WORKER_GONE);
-	pools_at(pool->all, &w->due, 0);
 	say_ended(w, how);
 	end_jobs(w, how);
 	judge(w, was_starting);
@@ -262,8 +263,16 @@ static void on_line(struct process *p, bool is_error, char *line, size_t n)
 	struct worker *w = p->owner;
 	struct job *only = w->n_jobs == 1 ? container_of(w->jobs.next, struct job, link) : NULL;
 
+	w->spoke = now_of(w);
 	if (n)
 		job_said(only, w, is_error ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, line);
+}
+
+/* What it printed before its answer may still be in a pipe. Who never prints is not asked. */
+void worker_hear_out(struct worker *w)
+{
+	if (w->handed <= 1 || (w->spoke && now_of(w) - w->spoke < TALKS))
+		process_drain(&w->process);
 }
 
 /* ---- its start --------------------------------------------------------------------------------

@@ -189,7 +189,7 @@ struct work {
 	uv_timer_t timer;
 	uv_poll_t jump;
 	int jump_fd, handles;
-	bool closing, closed_store;
+	bool closing, closed_store, turning;
 	void (*on_closed)(void *data);
 	void *closed_data;
 

@@ -63,6 +63,7 @@ static void on_turn(uv_prepare_t *h)
 	struct work *w = h->data;
 	struct list now;
 
+	w->turning = true;
 	list_init(&now);
 	list_move_all(&now, &w->laters);
 	while (!list_empty(&now)) {
@@ -76,6 +77,12 @@ static void on_turn(uv_prepare_t *h)
 		persist_loads(w);
 	}
 	set_timer(w);
+	w->turning = false;
+}
+
+bool work_is_turning(const struct work *w)
+{
+	return w->turning;
 }
 
 /* The clock on the wall was set: the kernel says so to who waits for a moment that never comes. */

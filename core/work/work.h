@@ -95,6 +95,10 @@ struct work_conf {
  */
 int work_open(struct work **out, uv_loop_t *loop, const struct work_conf *conf, struct err *err);
 
+/* We are in its part of the loop's turn, right before the loop waits: what is put off to a prepare
+ * handle now would be late. */
+bool work_is_turning(const struct work *w);
+
 /*
  * Nothing is handed out any more; what runs and was not answered is ready at the next start, and
  * not charged. done comes from the loop when the store has all. Takers are freed with it.

@@ -458,9 +458,16 @@ int main(int argc, char **argv)
 		return restart(argv[2], n);
 	if (strcmp(what, "open") == 0)
 		return reopen(argv[2], (double)n);
+	if (strcmp(what, "worker") == 0)
+		return engine_worker();
+	if (strcmp(what, "dispatch") == 0)
+		return engine_dispatch(atoi(argv[2]), n, s);
+	if (strcmp(what, "start") == 0)
+		return engine_start(atoi(argv[2]), n);
 	if (strcmp(what, "pools") == 0)
 		return engine_pools(argv[2], argc > 3 ? argv[3] : NULL);
-	fprintf(stderr, "engine pools FILE [DIR]\nengine load|check|full|idle|bench|restart|cycle "
+	fprintf(stderr, "engine pools FILE [DIR]\nengine dispatch DEPTH CREDIT S\nengine start MIB "
+			"N\nengine load|check|full|idle|bench|restart|cycle "
 			"DIR [N [S]]\n");
 	return 2;
 }
