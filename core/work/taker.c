@@ -33,7 +33,7 @@ static void subscribe(struct work_taker *t, struct topic *topic, int place)
 static void match(struct work_taker *t, struct topic *topic)
 {
 	for (int i = 0; i < t->conf.n_topics; i++)
-		if (fnmatch(t->conf.topics[i], topic->name, 0) == 0) {
+		if (fnmatch(t->conf.topics[i], topic->name, FNM_PERIOD) == 0) {
 			subscribe(t, topic, i);
 			return;
 		}

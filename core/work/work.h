@@ -264,8 +264,9 @@ enum work_order {
 };
 
 struct work_taker_conf {
-	const char *const *topics; /* names, or patterns with * and ?; copied */
-	const int *weights;        /* NULL: all 1 */
+	const char *const
+		*topics;    /* names, or patterns with * and ?, which match no first dot; copied */
+	const int *weights; /* NULL: all 1 */
 	int n_topics;
 	enum work_order order;
 	/* A job's time-out has passed: end it and say so. Comes once, again after work_touch. */

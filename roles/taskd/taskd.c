@@ -16,9 +16,11 @@
 #include "roles/taskd/td.h"
 #include "roles/taskd/td_alarm.h"
 #include "roles/taskd/td_auth.h"
+#include "roles/taskd/td_calls.h"
 #include "roles/taskd/td_counts.h"
 #include "roles/taskd/td_events.h"
 #include "roles/taskd/td_http.h"
+#include "roles/taskd/td_job.h"
 #include "roles/taskd/td_keys.h"
 #include "roles/taskd/td_pools.h"
 #include "roles/taskd/td_setup.h"
@@ -52,6 +54,7 @@ static void on_event(void *data, const struct work_event *e)
 	td_count_event(td, e);
 	td_events_add(td, e);
 	td_wait_event(td, e);
+	td_calls_event(td, e);
 	if (e->state == WORK_DEAD)
 		td_alarm_raise(td, TD_ON_DEAD, e->topic, e->error ? e->error : "");
 }
@@ -108,6 +111,8 @@ static int open_all(struct td *td, const struct conf *conf, struct err *err)
 	if (rc == 0)
 		rc = read_tokens(td, conf, err);
 	if (rc == 0)
+		td_calls_open(td);
+	if (rc == 0)
 		rc = td_pools_open(td, conf, err);
 	if (rc == 0)
 		rc = td_http_open(td, err);
@@ -124,6 +129,7 @@ static void td_free(struct td *td)
 	td_counts_close(td);
 	free(td->events);
 	free(td->alarms);
+	free(td->calls);
 	free(td->dir);
 	free(td);
 }
@@ -159,6 +165,7 @@ static void stop(void *self)
 	td_http_close(td);
 	td_events_close(td);
 	td_alarm_close(td);
+	td_calls_close(td);
 	td_pools_close(td);
 	td_settle(td);
 }
@@ -226,6 +233,11 @@ static void status(void *self, struct stat_out *out)
 	td_status(self, out);
 }
 
+static const struct role_name names[] = {
+	{ "job", "The client: tasks, topics, workers (try: troupe job help).", td_job_main },
+	{ NULL, NULL, NULL },
+};
+
 const struct role taskd_role = {
 	.name = "taskd",
 	.summary = "takes tasks by HTTP, keeps them, runs them in pools of workers",
@@ -237,4 +249,5 @@ const struct role taskd_role = {
 	.drain = drain,
 	.stop = stop,
 	.status = status,
+	.names = names,
 };

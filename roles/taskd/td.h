@@ -19,6 +19,7 @@ struct err;
 struct pools;
 struct run;
 struct td_alarms;
+struct td_calls;
 struct td_counts;
 struct td_events;
 struct td_keys;
@@ -38,6 +39,7 @@ struct td {
 	struct td_events *events;
 	struct td_counts *counts;
 	struct td_alarms *alarms;
+	struct td_calls *calls;
 	char *dir;
 	int64_t born_wall; /* ms since 1970 */
 	bool draining, stopping, pools_gone, work_closing;

@@ -96,7 +96,7 @@ bool td_topic_is_good(const char *topic)
 	for (const char *c = topic; *c; c++)
 		if ((unsigned char)*c <= 0x20 || *c == 0x7f)
 			return false;
-	return n >= 1 && n <= 128;
+	return n >= 1 && n <= 128 && *topic != '.';
 }
 
 static bool is_id(const char *id)

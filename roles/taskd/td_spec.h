@@ -47,7 +47,7 @@ int td_spec_options(struct td_spec *s, const struct td_ask *ask, struct td_fault
 /* Limits, the topic's key, what is kept beside it; 0, or -1 and *f. Comes last. */
 int td_spec_finish(struct td *td, struct td_spec *s, struct td_fault *f);
 
-/* Letters that a topic may have: no spaces and no control characters; 1 to 128 bytes. */
+/* 1 to 128 bytes, no spaces, no control characters; what begins with a dot is our own. */
 bool td_topic_is_good(const char *topic);
 
 /* "headers": {...} and "callback": {...} of a task's meta. kind JSON_NONE: not there. */

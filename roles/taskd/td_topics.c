@@ -45,7 +45,7 @@ static void on_topic(void *data, const struct work_topic_figures *f)
 {
 	struct topics *t = data;
 
-	if (!td_token_has(t->ask->token, f->name))
+	if (*f->name == '.' || !td_token_has(t->ask->token, f->name))
 		return;
 	json_puts(&t->o, t->n++ ? ",\n{" : "{");
 	put_figures(&t->o, f);

@@ -129,7 +129,7 @@ def test_moments_and_order(shared):
     soon = int(time.time() * 1000) + 400
     task = shared.push("echo", run_at=soon)
     shared.wait_state(task, "succeeded")
-    assert shared.get(f"/v1/tasks/{task}").json["started_at"] >= soon
+    assert shared.get(f"/v1/tasks/{task}").json["started_at"] >= soon - 2  # two clocks of whole milliseconds
 
 
 def test_many_in_one_commit(shared):
@@ -492,3 +492,56 @@ def test_a_browser_of_another_site_is_refused(shared):
     assert shared.post("/v1/tasks", body, headers={"Origin": f"http://127.0.0.1:{shared.port}"}).status == 202
     rebound = {"Host": "evil.example", "Origin": "http://evil.example"}
     assert shared.post("/v1/tasks", body, headers=rebound).status == 403
+
+
+class Listener:
+    """An HTTP server that keeps what it is told, and answers with the next of `statuses` (200 at the end)."""
+
+    def __init__(self, statuses=()):
+        import http.server
+        told, left = [], list(statuses)
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(left.pop(0) if left else 200)
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        self.told = told
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook?x=1"
+
+
+def test_who_asked_is_told(shared):
+    hook = Listener([503])
+    task = shared.push("echo", {"n": 1}, callback={"url": hook.url})
+    wait_for("the second try", lambda: len(hook.told) == 2, 10)
+    assert hook.told[0] == hook.told[1] and hook.told[0]["id"] == task and hook.told[0]["result"] == {"n": 1}
+    dead = shared.push("fail", callback={"url": hook.url, "on": ["dead"]})
+    shared.push("echo", callback={"url": hook.url, "on": ["dead"]})
+    wait_for("its death", lambda: len(hook.told) == 3, 10)
+    assert hook.told[2]["id"] == dead and hook.told[2]["state"] == "dead"
+    gone = Listener([404])
+    shared.push("echo", callback={"url": gone.url})
+    wait_for("one try", lambda: gone.told, 10)
+    wait_for("no other", lambda: shared.get("/v1/topics/.callback").json["dead"] == 1, 10)
+    assert shared.post("/v1/tasks", {"topic": ".callback"}).status == 400
+
+
+def test_alarms(taskd, tmp_path):
+    hook, out = Listener(), tmp_path / "alarm.json"
+    one = taskd(extra="[topic held]\nalarm_length = 3\n[topic fail]\nmax_attempts = 1\n[pool fail]\nmode = exec\n"
+                f"command = sh -c 'exit 65'\ntopics = fail\n[alarm hook]\ntype = webhook\nurl = {hook.url}\nevery = 1h\n"
+                f"[alarm run]\ntype = exec\ncommand = cat >{out}\non = dead\n")
+    for _ in range(3):
+        one.push("fail")
+        one.push("held")
+    wait_for("both", lambda: {t["event"] for t in hook.told} == {"dead", "backlog"}, 15)
+    backlog = [t for t in hook.told if t["event"] == "backlog"]
+    assert backlog[0]["subject"] == "topic held" and "3 tasks" in backlog[0]["text"]
+    wait_for("the command", lambda: out.exists() and json.loads(out.read_text() or "{}").get("subject") == "fail", 10)
+    assert len([t for t in hook.told if t["event"] == "dead"]) == 1, "not the same again within an hour"

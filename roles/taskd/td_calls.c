@@ -1,0 +1,178 @@
+#include "roles/taskd/td_calls.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/err.h"
+#include "core/base/jsontext.h"
+#include "core/base/mem.h"
+#include "core/log/log.h"
+#include "core/net/http_post.h"
+#include "core/work/work.h"
+#include "roles/taskd/td.h"
+#include "roles/taskd/td_spec.h"
+#include "roles/taskd/td_tell.h"
+
+enum { AT_ONCE = 16, TIMEOUT = 15000, ATTEMPTS = 12 };
+
+static const char topic[] = ".callback";
+
+struct td_calls {
+	struct td *td;
+	struct work_taker *taker;
+	struct list under_way;
+	int n;
+};
+
+struct telling {
+	struct list link;
+	struct td_calls *all;
+	struct work_job *job; /* NULL: given back */
+	struct http_post *post;
+};
+
+/* ---- a message is made ------------------------------------------------------------------ */
+
+static bool wants(const struct json *callback, enum work_state state)
+{
+	struct json on = json_get(callback, "on"), item;
+
+	if (on.kind != JSON_ARRAY)
+		return true;
+	for (struct json_at at = json_begin(&on); json_element(&at, &item);)
+		if (json_is(&item, work_state_name(state)))
+			return true;
+	return false;
+}
+
+static void on_stored(void *data, int status, const struct work_receipt *r, int n)
+{
+	(void)data;
+	(void)r;
+	(void)n;
+	if (status != 0)
+		log_error("a callback was lost error=%s", err_name(status));
+}
+
+void td_calls_event(struct td *td, const struct work_event *e)
+{
+	if (e->state < WORK_SUCCEEDED || !e->meta_size)
+		return;
+	struct json callback = td_meta_get(e->meta, e->meta_size, "callback");
+	if (callback.kind != JSON_OBJECT || !wants(&callback, e->state))
+		return;
+	struct json url = json_get(&callback, "url");
+	struct json_out body = { .p = NULL };
+	char *text = json_string(&url, NULL);
+	struct work_spec s = {
+		.topic = topic, .prio = WORK_PRIO, .meta = text, .meta_size = strlen(text)
+	};
+
+	td_tell_end(&body, e);
+	s.payload = body.p;
+	s.size = body.n;
+	int rc = work_submit(td->work, &s, 1, on_stored, NULL);
+	if (rc != 0)
+		log_error("a callback was lost url=%s error=%s", text, err_name(rc));
+	json_out_fini(&body);
+	free(text);
+}
+
+/* ---- and told ------------------------------------------------------------------------------ */
+
+static void want(struct td_calls *all)
+{
+	if (!all->td->stopping && !all->td->draining)
+		work_want(all->taker, AT_ONCE - all->n);
+}
+
+static void on_told(void *data, int status)
+{
+	struct telling *t = data;
+	struct td_calls *all = t->all;
+	struct td *td = all->td;
+	char why[64];
+	bool again = status < 0 || status == 408 || status == 429 || status >= 500;
+
+	if (status < 0)
+		snprintf(why, sizeof(why), "%s", err_name(status));
+	else
+		snprintf(why, sizeof(why), "status %d", status);
+	list_remove(&t->link);
+	all->n--;
+	if (t->job && status >= 200 && status < 300)
+		work_ack(t->job, NULL);
+	else if (t->job)
+		work_fail(t->job, WORK_FAULT_FAILED, why, again, -1);
+	free(t);
+	want(all);
+	td->open--;
+	td_settle(td);
+}
+
+static void on_job(void *data, struct work_job *job)
+{
+	struct td_calls *all = data;
+	struct telling *t = mem_new(sizeof(*t));
+	struct err err = { .text = "" };
+	char url[2048];
+	struct http_post_conf c = { .url = url,
+				    .fields = "User-Agent: troupe/" TROUPE_VERSION "\r\n",
+				    .type = "application/json",
+				    .body = job->payload,
+				    .size = job->size,
+				    .timeout = TIMEOUT,
+				    .done = on_told,
+				    .data = t };
+
+	snprintf(url, sizeof(url), "%.*s", (int)job->meta_size, (const char *)job->meta);
+	t->all = all;
+	t->job = job;
+	int rc = http_post_start(&t->post, all->td->loop, &c, &err);
+	if (rc != 0) {
+		work_fail(job, WORK_FAULT_FAILED, err.text, false, -1);
+		free(t);
+		return;
+	}
+	list_append(&all->under_way, &t->link);
+	all->n++;
+	all->td->open++;
+	want(all);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+void td_calls_open(struct td *td)
+{
+	static const char *const topics[] = { topic };
+	struct td_calls *all = mem_new(sizeof(*all));
+	struct work_topic_conf c;
+	struct work_taker_conf taker = {
+		.topics = topics, .n_topics = 1, .on_job = on_job, .data = all
+	};
+
+	all->td = td;
+	list_init(&all->under_way);
+	work_topic_defaults(&c);
+	c.max_attempts = ATTEMPTS;
+	backoff_parse(&c.backoff, "exp 1s 1h jitter 20%", NULL);
+	work_topic_set(td->work, topic, &c);
+	all->taker = work_taker_new(td->work, &taker);
+	td->calls = all;
+	want(all);
+}
+
+void td_calls_close(struct td *td)
+{
+	struct list *it, *tmp;
+
+	if (!td->calls)
+		return;
+	list_each (it, tmp, &td->calls->under_way) {
+		struct telling *t = container_of(it, struct telling, link);
+		work_release(t->job, 0);
+		t->job = NULL;
+		http_post_cancel(t->post);
+	}
+}
