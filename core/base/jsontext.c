@@ -396,7 +396,7 @@ bool json_is(const struct json *s, const char *word)
 	if (!memchr(s->p, '\\', s->n))
 		return s->n == n + 2 && memcmp(s->p + 1, word, n) == 0;
 	size_t m;
-	char *text = json_string(s, &m);
+	char *text = json_unquoted(s, &m);
 	bool same = m == n && memcmp(text, word, n) == 0;
 	free(text);
 	return same;
@@ -442,7 +442,7 @@ static const char *unescape(const char *p, const char *end, char **to)
 	return p;
 }
 
-char *json_string(const struct json *v, size_t *n)
+char *json_unquoted(const struct json *v, size_t *n)
 {
 	if (v->kind != JSON_STRING)
 		return NULL;

@@ -9,7 +9,7 @@
  *	if (json_read(&doc, text, n, &err) == 0 && doc.kind == JSON_OBJECT)
  *		for (struct json_at at = json_begin(&doc); json_member(&at, &key, &value);)
  *			if (json_is(&key, "topic"))
- *				topic = json_string(&value, &size);
+ *				topic = json_unquoted(&value, &size);
  */
 #pragma once
 
@@ -59,7 +59,7 @@ bool json_is(const struct json *string, const char *word);
 
 /* What a string says: the caller's to free, with a 0 behind its *n bytes; it may have others. n may
  * be NULL. NULL: it is no string. */
-char *json_string(const struct json *v, size_t *n);
+char *json_unquoted(const struct json *v, size_t *n);
 
 /* false: it is no whole number, or does not fit. */
 bool json_int(const struct json *v, int64_t *out);

@@ -38,7 +38,7 @@ bool td_body_text(const struct td_ask *ask, const struct json *o, const char *na
 
 	if (!is_there(&v))
 		return true;
-	char *own = json_string(&v, &n);
+	char *own = json_unquoted(&v, &n);
 	if (own && strlen(own) == n) {
 		free(*text);
 		*text = own;

@@ -64,7 +64,7 @@ void td_calls_event(struct td *td, const struct work_event *e)
 		return;
 	struct json url = json_get(&callback, "url");
 	struct json_out body = { .p = NULL };
-	char *text = json_string(&url, NULL);
+	char *text = json_unquoted(&url, NULL);
 	struct work_spec s = {
 		.topic = topic, .prio = WORK_PRIO, .meta = text, .meta_size = strlen(text)
 	};

@@ -40,7 +40,7 @@ int td_job_verdict(const struct td_got *got)
 	if (got->body.n)
 		json_read(&answer, got->body.p, got->body.n, NULL);
 	struct json error = json_get(&answer, "error"), message = json_get(&error, "message");
-	char *text = json_string(&message, NULL);
+	char *text = json_unquoted(&message, NULL);
 	fprintf(stderr, "troupe: %s (%d)\n", text ? text : "it failed", got->status);
 	free(text);
 	return got->status == 404 || got->status == 410 ? TD_NOT_FOUND : TD_FAILED;

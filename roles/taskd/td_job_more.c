@@ -32,8 +32,8 @@ static void tail_line(struct tail *t)
 	topic = json_get(&data, "topic");
 	state = json_get(&data, "state");
 	error = json_get(&data, "error");
-	char *words[] = { json_string(&id, NULL), json_string(&topic, NULL),
-			  json_string(&state, NULL), json_string(&error, NULL) };
+	char *words[] = { json_unquoted(&id, NULL), json_unquoted(&topic, NULL),
+			  json_unquoted(&state, NULL), json_unquoted(&error, NULL) };
 	printf("%s %-20s %-10s %s\n", words[0] ? words[0] : "", words[1] ? words[1] : "",
 	       words[2] ? words[2] : "", words[3] ? words[3] : "");
 	for (int i = 0; i < 4; i++)
@@ -220,7 +220,7 @@ int td_job_export(const struct td_job *j)
 			for (struct json_at at = json_begin(&items); json_element(&at, &item);)
 				put_line(&item);
 			next = json_get(&page, "next");
-			cursor = json_string(&next, NULL);
+			cursor = json_unquoted(&next, NULL);
 		}
 		json_out_fini(&got.body);
 	} while (status == TD_OK && cursor);

@@ -10,7 +10,7 @@
 static void text_of(const struct json *o, const char *name, char *to, size_t size)
 {
 	struct json v = json_get(o, name);
-	char *s = json_string(&v, NULL);
+	char *s = json_unquoted(&v, NULL);
 
 	if (v.kind == JSON_NONE || v.kind == JSON_NULL)
 		snprintf(to, size, "-");
@@ -65,7 +65,7 @@ void td_job_show_task(const struct json *answer)
 	struct json key, value;
 
 	for (struct json_at at = json_begin(answer); json_member(&at, &key, &value);) {
-		char *name = json_string(&key, NULL), *text = json_string(&value, NULL);
+		char *name = json_unquoted(&key, NULL), *text = json_unquoted(&value, NULL);
 		size_t n = strlen(name);
 
 		if (value.kind == JSON_NULL)

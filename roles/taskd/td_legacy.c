@@ -252,7 +252,7 @@ static void submit_job(const struct td_ask *ask, const struct json *job, const c
 	s.spec.delay = extra(job, "delay");
 	s.spec.expires = extra(job, "expiration");
 	p->reply = td_reply_to(ask);
-	p->uuid = json_string(&uuid, NULL);
+	p->uuid = json_unquoted(&uuid, NULL);
 	if (!p->uuid)
 		p->uuid = mem_str("");
 	if (td_spec_finish(ask->td, &s, &f) != 0) {
@@ -284,7 +284,7 @@ static void push_jobs(const struct td_ask *ask)
 		json_puts(&form, "}");
 		if (json_read(&all, form.p, form.n, NULL) == 0) {
 			job = json_get(&all, "jobData");
-			text = own = json_string(&job, NULL);
+			text = own = json_unquoted(&job, NULL);
 		}
 	}
 	if (!text || !*text) {
@@ -293,7 +293,7 @@ static void push_jobs(const struct td_ask *ask)
 		answer_code(&r, -1, "jobData is not JSON", NULL);
 	} else {
 		topic = json_get(&job, "topic");
-		name = json_string(&topic, NULL);
+		name = json_unquoted(&topic, NULL);
 		if (!name || !td_topic_is_good(name))
 			answer_code(&r, -2, "the job has no topic", NULL);
 		else if (td_auth_topic(ask, name))

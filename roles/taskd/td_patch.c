@@ -45,7 +45,7 @@ static int set_text(struct work_topic_conf *c, const struct json *v, const char 
 		    struct td_fault *f)
 {
 	struct err err = { .text = "" };
-	char *text = json_string(v, NULL);
+	char *text = json_unquoted(v, NULL);
 	int rc = 0;
 
 	if (!text)
@@ -102,7 +102,7 @@ bool td_patch_apply(struct td *td, const char *topic, const struct json *object,
 	if (!work_topic_get(td->work, topic, &c))
 		return false;
 	for (struct json_at at = json_begin(object); json_member(&at, &key, &value);) {
-		char *name = json_string(&key, NULL);
+		char *name = json_unquoted(&key, NULL);
 		int rc = set_member(&c, name, &value, f ? f : &ignored);
 		free(name);
 		if (rc != 0)
@@ -121,7 +121,7 @@ static void keep(struct td *td, const char *topic, const struct json *more)
 	json_puts(&o, "{");
 	if (was && json_read(&old, was, strlen(was), NULL) == 0)
 		for (struct json_at at = json_begin(&old); json_member(&at, &key, &value);) {
-			char *name = json_string(&key, NULL);
+			char *name = json_unquoted(&key, NULL);
 			again = json_get(more, name);
 			free(name);
 			if (again.kind != JSON_NONE)

@@ -51,7 +51,7 @@ static bool on_start(void *data, const struct work_job *job, struct pool_extra *
 	if (all.kind != JSON_OBJECT)
 		return false;
 	for (struct json_at at = json_begin(&all); json_member(&at, &key, &value);) {
-		char *name = json_string(&key, NULL), *text = json_string(&value, NULL);
+		char *name = json_unquoted(&key, NULL), *text = json_unquoted(&value, NULL);
 		size_t n = strlen(extra->fields), args = strlen(extra->args);
 		bool token = *name && strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst"
 						   "uvwxyz0123456789-_.") == strlen(name);

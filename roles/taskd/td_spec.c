@@ -62,7 +62,7 @@ static const char *text_of(struct td_spec *s, const struct json *v, const char *
 			   struct td_fault *f)
 {
 	size_t n;
-	char *text = json_string(v, &n);
+	char *text = json_unquoted(v, &n);
 
 	if (!text || n > most || strlen(text) != n) {
 		td_fault(f, 400, field, "%s: a text of up to %zu bytes", field, most);
@@ -184,7 +184,7 @@ static int read_run_at(struct reading *r, const struct json *v)
 	int64_t n = -1;
 
 	if (v->kind == JSON_STRING) {
-		char *text = json_string(v, NULL);
+		char *text = json_unquoted(v, NULL);
 		n = td_moment_read(text);
 		free(text);
 	} else if (!json_int(v, &n)) {
@@ -292,7 +292,7 @@ static int read_after(struct reading *r, const struct json *v)
 	if (v->kind != JSON_ARRAY)
 		return td_fault(r->f, 400, "after", "after: an array of ids");
 	for (struct json_at at = json_begin(v); json_element(&at, &item);) {
-		char *id = json_string(&item, NULL);
+		char *id = json_unquoted(&item, NULL);
 		bool good = id && s->spec.n_after < WORK_MAX_AFTER &&
 			    ident_read(id, &s->after[s->spec.n_after]);
 		free(id);
@@ -307,7 +307,7 @@ static int read_after(struct reading *r, const struct json *v)
 static bool is_line(const struct json *v)
 {
 	size_t n;
-	char *text = json_string(v, &n);
+	char *text = json_unquoted(v, &n);
 	bool good = text && strlen(text) == n && !strpbrk(text, "\r\n");
 
 	free(text);
@@ -337,7 +337,7 @@ static int read_callback(struct reading *r, const struct json *v)
 {
 	struct json url = json_get(v, "url"), on = json_get(v, "on"), item;
 	size_t n = 0;
-	char *text = json_string(&url, &n);
+	char *text = json_unquoted(&url, &n);
 	bool good = text && strlen(text) == n && n < 2000 &&
 		    (strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0);
 
@@ -359,7 +359,7 @@ static int read_callback(struct reading *r, const struct json *v)
 
 static int read_batch(struct reading *r, const struct json *v)
 {
-	char *id = json_string(v, NULL);
+	char *id = json_unquoted(v, NULL);
 	bool good = id && ident_read(id, &r->s->spec.batch);
 
 	free(id);
@@ -400,7 +400,7 @@ static int read_member(struct reading *r, const struct json *key, const struct j
 			return value->kind == JSON_NULL && members[i].read != read_payload
 				       ? 0
 				       : members[i].read(r, value);
-	char *name = json_string(key, NULL);
+	char *name = json_unquoted(key, NULL);
 	const char *names[MEMBERS];
 	for (size_t i = 0; i < MEMBERS; i++)
 		names[i] = members[i].name;
@@ -442,7 +442,7 @@ static int find_key(struct td *td, struct td_spec *s)
 	if (strcmp(by, "type") == 0)
 		return 0;
 	struct json value = json_get(&s->headers, by + strlen("headers."));
-	char *text = json_string(&value, NULL);
+	char *text = json_unquoted(&value, NULL);
 	s->spec.key = text;
 	if (!text)
 		return 0;

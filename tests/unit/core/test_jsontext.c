@@ -162,10 +162,10 @@ Test(jsontext, parts_are_found_as_they_stand)
 	cr_expect(!json_int(&value, &n));
 	cr_expect(json_get(&doc, "none").kind == JSON_NONE);
 	value = json_get(&doc, "s");
-	char *s = json_string(&value, &size);
+	char *s = json_unquoted(&value, &size);
 	cr_expect(size == 7 && strcmp(s, "ab\n\xf0\x9f\x98\x80") == 0, "%s", s);
 	free(s);
-	cr_expect(json_string(&doc, NULL) == NULL);
+	cr_expect(json_unquoted(&doc, NULL) == NULL);
 	value = json_get(&doc, "o");
 	value = json_get(&value, "x");
 	int count = 0;
@@ -215,7 +215,7 @@ Test(jsontext, is_written_so_that_it_can_be_read)
 	struct json_at at = json_begin(&v);
 	struct json first;
 	json_element(&at, &first);
-	char *s = json_string(&first, &n);
+	char *s = json_unquoted(&first, &n);
 	cr_expect(memcmp(s, "a\"\\\n\x01\x7f\0b\xc3\xa9", 10) == 0);
 	cr_expect_str_eq(s + 10, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 	free(s);
