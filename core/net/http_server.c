@@ -66,6 +66,7 @@ struct http_call {
 	bool closing;
 	bool lingering;
 	bool advancing;
+	bool readable;  /* the socket may have more */
 	bool continued; /* 100 was sent */
 	bool streaming; /* the answer comes in pieces */
 	bool chunked;
@@ -463,15 +464,16 @@ static void feed(struct http_call *call)
 static bool read_some(struct http_call *call)
 {
 	size_t room;
+	if (!call->in.mem)
+		poller_lend(&call->stream.item, &call->in);
 	uint8_t *at = buf_room(&call->in, READ_SIZE, &room);
 	ssize_t n = stream_read(&call->stream, at, room);
 
+	call->readable = n == (ssize_t)room; /* else the loop says when there is more */
 	if (n > 0) {
 		buf_commit(&call->in, (size_t)n);
 		return true;
 	}
-	if (buf_len(&call->in) == 0)
-		buf_fini(&call->in); /* an idle connection owns no buffer */
 	if (n == UV_EOF && stream_backlog(&call->stream) > 0 && !call->streaming)
 		linger(call);
 	else if (n < 0)
@@ -493,11 +495,13 @@ static void advance(struct http_call *call)
 		return;
 	call->advancing = true;
 	while (may_go_on(call))
-		if (buf_len(&call->in) > 0 || read_some(call))
+		if (buf_len(&call->in) > 0 || (call->readable && read_some(call)))
 			feed(call);
 		else
 			break;
 	call->advancing = false;
+	if (buf_len(&call->in) == 0) /* an idle connection owns no buffer */
+		poller_give_back(&call->stream.item, &call->in);
 	if (call->closing || call->lingering)
 		return;
 	if (may_go_on(call) || call->streaming)
@@ -525,8 +529,10 @@ static void on_event(struct stream *stream, enum stream_event event)
 		call->room(call->data);
 	else if (call->streaming)
 		listen_to(call);
-	else
+	else {
+		call->readable |= event != STREAM_DRAINED;
 		advance(call);
+	}
 }
 
 /* ---- connections --------------------------------------------------------------------- */

@@ -209,10 +209,10 @@ ssize_t stream_read(struct stream *s, void *into, size_t size)
 	return s->secure ? read_tls(s, into, size) : 0; /* the handshake reads for itself */
 }
 
+/* Epoll is told when it has something to say: mostly it goes on before. */
 void stream_pause(struct stream *s)
 {
 	s->paused = true;
-	arm(s);
 }
 
 void stream_resume(struct stream *s)
