@@ -1,49 +1,28 @@
 /* The configuration read anew, groups that come and go, the end. */
-#include <string.h>
-
 #include "core/base/err.h"
 #include "core/conf/conf.h"
 #include "core/log/log.h"
 #include "core/run/run.h"
 #include "roles/supervisor/sv.h"
 #include "roles/supervisor/sv_call.h"
+#include "roles/supervisor/sv_changes.h"
 #include "roles/supervisor/sv_proc.h"
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_team.h"
 #include "roles/supervisor/sv_update.h"
 
-/* By group, as supervisord tells it: names that were added, changed, removed. */
-struct groups {
-	json_t *added, *changed, *removed;
-};
-
-static void append_once(json_t *list, const char *name)
-{
-	size_t i;
-	json_t *have;
-
-	json_array_foreach(list, i, have) if (strcmp(json_string_value(have), name) == 0) return;
-	json_array_append_new(list, json_string(name));
-}
-
 static void note(void *data, const struct sv_difference *d)
 {
-	struct groups *g = data;
-
-	if (d->change == SV_GROUP_ADDED)
-		append_once(g->added, d->now_group->name);
-	else if (d->change == SV_GROUP_REMOVED)
-		append_once(g->removed, d->old_group->name);
-	else
-		append_once(g->changed, d->now_group ? d->now_group->name : d->old_group->name);
+	sv_changes_note(data, d);
 }
 
 static void reload_config(struct sv_call *c)
 {
-	struct groups g = { json_array(), json_array(), json_array() };
+	struct sv_changes g;
 	struct err err = { 0 };
 	struct sv_setup *now = sv_update_read(c->sv, &err);
 
+	sv_changes_init(&g);
 	if (!now) {
 		sv_call_fault(c, SV_CANT_REREAD, err.text);
 	} else {
@@ -51,9 +30,7 @@ static void reload_config(struct sv_call *c)
 		sv_update_pend(c->sv, now);
 		sv_call_return(c, json_pack("[[O,O,O]]", g.added, g.changed, g.removed));
 	}
-	json_decref(g.added);
-	json_decref(g.changed);
-	json_decref(g.removed);
+	sv_changes_fini(&g);
 }
 
 static void add_group(struct sv_call *c)

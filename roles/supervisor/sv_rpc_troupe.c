@@ -10,6 +10,7 @@
 #include "core/run/run.h"
 #include "roles/supervisor/sv.h"
 #include "roles/supervisor/sv_call.h"
+#include "roles/supervisor/sv_changes.h"
 #include "roles/supervisor/sv_flow.h"
 #include "roles/supervisor/sv_info.h"
 #include "roles/supervisor/sv_pick.h"
@@ -126,8 +127,7 @@ static void wait_until(struct sv_call *c)
 						      .single = true });
 }
 
-/* ---- reload -------------------------------------------------------------------------------------
- */
+/* ---- reload ---------------------------------------------------------------- */
 
 static enum sv_fault reload_one(struct sv_proc *p, struct err *err)
 {
@@ -171,8 +171,7 @@ static void reload(struct sv_call *c)
 		free(procs);
 }
 
-/* ---- scale
- * --------------------------------------------------------------------------------------- */
+/* ---- scale ----------------------------------------------------------------- */
 
 static void scale(struct sv_call *c)
 {
@@ -189,11 +188,11 @@ static void scale(struct sv_call *c)
 		sv_call_fault(c, rc == UV_ENOENT ? SV_BAD_NAME : SV_BAD_ARGUMENTS, err.text);
 }
 
-/* ---- update
- * -------------------------------------------------------------------------------------- */
+/* ---- update ---------------------------------------------------------------- */
 
 struct changes {
-	json_t *added, *changed, *removed, *lines;
+	struct sv_changes groups;
+	json_t *lines;
 	const json_t *names; /* only these groups; NULL: all */
 };
 
@@ -208,19 +207,6 @@ static bool is_asked(const json_t *names, const char *group)
 			return true;
 	}
 	return !names;
-}
-
-static void append_once(json_t *list, const char *name)
-{
-	size_t i;
-	json_t *have;
-
-	json_array_foreach(list, i, have)
-	{
-		if (strcmp(json_string_value(have), name) == 0)
-			return;
-	}
-	json_array_append_new(list, json_string(name));
 }
 
 static void note(void *data, const struct sv_difference *d)
@@ -245,12 +231,7 @@ static void note(void *data, const struct sv_difference *d)
 		json_array_append_new(g->lines, sv_call_text(line, (size_t)len));
 		free(line);
 	}
-	if (d->change == SV_GROUP_ADDED)
-		append_once(g->added, d->now_group->name);
-	else if (d->change == SV_GROUP_REMOVED)
-		append_once(g->removed, d->old_group->name);
-	else
-		append_once(g->changed, d->now_group ? d->now_group->name : d->old_group->name);
+	sv_changes_note(&g->groups, d);
 }
 
 /* Names of no group, before or after. */
@@ -288,15 +269,17 @@ static void update(struct sv_call *c)
 	bool dry = sv_call_flag(c, 0, false);
 	const json_t *asked = json_array_get(c->params, 1);
 	const json_t *names = json_array_size(asked) > 0 ? asked : NULL;
-	struct changes g = { json_array(), json_array(), json_array(), json_array(), names };
+	struct changes g = { .lines = json_array(), .names = names };
 	struct err err = { 0 };
 	struct sv_setup *now = sv_update_read(c->sv, &err);
 
+	sv_changes_init(&g.groups);
 	if (now)
 		sv_update_diff(c->sv, now, note, &g);
-	json_t *result = json_pack("{s:o,s:o,s:o,s:o,s:o}", "added", g.added, "changed", g.changed,
-				   "removed", g.removed, "lines", g.lines, "unknown",
-				   unknown(c->sv, now, names));
+	json_t *result = json_pack("{s:O,s:O,s:O,s:o,s:o}", "added", g.groups.added, "changed",
+				   g.groups.changed, "removed", g.groups.removed, "lines", g.lines,
+				   "unknown", unknown(c->sv, now, names));
+	sv_changes_fini(&g.groups);
 	if (now && !dry && names) {
 		update_only(c->sv, now, names);
 		now = NULL;
@@ -311,8 +294,7 @@ static void update(struct sv_call *c)
 		sv_setup_drop(now);
 }
 
-/* ---- run
- * ----------------------------------------------------------------------------------------- */
+/* ---- run ------------------------------------------------------------------- */
 
 static void run_once(struct sv_call *c)
 {
@@ -336,8 +318,7 @@ static void run_once(struct sv_call *c)
 		sv_call_fault(c, SV_FAILED, err.text);
 }
 
-/* ---- upgrade
- * ------------------------------------------------------------------------------------- */
+/* ---- upgrade --------------------------------------------------------------- */
 
 /* Another one after an upgrade. As text: XML-RPC's numbers have 32 bits. */
 static json_t *image(const struct sv *sv)
