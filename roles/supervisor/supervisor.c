@@ -98,10 +98,11 @@ static void start_all(struct sv *sv)
 {
 	struct list *it, *tmp;
 
+	sv_adopt_open(sv);
 	for (size_t i = 0; i < sv->setup->group_count; i++)
 		sv_team_add(sv, &sv->setup->groups[i]);
 	sv_tell_state(sv, SV_EVENT_SUPERVISOR_STATE_CHANGE_RUNNING);
-	sv_adopt_open(sv);
+	sv_adopt_all(sv);
 	list_each (it, tmp, &sv->teams)
 		sv_team_autostart(container_of(it, struct sv_team, link));
 	sv_changed(sv);
@@ -227,6 +228,7 @@ static int init(struct run *run, const struct conf *conf, void **self, struct er
 	sv->loop = run_loop(run);
 	sv->setup = setup;
 	sv->state = SV_RUNNING;
+	sv->keeper.link = -1;
 	list_init(&sv->teams);
 	list_init(&sv->watchers);
 	list_init(&sv->sockets);

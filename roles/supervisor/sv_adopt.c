@@ -19,9 +19,9 @@
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_sockets.h"
 #include "roles/supervisor/sv_team.h"
+#include "roles/supervisor/sv_wish.h"
 
-/* ---- remembering
- * ------------------------------------------------------------------------------------ */
+/* ---- remembering ---------------------------------------------------------------- */
 
 static void id_of(const struct sv_life *l, char what, char into[SV_KEEPER_ID])
 {
@@ -80,6 +80,7 @@ void sv_adopt_born(struct sv_life *l)
 	put(s->auto_err, sizeof(s->auto_err), p->auto_err);
 	s->started_at = p->started_at;
 	s->wanted = true;
+	s->once = p->team->once;
 	__atomic_store_n(&s->use, SV_SLOT_BORN, __ATOMIC_RELEASE);
 	keep_pipes(l);
 }
@@ -166,8 +167,7 @@ void sv_adopt_heard(const struct sv_life *l, int state)
 		s->heard = (uint8_t)state;
 }
 
-/* ---- taking back
- * -------------------------------------------------------------------------------------- */
+/* ---- taking back ---------------------------------------------------------------- */
 
 struct found {
 	struct sv *sv;
@@ -248,6 +248,8 @@ static void adopt_one(struct found *f, size_t i)
 {
 	struct sv_slot s = *sv_state_slot(&f->sv->memory, i);
 	struct sv_team *t = sv_team_find(f->sv, s.group);
+	if (!t && s.once)
+		t = sv_wish_again(f->sv, s.group);
 	struct sv_proc *p = t ? sv_team_proc(t, s.name) : NULL;
 
 	if (s.use == SV_SLOT_RESTS) {
@@ -275,9 +277,11 @@ static void adopt_all(struct found *f)
 {
 	size_t count = f->sv->memory.count;
 
-	for (size_t i = 0; i < count; i++)
-		if (sv_state_slot(&f->sv->memory, i)->use != SV_SLOT_FREE)
+	for (size_t i = 0; i < count; i++) {
+		uint32_t use = sv_state_slot(&f->sv->memory, i)->use;
+		if (use != SV_SLOT_FREE && use != SV_SLOT_WISH)
 			adopt_one(f, i);
+	}
 	for (int i = 0; i < f->count; i++) {
 		const struct sv_kept *k = &f->kept[i];
 		if (k->fd >= 0 && k->id[0] == SV_SOCKETS_KEPT) {
@@ -294,9 +298,7 @@ static void adopt_all(struct found *f)
 		log_info("took back what runs adopted=%d ended_meanwhile=%d", f->adopted, f->gone);
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- life ----------------------------------------------------------------------- */
 
 /* Bytes that the earlier supervisor had read and not written are in what the keeper has, too. */
 static void keep_inflight(struct found *f)
@@ -346,22 +348,31 @@ static bool paths(const struct sv *sv, char state[4096], char keeper[4096])
 
 void sv_adopt_open(struct sv *sv)
 {
-	struct found f = { .sv = sv };
 	char state[4096], keeper[4096];
 	struct err err = { 0 };
 
 	sv->keeper.link = -1;
 	if (!paths(sv, state, keeper))
 		return;
-	bool refused = sv_state_refuse(state, &err) != 0;
-	if (refused)
+	if (sv_state_refuse(state, &err) != 0) {
 		log_error("nothing is taken back, programs that run may be started twice: %s",
 			  err.text);
-	if (sv_state_open(&sv->memory, state, &err) != 0) {
-		log_warn("nothing will be taken back after a crash: %s", err.text);
-		return;
+		unlink(keeper); /* what it holds is not understood either */
 	}
-	int n = refused ? UV_ENOENT : sv_keeper_join(&sv->keeper, keeper, &f.kept);
+	if (sv_state_open(&sv->memory, state, &err) != 0)
+		log_warn("nothing will be taken back after a crash: %s", err.text);
+	sv_wish_recall(sv);
+}
+
+void sv_adopt_all(struct sv *sv)
+{
+	struct found f = { .sv = sv };
+	char state[4096], keeper[4096];
+	struct err err = { 0 };
+
+	if (!sv->memory.slots || !paths(sv, state, keeper))
+		return;
+	int n = sv_keeper_join(&sv->keeper, keeper, &f.kept);
 	if (n < 0 && sv_keeper_start(&sv->keeper, keeper, &err) != 0)
 		log_warn("no output will be kept over a crash: %s", err.text);
 	f.count = n > 0 ? n : 0;

@@ -6,6 +6,7 @@
  *	after it:       slot LIVES with the number and its start time
  *	at the end:     slot FREE, pipes dropped
  *	stopped, or its work done: slot RESTS, so that the next one does not start it
+ *	another number of them: slot WISH, so that the next one has as many
  */
 #pragma once
 
@@ -16,9 +17,11 @@ struct sv;
 struct sv_life;
 struct sv_proc;
 
-/* Opens what is remembered, and adopts whom the setup still names. Never fails: without it, all
- * goes on, and says so. */
+/* Opens what is remembered. Never fails: without it, all goes on, and says so. */
 void sv_adopt_open(struct sv *sv);
+
+/* Adopts whom the setup still names. */
+void sv_adopt_all(struct sv *sv);
 
 void sv_adopt_born(struct sv_life *l);
 void sv_adopt_lives(struct sv_life *l);

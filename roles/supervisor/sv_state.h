@@ -4,6 +4,7 @@
  *
  *	FREE -> BORN (its mark is known, its number not yet) -> LIVES -> FREE
  *	FREE -> RESTS (it is not to run: a person's will, or its work is done) -> FREE
+ *	FREE -> WISH (another number of a program's processes; see sv_wish.h) -> FREE
  *
  * The file begins with the version of all this, including what the keeper holds: what another
  * version wrote is not guessed at.
@@ -16,7 +17,7 @@
 
 struct err;
 
-enum sv_slot_use { SV_SLOT_FREE, SV_SLOT_BORN, SV_SLOT_LIVES, SV_SLOT_RESTS };
+enum sv_slot_use { SV_SLOT_FREE, SV_SLOT_BORN, SV_SLOT_LIVES, SV_SLOT_RESTS, SV_SLOT_WISH };
 
 struct sv_slot {
 	uint32_t use;
@@ -28,13 +29,16 @@ struct sv_slot {
 	char group[250], name[250];        /* "" for what is too long: it is not adopted */
 	char auto_out[206], auto_err[206]; /* names of logs that are AUTO */
 	uint8_t heard;                     /* enum sv_ear_state */
+	uint8_t once;                      /* of no file: a command that is run once */
 	/* RESTS */
 	uint8_t has_exit, how; /* enum child_how */
 	int32_t code;
 	int64_t stopped_at; /* wall clock, ms */
+	/* WISH; group: the program's name */
+	int64_t number, file;
 };
 
-enum { SV_STATE_VERSION = 2 };
+enum { SV_STATE_VERSION = 3 };
 
 struct sv_state_head {
 	char magic[8]; /* "troupesv" */

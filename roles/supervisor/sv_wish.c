@@ -86,6 +86,56 @@ static void update_groups_of(struct sv *sv, struct sv_setup *now, const char *pr
 	free(names);
 }
 
+static void remember(struct sv *sv, const char *program, int64_t number, int64_t file)
+{
+	struct sv_wish *kept = mem_new(sizeof(*kept));
+
+	*kept = (struct sv_wish){
+		.next = sv->wishes, .program = mem_str(program), .number = number, .file = file
+	};
+	sv->wishes = kept;
+}
+
+/* Where a crash leaves it; one for each program. */
+static void write_down(struct sv *sv, const char *program, int64_t number, int64_t file)
+{
+	struct sv_slot *s;
+	size_t i = 0;
+
+	while ((s = sv_state_slot(&sv->memory, i)) &&
+	       (s->use != SV_SLOT_WISH || strcmp(s->group, program) != 0))
+		i++;
+	if (s && number == file)
+		sv_state_give(&sv->memory, i);
+	else if (!s)
+		s = sv_state_slot(&sv->memory, sv_state_take(&sv->memory));
+	if (!s || number == file || strlen(program) >= sizeof(s->group))
+		return;
+	strcpy(s->group, program);
+	s->number = number;
+	s->file = file;
+	__atomic_store_n(&s->use, SV_SLOT_WISH, __ATOMIC_RELEASE);
+}
+
+void sv_wish_recall(struct sv *sv)
+{
+	struct err err = { 0 };
+
+	for (size_t i = 0; i < sv->memory.count; i++) {
+		const struct sv_slot *s = sv_state_slot(&sv->memory, i);
+		if (s && s->use == SV_SLOT_WISH)
+			remember(sv, s->group, s->number, s->file);
+	}
+	struct sv_setup *now =
+		sv->wishes ? sv_setup_new_as(sv->setup->conf, sv->wishes, &err) : NULL;
+	if (now) {
+		sv_setup_drop(sv->setup);
+		sv->setup = now;
+	} else if (sv->wishes) {
+		log_warn("programs are scaled as the file says: %s", err.text);
+	}
+}
+
 int sv_wish_scale(struct sv *sv, const char *program, int64_t number, struct err *err)
 {
 	const struct sv_program *g = find(sv, program);
@@ -102,10 +152,8 @@ int sv_wish_scale(struct sv *sv, const char *program, int64_t number, struct err
 	struct sv_setup *now = sv_setup_new_as(sv->setup->conf, &wish, err);
 	if (!now)
 		return ERR_CONF;
-	struct sv_wish *kept = mem_new(sizeof(*kept));
-	*kept = wish;
-	kept->program = mem_str(program);
-	sv->wishes = kept;
+	remember(sv, program, number, wish.file);
+	write_down(sv, program, number, wish.file);
 	log_info("scaled program=%s from=%lld to=%lld", program, (long long)before,
 		 (long long)number);
 	update_groups_of(sv, now, program);
@@ -151,22 +199,36 @@ static struct sv_setup *setup_of(const char *name, const json_t *words, const ch
 	return s;
 }
 
-int sv_wish_run(struct sv *sv, const json_t *words, const char *folder, char name[64],
-		struct err *err)
+/* The team and its process are made of the setup, and hold it. */
+static struct sv_team *team_of(struct sv *sv, struct sv_setup *s)
 {
 	struct sv_setup *ours = sv->setup;
 
+	sv->setup = s;
+	struct sv_team *t = sv_team_add(sv, &s->groups[0]);
+	t->once = true;
+	sv->setup = ours;
+	sv_setup_drop(s);
+	return t;
+}
+
+int sv_wish_run(struct sv *sv, const json_t *words, const char *folder, char name[64],
+		struct err *err)
+{
 	do
 		snprintf(name, 64, "run-%u", ++sv->runs);
 	while (sv_team_find(sv, name));
 	struct sv_setup *s = setup_of(name, words, folder, err);
 	if (!s)
 		return ERR_CONF;
-	sv->setup = s; /* the team and its process are made of it, and hold it */
-	struct sv_team *t = sv_team_add(sv, &s->groups[0]);
-	t->once = true;
-	sv->setup = ours;
-	sv_setup_drop(s);
-	sv_team_autostart(t);
+	sv_team_autostart(team_of(sv, s));
 	return 0;
+}
+
+struct sv_team *sv_wish_again(struct sv *sv, const char *name)
+{
+	struct err err = { 0 };
+	struct sv_setup *s = setup_of(name, NULL, NULL, &err);
+
+	return s ? team_of(sv, s) : NULL;
 }

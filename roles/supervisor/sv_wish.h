@@ -2,7 +2,8 @@
  * sv_wish - what a person wants beyond the file: another number of a program's processes, a command
  * that is run once.
  *
- * A wish for a number is kept over reloads, until numprocs of the file is another one.
+ * A wish for a number is kept over reloads, crashes and new images, until numprocs of the file is
+ * another one; a command goes on over them, too.
  */
 #pragma once
 
@@ -12,6 +13,7 @@
 struct err;
 struct sv;
 struct sv_process_conf;
+struct sv_team;
 
 struct sv_wish {
 	struct sv_wish *next;
@@ -29,6 +31,13 @@ int sv_wish_scale(struct sv *sv, const char *program, int64_t number, struct err
  * ours. */
 int sv_wish_run(struct sv *sv, const json_t *words, const char *folder, char name[64],
 		struct err *err);
+
+/* What an earlier process of ours was told, from its memory: a setup in place of sv's where there
+ * is any. */
+void sv_wish_recall(struct sv *sv);
+
+/* The group of a command that such a one has started, which is not started again. NULL: none. */
+struct sv_team *sv_wish_again(struct sv *sv, const char *name);
 
 /* Of the end. */
 void sv_wish_free(struct sv_wish *all);
