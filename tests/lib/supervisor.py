@@ -33,6 +33,21 @@ def own_dev(folder) -> list:
     return ["unshare", "-m", "sh", "-c", OWN_DEV, "sh", str(folder)]
 
 
+def script(path: pathlib.Path, text: str) -> str:
+    """An executable file."""
+    path.write_text(text)
+    path.chmod(0o755)
+    return str(path)
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs; one that only waits to be reaped does not."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost")

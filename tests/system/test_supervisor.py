@@ -1,7 +1,6 @@
 """The supervisor over real processes: states, keys, stops, what outlives it, and what goes wrong."""
 import json
 import os
-import pathlib
 import re
 import signal
 import socket
@@ -14,26 +13,13 @@ import pytest
 
 from daemon import SANITIZED
 from servers import free_port, wait_for
-from supervisor import FAULTS
+from supervisor import FAULTS, alive, script
 
 CAT = "[program:cat]\ncommand = /bin/cat\n"
 
 
 def fault(name):
     return pytest.raises(xmlrpc.client.Fault, match=f"Fault {FAULTS[name]}: .{name}")
-
-
-def script(path: pathlib.Path, text: str) -> str:
-    path.write_text(text)
-    path.chmod(0o755)
-    return str(path)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 # ---- states ------------------------------------------------------------------------------

@@ -13,37 +13,9 @@ import pytest
 
 from daemon import TROUPE
 from servers import free_port, wait_for
-from supervisor import Supervisor
+from supervisor import alive, script
 
 HERE = pathlib.Path(__file__).resolve().parent
-
-
-@pytest.fixture
-def supervisor(tmp_path):
-    """start(programs, main=""): runs a supervisor and waits until it answers."""
-    started = []
-
-    def start(programs, main="", name=None):
-        started.append(Supervisor(programs, tmp_path, name or f"s{len(started)}", main))
-        return started[-1]
-
-    yield start
-    for one in started:
-        status = one.stop()
-        assert status == 0, f"status {status}\n{one.log()[-6000:]}"
-
-
-def script(path: pathlib.Path, text: str) -> str:
-    path.write_text(text)
-    path.chmod(0o755)
-    return str(path)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 # ---- cgroups -----------------------------------------------------------------------------
@@ -150,6 +122,40 @@ def test_upgrade_by_a_person(supervisor):
         assert [p["pid"] for p in s.rpc.getAllProcessInfo()] == pids and s.rpc.getPID() == s.process.pid
     assert s.log().count("took back what runs adopted=3") == 3
     assert "upgrade" in ctl(s, "help").stdout and ctl(s, "upgrade", "now").returncode == 2
+
+
+@pytest.mark.parametrize("way", ["killed", "upgraded"])
+def test_what_a_person_asked_for_goes_on(supervisor, way):
+    """Scaled programs stay so, and a command that is run once runs on, over a crash and a new image."""
+    s = supervisor("[program:p]\ncommand = sleep 1000\nprocess_name = p%(process_num)d\nnumprocs = 2\nstartsecs = 0\n"
+                   "[program:q]\ncommand = sleep 1000\nprocess_name = q%(process_num)d\nnumprocs = 2\nstartsecs = 0\n")
+    for words in (("scale", "p", "3"), ("scale", "p", "4"), ("scale", "q", "1")):
+        assert ctl(s, *words).returncode == 0
+    once = subprocess.Popen([TROUPE, "ctl", "-c", s.conf_path, "run", "--", "sleep", "1000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pids = lambda: {p["name"]: p["pid"] for p in s.rpc.getAllProcessInfo() if p["pid"]}
+    before = wait_for("all", lambda: pids() if len(pids()) == 6 else None)
+    assert before.keys() == {"p0", "p1", "p2", "p3", "q0", "run-1"}
+    for _ in range(2):
+        if way == "killed":
+            s.process.kill()
+            s.process.wait()
+            s.launch()
+            s.wait_up()
+        else:
+            assert ctl(s, "upgrade").returncode == 0
+        assert pids() == before
+        once.kill()
+        once.wait()
+    os.kill(before["run-1"], signal.SIGTERM)
+    s.wait_state("run-1", "EXITED")
+    assert s.rpc.removeProcessGroup("run-1")
+    assert ctl(s, "scale", "p", "2").returncode == 0  # as in the file: nothing is remembered of it
+    wait_for("two", lambda: pids().keys() == {"p0", "p1", "q0"})
+    s.process.kill()
+    s.process.wait()
+    s.launch()
+    s.wait_up()
+    assert pids().keys() == {"p0", "p1", "q0"}
 
 
 def test_upgrade_refused_where_nothing_would_be_taken_back(supervisor):
