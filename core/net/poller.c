@@ -16,6 +16,7 @@ struct poller {
 	unsigned items, refs; /* refs: those that keep the loop alive */
 	bool running;         /* by poller_run */
 	bool many;            /* a round of several events runs */
+	uint64_t crowd;       /* events of such rounds */
 	struct list closing, later;
 	struct buf spare[SPARES]; /* the first `spares` have memory */
 	unsigned spares;
@@ -219,6 +220,7 @@ static bool deliver(struct poller *p, struct epoll_event *events, int n)
 	bool loop = false;
 
 	p->many = n > 1;
+	p->crowd += p->many ? (uint64_t)n : 0;
 	for (int k = 0; k < n; k++) {
 		/* cppcheck-suppress uninitvar ; epoll_wait filled n of them */
 		struct poller_item *i = events[k].data.ptr;
@@ -250,6 +252,13 @@ static void on_reap(uv_idle_t *h)
 	settle_ref(p);
 	if (p->items == 0)
 		leave_loop(p);
+}
+
+uint64_t poller_crowd(const uv_loop_t *loop)
+{
+	const struct poller *p = loop->data;
+
+	return p->crowd;
 }
 
 /* ---- a thread of our own ------------------------------------------------------- */

@@ -61,6 +61,9 @@ void poller_not_later(struct poller_item *i);
 void poller_lend(struct poller_item *i, struct buf *b);
 void poller_give_back(struct poller_item *i, struct buf *b);
 
+/* How many events came together with others so far, of a loop that poller_run turns. */
+uint64_t poller_crowd(const uv_loop_t *loop);
+
 /* It does not keep the loop alive, as uv_unref. */
 void poller_unref(struct poller_item *i);
 

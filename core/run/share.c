@@ -5,6 +5,7 @@
 enum {
 	WINDOW = 150,       /* ms: what shorter ones tell is noise */
 	LEAST = 2000,       /* a second: with less to do it does not matter */
+	LONE = 16,          /* more pieces of work to an event that came with others: one client */
 	GAIN = 3,           /* percent by which batch must be better */
 	PAUSE_FIRST = 1000, /* ms */
 	PAUSE_MOST = 30 * 1000,
@@ -73,20 +74,20 @@ void share_init(struct share *s)
 	*s = (struct share){ .allowed = true, .pause = PAUSE_FIRST };
 }
 
-void share_tick(struct share *s, uint64_t now, uint64_t done)
+void share_tick(struct share *s, uint64_t now, uint64_t done, uint64_t crowd)
 {
 	if (now < s->since + WINDOW)
 		return;
-	uint64_t rate = (done - s->done) * 1000 / (now - s->since);
+	uint64_t work = done - s->done, rate = work * 1000 / (now - s->since);
+	bool lone = (crowd - s->crowd) * LONE < work;
 
-	s->since = now;
-	s->done = done;
-	if (rate >= LEAST || s->phase != STEADY) {
+	if (s->phase == STEADY && (rate < LEAST || lone)) {
+		become(s, false);
+		share_init(s);
+	} else {
 		window_ended(s, now, rate);
-		return;
 	}
-	become(s, false);
-	share_init(s);
 	s->since = now;
 	s->done = done;
+	s->crowd = crowd;
 }

@@ -236,7 +236,7 @@ static void on_tick(uv_timer_t *t)
 	struct list *it, *tmp;
 
 	w->now = uv_now(&w->loop);
-	share_tick(&w->share, w->now, w->figures.queries);
+	share_tick(&w->share, w->now, w->figures.queries, poller_crowd(&w->loop));
 	listen_again(w);
 	tick_logins(w);
 	tick_lingering(w);

@@ -109,10 +109,10 @@ class Bench:
         operations, seconds = work()
         return Sample(operations, seconds, way.cpu_s() - proxy, process_cpu_s(self.server.pid) - server, way.rss())
 
-    def rounds(self, label: str, work) -> dict:
+    def rounds(self, label: str, work, times=1) -> dict:
         """Samples by way: work(port) run in turn, each round starting with another way."""
         found = {way.name: [] for way in self.ways}
-        for n in range(self.options.rounds):
+        for n in range(self.options.rounds * times):
             for i in range(len(self.ways)):
                 way = self.ways[(n + i) % len(self.ways)]
                 found[way.name].append(self.measure(way, lambda: work(way.port)))
@@ -177,7 +177,8 @@ class Bench:
                         queries = int(re.search(r"queries:\s+(\d+)", text)[1])
                         return queries, float(re.search(r"total time:\s+([\d.]+)s", text)[1])
 
-                    found = self.rounds(label, work)
+                    # The kernel keeps a lone client's way on one core or spreads it over two, for twice the price.
+                    found = self.rounds(label, work, 3 if clients == 1 else 1)
                     if "sqlproxy" in found:
                         self.want(f"{label}: CPU/haproxy", self.ratio(found, "proxy_us", "haproxy"), "<=", 1.1 if clients == 1 else 1.0)
                         self.want(f"{label}: rate/haproxy", self.ratio(found, "rate", "haproxy"), ">=", 0.95 if clients == 1 else 1.05)
