@@ -8,6 +8,7 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/utf8.h"
 
 /* ---- checking ---------------------------------------------------------------------- */
 
@@ -30,26 +31,6 @@ static const char *skip_space(const char *p, const char *end)
 	while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
 		p++;
 	return p;
-}
-
-/* Bytes of the character at p: RFC 3629; 0: it is none. */
-static size_t utf8_length(const unsigned char *p, size_t room)
-{
-	static const unsigned char least[] = { 0, 0, 0x80, 0xa0, 0x90 };
-	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-
-	if (n < 2)
-		return n;
-	if (p[0] > 0xf4 || n > room)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 || p[0] == 0xf0) && p[1] < least[n])
-		return 0;
-	if ((p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
 }
 
 static int hex4(const char *p, const char *end)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/utf8.h"
 #include "roles/supervisor/sv.h"
 
 static const struct sv_method *const tables[] = { sv_info_methods,   sv_run_methods,
@@ -55,13 +56,13 @@ static void call_free(struct sv_call *c)
 
 json_t *sv_call_text(const char *text, size_t n)
 {
-	json_t *s = n ? json_stringn(text, n) : json_string("");
+	json_t *s = json_stringn(n ? text : "", n);
 
 	if (s)
 		return s;
 	char *clean = mem_new(n);
-	for (size_t i = 0; i < n; i++)
-		clean[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+	memcpy(clean, text, n);
+	utf8_mend(clean, n);
 	s = json_stringn(clean, n);
 	free(clean);
 	return s;
@@ -87,6 +88,16 @@ void sv_call_fault(struct sv_call *c, enum sv_fault fault, const char *extra)
 	call_free(c);
 }
 
+/* Parameters that it takes: all words of its signature but the first. */
+static size_t most(const struct sv_method *m)
+{
+	size_t n = 0;
+
+	for (const char *at = m->signature; *at; at++)
+		n += *at == ' ';
+	return n;
+}
+
 void sv_call_run(struct sv *sv, const char *method, json_t *params, sv_call_done done, void *data)
 {
 	struct sv_call *c = mem_new(sizeof(*c));
@@ -96,7 +107,7 @@ void sv_call_run(struct sv *sv, const char *method, json_t *params, sv_call_done
 	*c = (struct sv_call){ .sv = sv, .params = params, .data = data, .done = done };
 	if (!m)
 		sv_call_fault(c, SV_UNKNOWN_METHOD, NULL);
-	else if (n < m->least || n > m->most)
+	else if (n < m->least || n > most(m))
 		sv_call_fault(c, SV_INCORRECT_PARAMETERS, NULL);
 	else if (sv->stopping && !m->always)
 		sv_call_fault(c, SV_SHUTDOWN_STATE, NULL);
@@ -148,30 +159,39 @@ static void list_methods(struct sv_call *c)
 	sv_call_return(c, all);
 }
 
-static void method_signature(struct sv_call *c)
+/* NULL: the call has its answer. */
+static const struct sv_method *asked(struct sv_call *c)
 {
 	const char *name = sv_call_string(c, 0);
+	const struct sv_method *m = name ? find(name) : NULL;
 
-	if (!name)
-		return;
-	if (find(name))
+	if (name && !m)
 		sv_call_fault(c, SV_SIGNATURE_UNSUPPORTED, NULL);
+	return m;
+}
+
+static void method_signature(struct sv_call *c)
+{
+	const struct sv_method *m = asked(c);
+	json_t *types = json_array();
+
+	for (const char *at = m ? m->signature : ""; *at; at += strspn(at, " ")) {
+		size_t n = strcspn(at, " ");
+		json_array_append_new(types, json_stringn(at, n));
+		at += n;
+	}
+	if (m)
+		sv_call_return(c, types);
 	else
-		sv_call_fault(c, SV_SIGNATURE_UNSUPPORTED, name);
+		json_decref(types);
 }
 
 static void method_help(struct sv_call *c)
 {
-	const char *name = sv_call_string(c, 0);
+	const struct sv_method *m = asked(c);
 
-	if (!name)
-		return;
-	if (find(name))
-		sv_call_return(c, json_sprintf("%s: as in supervisord's documentation of its "
-					       "XML-RPC API",
-					       name));
-	else
-		sv_call_fault(c, SV_SIGNATURE_UNSUPPORTED, name);
+	if (m)
+		sv_call_return(c, json_string(m->help));
 }
 
 /* Calls one after the other; each has a result, or a struct with its fault. */
@@ -246,9 +266,12 @@ static void multicall(struct sv_call *c)
 }
 
 const struct sv_method sv_system_methods[] = {
-	{ "system.listMethods", 0, 0, list_methods, true },
-	{ "system.methodSignature", 1, 1, method_signature, true },
-	{ "system.methodHelp", 1, 1, method_help, true },
-	{ "system.multicall", 1, 1, multicall, true },
-	{ NULL, 0, 0, NULL, false },
+	{ "system.listMethods", "array", 0, list_methods, true, "The names of all methods." },
+	{ "system.methodSignature", "array string", 1, method_signature, true,
+	  "The types of a method's result and of its parameters." },
+	{ "system.methodHelp", "string string", 1, method_help, true, "What a method does." },
+	{ "system.multicall", "array array", 1, multicall, true,
+	  "Runs calls, each a struct of methodName and params; a result or a struct with the fault "
+	  "of each." },
+	{ .name = NULL },
 };

@@ -51,7 +51,7 @@ void sv_call_run(struct sv *sv, const char *method, json_t *params, sv_call_done
 /* For methods. result's reference is taken over. */
 void sv_call_return(struct sv_call *c, json_t *result);
 
-/* A string for a result. What is no UTF-8 becomes '?': XML and JSON have no place for it. */
+/* A string for a result. A byte that is no UTF-8 becomes '?': XML and JSON have no place for it. */
 json_t *sv_call_text(const char *text, size_t n);
 
 /* "BAD_NAME: foo"; extra may be NULL. */
@@ -68,10 +68,12 @@ bool sv_call_flag(const struct sv_call *c, size_t i, bool otherwise);
 
 /* A table of methods ends with name NULL. */
 struct sv_method {
-	const char *name;   /* "supervisor.getState" */
-	size_t least, most; /* parameters */
+	const char *name;      /* "supervisor.getState" */
+	const char *signature; /* XML-RPC's types: of its result, and of each parameter */
+	size_t least;          /* parameters that must be there */
 	void (*run)(struct sv_call *c);
-	bool always; /* also while all ends */
+	bool always;      /* also while all ends */
+	const char *help; /* a sentence */
 };
 
 extern const struct sv_method sv_info_methods[], sv_run_methods[], sv_log_methods[],

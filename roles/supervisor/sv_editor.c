@@ -169,11 +169,10 @@ void sv_editor_open(const char *history, sv_editor_words *words, void *owner)
 	read_history();
 }
 
+/* The library stays: what it has allocated would be lost with its image. */
 void sv_editor_close(void)
 {
 	free(ed.history);
-	if (ed.library)
-		dlclose(ed.library);
 	memset(&ed, 0, sizeof(ed));
 }
 

@@ -88,10 +88,15 @@ static void restart(struct sv_call *c)
 }
 
 const struct sv_method sv_admin_methods[] = {
-	{ "supervisor.reloadConfig", 0, 0, reload_config, false },
-	{ "supervisor.addProcessGroup", 1, 1, add_group, false },
-	{ "supervisor.removeProcessGroup", 1, 1, remove_group, false },
-	{ "supervisor.shutdown", 0, 0, shut_down, true },
-	{ "supervisor.restart", 0, 0, restart, false },
-	{ NULL, 0, 0, NULL, false },
+	{ "supervisor.reloadConfig", "array", 0, reload_config, false,
+	  "Reads the file anew; the groups that are added, changed and removed in it." },
+	{ "supervisor.addProcessGroup", "boolean string", 1, add_group, false,
+	  "Takes over a group that reloadConfig has read." },
+	{ "supervisor.removeProcessGroup", "boolean string", 1, remove_group, false,
+	  "Takes away a group that is stopped." },
+	{ "supervisor.shutdown", "boolean", 0, shut_down, true,
+	  "Ends all processes and the supervisor." },
+	{ "supervisor.restart", "boolean", 0, restart, false,
+	  "Takes over what has changed in the file." },
+	{ .name = NULL },
 };

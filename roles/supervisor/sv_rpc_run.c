@@ -70,7 +70,7 @@ static bool start_decided(struct batch *b, const struct sv_proc *p)
 	char full[512];
 
 	sv_proc_full(p, full, sizeof(full));
-	if (s == SV_RUNNING_STATE || (!b->wait && s == SV_STARTING && p->life))
+	if (s == SV_RUNNING_STATE || (!b->wait && (p->waits || (s == SV_STARTING && p->life))))
 		add_result(b, p, SV_SUCCESS, NULL);
 	else if (s == SV_STARTING || s == SV_STOPPING || (s == SV_STOPPED && p->wanted))
 		return false;
@@ -393,14 +393,23 @@ static void signal_all(struct sv_call *c)
 }
 
 const struct sv_method sv_run_methods[] = {
-	{ "supervisor.startProcess", 1, 2, start_process, false },
-	{ "supervisor.startProcessGroup", 1, 2, start_group, false },
-	{ "supervisor.startAllProcesses", 0, 1, start_all, false },
-	{ "supervisor.stopProcess", 1, 2, stop_process, false },
-	{ "supervisor.stopProcessGroup", 1, 2, stop_group, false },
-	{ "supervisor.stopAllProcesses", 0, 1, stop_all, false },
-	{ "supervisor.signalProcess", 2, 2, signal_process, false },
-	{ "supervisor.signalProcessGroup", 2, 2, signal_group, false },
-	{ "supervisor.signalAllProcesses", 1, 1, signal_all, false },
-	{ NULL, 0, 0, NULL, false },
+	{ "supervisor.startProcess", "boolean string boolean", 1, start_process, false,
+	  "Starts a process, or a group as NAME:*; waits until it runs unless the flag is false." },
+	{ "supervisor.startProcessGroup", "array string boolean", 1, start_group, false,
+	  "Starts the processes of a group; a struct with the outcome of each." },
+	{ "supervisor.startAllProcesses", "array boolean", 0, start_all, false,
+	  "Starts all processes; a struct with the outcome of each." },
+	{ "supervisor.stopProcess", "boolean string boolean", 1, stop_process, false,
+	  "Stops a process, or a group as NAME:*; waits for its end unless the flag is false." },
+	{ "supervisor.stopProcessGroup", "array string boolean", 1, stop_group, false,
+	  "Stops the processes of a group; a struct with the outcome of each." },
+	{ "supervisor.stopAllProcesses", "array boolean", 0, stop_all, false,
+	  "Stops all processes; a struct with the outcome of each." },
+	{ "supervisor.signalProcess", "boolean string string", 2, signal_process, false,
+	  "Sends a signal, by its name or number, to a process, or a group as NAME:*." },
+	{ "supervisor.signalProcessGroup", "array string string", 2, signal_group, false,
+	  "Sends a signal to the processes of a group." },
+	{ "supervisor.signalAllProcesses", "array string", 1, signal_all, false,
+	  "Sends a signal to all processes." },
+	{ .name = NULL },
 };

@@ -188,6 +188,20 @@ static void scale(struct sv_call *c)
 		sv_call_fault(c, rc == UV_ENOENT ? SV_BAD_NAME : SV_BAD_ARGUMENTS, err.text);
 }
 
+/* An array of strings. */
+static bool is_words(const json_t *v)
+{
+	json_t *word;
+	size_t i;
+
+	json_array_foreach(v, i, word)
+	{
+		if (!json_is_string(word))
+			return false;
+	}
+	return json_is_array(v);
+}
+
 /* ---- update ---------------------------------------------------------------- */
 
 struct changes {
@@ -203,7 +217,7 @@ static bool is_asked(const json_t *names, const char *group)
 
 	json_array_foreach(names, i, name)
 	{
-		if (json_is_string(name) && strcmp(json_string_value(name), group) == 0)
+		if (strcmp(json_string_value(name), group) == 0)
 			return true;
 	}
 	return !names;
@@ -243,7 +257,7 @@ static json_t *unknown(const struct sv *sv, const struct sv_setup *now, const js
 	json_array_foreach(names, i, name)
 	{
 		const char *text = json_string_value(name);
-		if (now && text && !sv_team_find(sv, text) && !sv_setup_group(now, text))
+		if (now && !sv_team_find(sv, text) && !sv_setup_group(now, text))
 			json_array_append(list, name);
 	}
 	return list;
@@ -252,13 +266,12 @@ static json_t *unknown(const struct sv *sv, const struct sv_setup *now, const js
 static void update_only(struct sv *sv, struct sv_setup *now, const json_t *names)
 {
 	char **words = mem_new((json_array_size(names) + 1) * sizeof(*words));
-	size_t i, n = 0;
+	size_t i;
 	json_t *name;
 
 	json_array_foreach(names, i, name)
 	{
-		if (json_is_string(name))
-			words[n++] = (char *)json_string_value(name);
+		words[i] = (char *)json_string_value(name);
 	}
 	sv_update_only(sv, now, words);
 	free(words);
@@ -268,6 +281,10 @@ static void update(struct sv_call *c)
 {
 	bool dry = sv_call_flag(c, 0, false);
 	const json_t *asked = json_array_get(c->params, 1);
+	if (asked && !is_words(asked)) {
+		sv_call_fault(c, SV_INCORRECT_PARAMETERS, NULL);
+		return;
+	}
 	const json_t *names = json_array_size(asked) > 0 ? asked : NULL;
 	struct changes g = { .lines = json_array(), .names = names };
 	struct err err = { 0 };
@@ -302,15 +319,8 @@ static void run_once(struct sv_call *c)
 	const char *folder = json_string_value(json_array_get(c->params, 1));
 	struct err err = { 0 };
 	char name[64];
-	size_t i;
-	json_t *word;
 
-	json_array_foreach(words, i, word)
-	{
-		if (!json_is_string(word))
-			words = NULL;
-	}
-	if (json_array_size(words) == 0)
+	if (!is_words(words) || json_array_size(words) == 0)
 		sv_call_fault(c, SV_INCORRECT_PARAMETERS, NULL);
 	else if (sv_wish_run(c->sv, words, folder, name, &err) == 0)
 		sv_call_return(c, json_string(name));
@@ -345,15 +355,27 @@ static void get_image(struct sv_call *c)
 }
 
 const struct sv_method sv_troupe_methods[] = {
-	{ "troupe.getAllProcessInfo", 0, 0, get_all, true },
-	{ "troupe.restart", 1, 1, restart, false },
-	{ "troupe.rolling", 1, 1, rolling, false },
-	{ "troupe.wait", 2, 3, wait_until, false },
-	{ "troupe.reload", 1, 1, reload, false },
-	{ "troupe.scale", 2, 2, scale, false },
-	{ "troupe.update", 0, 2, update, false },
-	{ "troupe.run", 1, 2, run_once, false },
-	{ "troupe.upgrade", 0, 0, upgrade, false },
-	{ "troupe.getImage", 0, 0, get_image, true },
-	{ NULL, 0, 0, NULL, false },
+	{ "troupe.getAllProcessInfo", "array", 0, get_all, true,
+	  "supervisor.getAllProcessInfo, and whether each is ready and healthy, its memory and "
+	  "CPU." },
+	{ "troupe.restart", "array string", 1, restart, false,
+	  "Restarts what a name or pattern means, and waits until it is ready." },
+	{ "troupe.rolling", "array string", 1, rolling, false,
+	  "Restarts what runs of a name or pattern, as many at a time as `rolling` says." },
+	{ "troupe.wait", "boolean string string int", 2, wait_until, false,
+	  "Waits until what a name or pattern means is ready, healthy, started, stopped or exited; "
+	  "at most so many ms." },
+	{ "troupe.reload", "array string", 1, reload, false,
+	  "Tells a process to reload: reload_signal or reload_command." },
+	{ "troupe.scale", "struct string int", 2, scale, false,
+	  "Runs so many processes of a program, until numprocs changes in the file." },
+	{ "troupe.update", "struct boolean array", 0, update, false,
+	  "Takes over what has changed in the file, of the named groups or all; true: only "
+	  "tells." },
+	{ "troupe.run", "string array string", 1, run_once, false,
+	  "Runs a command once, in a folder; the name of its group." },
+	{ "troupe.upgrade", "string", 0, upgrade, false,
+	  "Executes the supervisor's program anew; what it runs goes on." },
+	{ "troupe.getImage", "string", 0, get_image, true, "Another text after each upgrade." },
+	{ .name = NULL },
 };

@@ -1,12 +1,12 @@
 #include "roles/supervisor/sv_tell.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/base/mem.h"
+#include "core/base/utf8.h"
 #include "roles/supervisor/sv.h"
 #include "roles/supervisor/sv_pool.h"
 #include "roles/supervisor/sv_proc.h"
@@ -97,15 +97,6 @@ void sv_tell_group(struct sv *sv, enum sv_event event, const struct sv_group *gr
 
 /* ---- what is said ---------------------------------------------------------------------------- */
 
-static bool is_utf8(const char *data, size_t n)
-{
-	json_t *s = json_stringn(data, n);
-	bool yes = s != NULL;
-
-	json_decref(s);
-	return yes;
-}
-
 static void put_byte(FILE *out, unsigned char c, char quote)
 {
 	if (c == '\\' || c == (unsigned char)quote)
@@ -151,7 +142,7 @@ void sv_tell_output(struct sv *sv, const struct sv_speaker *s, enum sv_event eve
 	FILE *out = open_memstream(&text, &size);
 	fprintf(out, "processname:%s groupname:%s pid:%d%s\n", s->name, s->group, (int)s->pid,
 		channel(event));
-	if (n > 0 && is_utf8(data, n))
+	if (n > 0 && utf8_is(data, n))
 		fwrite(data, 1, n, out);
 	else if (n > 0)
 		put_undecodable(out, data, n);

@@ -86,17 +86,23 @@ static void update_groups_of(struct sv *sv, struct sv_setup *now, const char *pr
 	free(names);
 }
 
+/* One for each program. */
 static void remember(struct sv *sv, const char *program, int64_t number, int64_t file)
 {
-	struct sv_wish *kept = mem_new(sizeof(*kept));
+	struct sv_wish *kept = sv->wishes;
 
-	*kept = (struct sv_wish){
-		.next = sv->wishes, .program = mem_str(program), .number = number, .file = file
-	};
-	sv->wishes = kept;
+	while (kept && strcmp(kept->program, program) != 0)
+		kept = kept->next;
+	if (!kept) {
+		kept = mem_new(sizeof(*kept));
+		*kept = (struct sv_wish){ .next = sv->wishes, .program = mem_str(program) };
+		sv->wishes = kept;
+	}
+	kept->number = number;
+	kept->file = file;
 }
 
-/* Where a crash leaves it; one for each program. */
+/* Where a crash leaves it. */
 static void write_down(struct sv *sv, const char *program, int64_t number, int64_t file)
 {
 	struct sv_slot *s;
