@@ -77,3 +77,26 @@ bool http_auth_same(const char *a, const char *b)
 		wrong |= a[i] ^ b[long_enough ? i : 0];
 	return wrong == 0;
 }
+
+/* A name that a site of the internet may have given us (DNS rebinding) is not one of ours. */
+static bool is_plain_host(const char *host)
+{
+	size_t n = strcspn(host, ":");
+
+	return *host == '[' || *host == '\0' || strspn(host, "0123456789.") == n ||
+	       (n == 9 && strncasecmp(host, "localhost", 9) == 0);
+}
+
+static bool same_site(const char *origin, const char *host)
+{
+	const char *at = strstr(origin, "://");
+
+	return at && strcasecmp(at + 3, host) == 0;
+}
+
+bool http_auth_is_foreign(const struct http_message *m, bool open)
+{
+	const char *host = http_field(m, "Host"), *origin = http_field(m, "Origin");
+
+	return origin && host && !(same_site(origin, host) && (!open || is_plain_host(host)));
+}

@@ -1,20 +1,14 @@
 /* {"role": "x", "pool": [{"pool": "a", "idle": 3, "wait_ms": {"count": 1, "p50": 2.5, ...}}]} */
+#include "core/base/jsontext.h"
 #include "core/stat/model.h"
 
 static void put_string(FILE *to, const char *text)
 {
-	fputc('"', to);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	struct json_out out = { 0 };
 
-		if (c == '"' || c == '\\')
-			fprintf(to, "\\%c", c);
-		else if (c < 0x20)
-			fprintf(to, "\\u%04x", c);
-		else
-			fputc(c, to);
-	}
-	fputc('"', to);
+	json_put_text(&out, text);
+	fwrite(out.p, 1, out.n, to);
+	json_out_fini(&out);
 }
 
 static void put_times(FILE *to, const struct hist *hist)

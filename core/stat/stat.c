@@ -108,9 +108,9 @@ void stat_word(struct stat_out *out, const char *name, const char *word)
 	add(out, (struct stat_column){ name, NULL, STAT_WORD })->word = mem_str(word ? word : "");
 }
 
-void stat_counter(struct stat_out *out, const char *name, const char *help, uint64_t n)
+void stat_counter(struct stat_out *out, const char *name, const char *help, double n)
 {
-	add(out, (struct stat_column){ name, help, STAT_COUNTER })->number = (double)n;
+	add(out, (struct stat_column){ name, help, STAT_COUNTER })->number = n;
 }
 
 void stat_gauge(struct stat_out *out, const char *name, const char *help, double value)
@@ -139,7 +139,7 @@ void stat_put_number(FILE *to, double n)
 	if (n == floor(n) && fabs(n) < 1e15)
 		fprintf(to, "%.0f", n);
 	else if (isfinite(n))
-		fprintf(to, "%.6g", n);
+		fprintf(to, "%.15g", n);
 	else
 		fputs("0", to);
 }

@@ -40,7 +40,7 @@ void stat_free(struct stat_out *out);
 void stat_table(struct stat_out *out, const char *name, const char *help);
 void stat_row(struct stat_out *out);
 void stat_label(struct stat_out *out, const char *name, const char *value);
-void stat_counter(struct stat_out *out, const char *name, const char *help, uint64_t n);
+void stat_counter(struct stat_out *out, const char *name, const char *help, double n);
 void stat_gauge(struct stat_out *out, const char *name, const char *help, double value);
 void stat_word(struct stat_out *out, const char *name, const char *word);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/net/http_decode.h"
 #include "core/net/http_server.h"
 #include "roles/supervisor/sv.h"
 #include "roles/supervisor/sv_call.h"
@@ -76,29 +77,53 @@ static void run(struct sv *sv, struct http_call *call, const char *method, json_
 	sv_call_run(sv, method, params, on_done, a);
 }
 
-/* "programs/NAME/VERB[/MORE]" into its words, in place. */
-static size_t split(char *path, char *words[4])
-{
-	size_t n = 0;
-	char *save, *rest = path;
+enum { WORDS = 4, PATH_MOST = 2048 };
 
-	path[strcspn(path, "?")] = '\0';
-	for (char *word; n < 4 && (word = strtok_r(rest, "/", &save)); rest = NULL)
-		words[n++] = word;
-	return n;
+struct path {
+	char text[PATH_MOST];
+	char *words[WORDS];
+	size_t n; /* 0: nothing is there */
+};
+
+/* "programs/NAME/VERB[/MORE]" into its words. */
+static void split(struct path *p, const char *path)
+{
+	char *at = p->text;
+	const char *end = path + strcspn(path, "?");
+
+	p->n = 0;
+	if (end - path >= PATH_MOST)
+		return;
+	while (path < end && p->n < WORDS) {
+		size_t n = strcspn(path, "/?");
+		int len = http_decode(path, n, at, false);
+		if (len < 0) {
+			p->n = 0;
+			return;
+		}
+		p->words[p->n++] = at;
+		at += len + 1;
+		path += n + (path[n] == '/');
+	}
+	if (path < end)
+		p->n = 0;
+}
+
+static json_t *of_name(const char *name)
+{
+	return json_pack("[o]", sv_call_text(name, strlen(name)));
 }
 
 void sv_api_get(struct sv *sv, struct http_call *call, const char *path)
 {
-	char text[700], *words[4];
+	struct path p = { .n = 0 };
 
-	snprintf(text, sizeof(text), "%s", path);
-	size_t n = split(text, words);
-	if (n == 1 && strcmp(words[0], "programs") == 0)
+	split(&p, path);
+	if (p.n == 1 && strcmp(p.words[0], "programs") == 0)
 		run(sv, call, "supervisor.getAllProcessInfo", json_array());
-	else if (n == 2 && strcmp(words[0], "programs") == 0)
-		run(sv, call, "supervisor.getProcessInfo", json_pack("[s]", words[1]));
-	else if (n == 1 && strcmp(words[0], "state") == 0)
+	else if (p.n == 2 && strcmp(p.words[0], "programs") == 0)
+		run(sv, call, "supervisor.getProcessInfo", of_name(p.words[1]));
+	else if (p.n == 1 && strcmp(p.words[0], "state") == 0)
 		run(sv, call, "supervisor.getState", json_array());
 	else
 		http_reply_status(call, 404);
@@ -124,7 +149,7 @@ static void call_method(struct sv *sv, struct http_call *call, const char *metho
 	json_decref(params);
 }
 
-static bool act(struct sv *sv, struct http_call *call, char **words, size_t n)
+static bool act(struct sv *sv, struct http_call *call, const struct path *p)
 {
 	static const char *const verbs[][2] = {
 		{ "start", "supervisor.startProcess" },
@@ -134,26 +159,28 @@ static bool act(struct sv *sv, struct http_call *call, char **words, size_t n)
 		{ "clear", "supervisor.clearProcessLogs" },
 	};
 
-	if (n == 4 && strcmp(words[2], "signal") == 0) {
-		run(sv, call, "supervisor.signalProcess", json_pack("[s,s]", words[1], words[3]));
+	json_t *params = of_name(p->words[1]);
+	if (p->n == 4 && strcmp(p->words[2], "signal") == 0) {
+		json_array_append_new(params, sv_call_text(p->words[3], strlen(p->words[3])));
+		run(sv, call, "supervisor.signalProcess", params);
 		return true;
 	}
-	for (size_t i = 0; n == 3 && i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (strcmp(words[2], verbs[i][0]) == 0) {
-			run(sv, call, verbs[i][1], json_pack("[s]", words[1]));
+	for (size_t i = 0; p->n == 3 && i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(p->words[2], verbs[i][0]) == 0) {
+			run(sv, call, verbs[i][1], params);
 			return true;
 		}
+	json_decref(params);
 	return false;
 }
 
 void sv_api_post(struct sv *sv, struct http_call *call, const char *path)
 {
-	char text[700], *words[4];
+	struct path p = { .n = 0 };
 
-	snprintf(text, sizeof(text), "%s", path);
-	size_t n = split(text, words);
-	if (n == 2 && strcmp(words[0], "call") == 0)
-		call_method(sv, call, words[1]);
-	else if (n < 3 || strcmp(words[0], "programs") != 0 || !act(sv, call, words, n))
+	split(&p, path);
+	if (p.n == 2 && strcmp(p.words[0], "call") == 0)
+		call_method(sv, call, p.words[1]);
+	else if (p.n < 3 || strcmp(p.words[0], "programs") != 0 || !act(sv, call, &p))
 		http_reply_status(call, 404);
 }

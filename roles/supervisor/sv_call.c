@@ -230,9 +230,12 @@ static bool run_one(struct multi *m)
 	m->went_on = false;
 	m->running = true;
 	if (!name || strcmp(name, "system.multicall") == 0) {
+		const char *why =
+			name ? "INCORRECT_PARAMETERS: Recursive system.multicall forbidden"
+			     : "INCORRECT_PARAMETERS: No methodName";
 		json_array_append_new(m->results,
 				      json_pack("{s:i,s:s}", "faultCode", SV_INCORRECT_PARAMETERS,
-						"faultString", "INCORRECT_PARAMETERS"));
+						"faultString", why));
 		m->went_on = true;
 	} else {
 		sv_call_run(m->outer->sv, name, params ? json_incref(params) : json_array(),

@@ -13,7 +13,7 @@ static bool is_so(const struct sv_proc *p, enum sv_until until)
 	case SV_UNTIL_STARTED:
 		return runs;
 	case SV_UNTIL_READY:
-		return runs && (p->ready || p->conf->program->ready.by == SV_READY_NONE);
+		return sv_proc_has_come(p);
 	case SV_UNTIL_HEALTHY:
 		return runs && p->healthy;
 	case SV_UNTIL_EXITED:

@@ -12,6 +12,7 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
+#include "core/net/http_auth.h"
 #include "core/net/http_server.h"
 #include "core/net/listen.h"
 #include "core/run/run.h"
@@ -173,6 +174,8 @@ static void on_call(struct http_call *call, void *data)
 		http_reply(call, &(struct http_answer){ .status = 401,
 							.fields = "WWW-Authenticate: Basic "
 								  "realm=\"default\"\r\n" });
+	else if (post && http_auth_is_foreign(m, !l->http->username))
+		http_reply_status(call, 403);
 	else if (post && is_path(m->target, "/RPC2"))
 		rpc(l->sv, call);
 	else if (post && strncmp(m->target, "/v1/", 4) == 0)

@@ -158,6 +158,9 @@ bool sv_proc_is_expected(const struct sv_proc *p);
 /* STARTING, RUNNING, BACKOFF */
 bool sv_proc_is_running(const struct sv_proc *p);
 
+/* It is RUNNING, and has said that it is ready where it has to. */
+bool sv_proc_has_come(const struct sv_proc *p);
+
 /* "group:name" */
 const char *sv_proc_full(const struct sv_proc *p, char *into, size_t size);
 

@@ -38,6 +38,7 @@ json_t *sv_info_process(const struct sv_proc *p)
 {
 	enum sv_proc_state s = sv_proc_state(p);
 	const struct sv_life *l = p->life;
+	bool over = p->ended || s == SV_STOPPED || s == SV_EXITED;
 	char about[320];
 	const char *out = or_none(l ? l->out_path : path_of(&p->conf->out, p->auto_out));
 	const char *err = or_none(l ? l->err_path : path_of(&p->conf->err, p->auto_err));
@@ -51,7 +52,7 @@ json_t *sv_info_process(const struct sv_proc *p)
 	json_object_set_new_nocheck(o, "state", json_integer(sv_proc_code(s)));
 	json_object_set_new_nocheck(o, "statename", json_string(sv_proc_state_name(s)));
 	json_object_set_new_nocheck(o, "spawnerr", text(or_none(p->spawn_error)));
-	json_object_set_new_nocheck(o, "exitstatus", json_integer(p->exit_status));
+	json_object_set_new_nocheck(o, "exitstatus", json_integer(over ? p->exit_status : 0));
 	json_object_set_new_nocheck(o, "logfile", text(out));
 	json_object_set_new_nocheck(o, "stdout_logfile", text(out));
 	json_object_set_new_nocheck(o, "stderr_logfile", text(err));

@@ -124,17 +124,29 @@ static enum sv_fault executable(const struct sv_proc *p)
 	return access(file, X_OK) == 0 ? SV_SUCCESS : SV_NOT_EXECUTABLE;
 }
 
+/* In supervisord's words. */
+static const char *unexecutable(const struct sv_proc *p, enum sv_fault fault, char *into,
+				size_t size)
+{
+	bool there = fault != SV_NO_FILE;
+
+	snprintf(into, size, "%s '%s'%s", there ? "command at" : "can't find command",
+		 p->conf->argv[0], there ? " is not executable" : "");
+	return into;
+}
+
 static void send_one(struct batch *b, size_t i)
 {
 	struct sv_proc *p = b->procs[i];
 	enum sv_fault file = b->op == START ? executable(p) : SV_SUCCESS;
+	char why[300];
 
 	if (b->op == START && sv_proc_is_running(p))
 		add_result(b, p, SV_ALREADY_STARTED, p->conf->full);
 	else if (b->op == STOP && !sv_proc_is_running(p))
 		add_result(b, p, SV_NOT_RUNNING, p->conf->full);
 	else if (file != SV_SUCCESS)
-		add_result(b, p, file, p->conf->argv[0]);
+		add_result(b, p, file, unexecutable(p, file, why, sizeof(why)));
 	else if (b->op == START)
 		sv_proc_start(p);
 	else
@@ -299,60 +311,64 @@ static void stop_all(struct sv_call *c)
 /* ---- signals
  * ---------------------------------------------------------------------------------------- */
 
-static bool signal_one(struct sv_proc *p, int sig)
+/* A signal as it was given: "HUP", "SIGHUP", "1" or 1. */
+struct order {
+	char text[32];
+	int sig; /* 0: there is none of that name */
+};
+
+/* Parameter i. */
+static struct order order_of(const struct sv_call *c, size_t i)
 {
-	return sv_proc_signal(p, sig) == 0;
+	const json_t *given = json_array_get(c->params, i);
+	struct order o = { .sig = 0 };
+	int sig;
+
+	if (json_is_integer(given))
+		snprintf(o.text, sizeof(o.text), "%lld", (long long)json_integer_value(given));
+	else if (json_is_string(given))
+		snprintf(o.text, sizeof(o.text), "%s", json_string_value(given));
+	if (sv_parse_signal(o.text, &sig, NULL) == 0)
+		o.sig = sig;
+	return o;
 }
 
-static void signal_team(struct sv_team *t, int sig, json_t *results)
+static void signal_team(struct sv_team *t, const struct order *o, json_t *results)
 {
 	struct list *it, *tmp;
+	char text[64];
 
 	list_each (it, tmp, &t->procs) {
 		struct sv_proc *p = container_of(it, struct sv_proc, link);
+		enum sv_fault fault = SV_BAD_SIGNAL;
 		if (!sv_proc_is_running(p) && sv_proc_state(p) != SV_STOPPING)
 			continue;
-		bool well = signal_one(p, sig);
-		json_array_append_new(results, json_pack("{s:s,s:s,s:i,s:s}", "name", p->conf->name,
+		if (o->sig)
+			fault = sv_proc_signal(p, o->sig) == 0 ? SV_SUCCESS : SV_FAILED;
+		snprintf(text, sizeof(text), "%s%s%s", sv_fault_name(fault), o->sig ? "" : ": ",
+			 o->sig ? "" : o->text);
+		json_t *said =
+			fault == SV_SUCCESS ? json_string("OK") : sv_call_text(text, strlen(text));
+		json_array_append_new(results, json_pack("{s:s,s:s,s:i,s:o}", "name", p->conf->name,
 							 "group", t->conf->name, "status",
-							 (int)(well ? SV_SUCCESS : SV_FAILED),
-							 "description", well ? "OK" : "FAILED"));
+							 (int)fault, "description", said));
 	}
-}
-
-/* Parameter i: "HUP", "SIGHUP", "1" or 1. 0: the call has its answer. */
-static int signal_of(struct sv_call *c, size_t i)
-{
-	const json_t *given = json_array_get(c->params, i);
-	char number[32];
-	const char *text = json_string_value(given);
-
-	if (json_is_integer(given)) {
-		snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(given));
-		text = number;
-	}
-	int sig = 0;
-	if (!text || sv_parse_signal(text, &sig, NULL) != 0) {
-		sv_call_fault(c, SV_BAD_SIGNAL, text ? text : "");
-		return 0;
-	}
-	return sig;
 }
 
 static void signal_group(struct sv_call *c)
 {
 	const char *name = sv_call_string(c, 0);
-	int sig = name ? signal_of(c, 1) : 0;
 
-	if (sig == 0)
+	if (!name)
 		return;
 	struct sv_team *t = sv_team_find(c->sv, name);
+	struct order o = order_of(c, 1);
 	if (!t) {
 		sv_call_fault(c, SV_BAD_NAME, name);
 		return;
 	}
 	json_t *results = json_array();
-	signal_team(t, sig, results);
+	signal_team(t, &o, results);
 	sv_call_return(c, results);
 }
 
@@ -368,27 +384,27 @@ static void signal_process(struct sv_call *c)
 		return;
 	}
 	struct sv_proc *p = sv_team_lookup(c->sv, name);
-	int sig = p ? signal_of(c, 1) : 0;
+	struct order o = order_of(c, 1);
 	if (!p)
 		sv_call_fault(c, SV_BAD_NAME, name);
-	else if (sig && !p->pid)
+	else if (!o.sig)
+		sv_call_fault(c, SV_BAD_SIGNAL, o.text);
+	else if (!p->pid)
 		sv_call_fault(c, SV_NOT_RUNNING, name);
-	else if (sig && signal_one(p, sig))
+	else if (sv_proc_signal(p, o.sig) == 0)
 		sv_call_return(c, json_true());
-	else if (sig)
+	else
 		sv_call_fault(c, SV_FAILED, name);
 }
 
 static void signal_all(struct sv_call *c)
 {
-	int sig = signal_of(c, 0);
+	struct order o = order_of(c, 0);
+	json_t *results = json_array();
 	struct list *it, *tmp;
 
-	if (sig == 0)
-		return;
-	json_t *results = json_array();
 	list_each (it, tmp, &c->sv->teams)
-		signal_team(container_of(it, struct sv_team, link), sig, results);
+		signal_team(container_of(it, struct sv_team, link), &o, results);
 	sv_call_return(c, results);
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/mem.h"
+#include "core/net/http_decode.h"
 #include "core/net/http_server.h"
 #include "core/proc/follow.h"
 #include "core/run/control.h"
@@ -37,6 +38,7 @@ struct reader {
 	struct sv_watch watch;
 	uv_timer_t timer; /* main: looks at the file */
 	int64_t at;
+	uint64_t left_out; /* events */
 };
 
 /* Who is to read; one of the two. */
@@ -185,22 +187,6 @@ static void on_move(struct sv_watch *w, struct sv_proc *p, int from)
 		follow_life(r);
 }
 
-static void unescape(const char *from, char *into, size_t size)
-{
-	size_t n = 0;
-
-	for (; *from && *from != '?' && n + 1 < size; from++) {
-		unsigned byte;
-		if (*from == '%' && sscanf(from + 1, "%2x", &byte) == 1 && byte) {
-			into[n++] = (char)byte;
-			from += 2;
-		} else {
-			into[n++] = *from;
-		}
-	}
-	into[n] = '\0';
-}
-
 /* "?bytes=N": so many of those that are there already. */
 static size_t first_bytes(const char *what)
 {
@@ -212,12 +198,15 @@ static size_t first_bytes(const char *what)
 
 static void stream_log(struct sv *sv, struct sink to, const char *what)
 {
-	char name[600];
+	char name[2048];
 	struct tail tail;
 	struct buf first;
-	size_t most = first_bytes(what);
+	size_t most = first_bytes(what), n = strcspn(what, "?");
 
-	unescape(what, name, sizeof(name));
+	if (n >= sizeof(name) || http_decode(what, n, name, false) < 0) {
+		refuse(to, 404);
+		return;
+	}
 	char *slash = strchr(name, '/');
 	if (slash)
 		*slash++ = '\0';
@@ -283,6 +272,18 @@ static void stream_main(struct sv *sv, struct sink to)
  * ---------------------------------------------------------------------------------------------------------
  */
 
+static void tell_left_out(struct reader *r)
+{
+	char text[80];
+
+	if (!r->left_out)
+		return;
+	int n = snprintf(text, sizeof(text), ": %llu events left out\n\n",
+			 (unsigned long long)r->left_out);
+	put(r, text, (size_t)n);
+	r->left_out = 0;
+}
+
 static void on_event(struct sv_watch *w, struct sv_proc *p, int from)
 {
 	struct reader *r = w->owner;
@@ -294,8 +295,12 @@ static void on_event(struct sv_watch *w, struct sv_proc *p, int from)
 	json_object_set_new(o, "healthy", json_boolean(p->healthy));
 	char *text = json_dumps(o, JSON_COMPACT), *line;
 	int n = asprintf(&line, "event: process\ndata: %s\n\n", text);
-	if (n > 0 && put(r, NULL, 0) < UNSENT_MOST)
+	if (n > 0 && put(r, NULL, 0) < UNSENT_MOST) {
+		tell_left_out(r);
 		put(r, line, (size_t)n);
+	} else {
+		r->left_out++;
+	}
 	free(line);
 	free(text);
 	json_decref(o);

@@ -160,30 +160,6 @@ static const struct td_token *find(const struct td_tokens *t, const char *text)
 	return found;
 }
 
-/* A name that a site of the internet may have given us (DNS rebinding) is not one of ours. */
-static bool is_plain_host(const char *host)
-{
-	size_t n = strcspn(host, ":");
-
-	return *host == '[' || *host == '\0' || strspn(host, "0123456789.") == n ||
-	       (n == 9 && strncasecmp(host, "localhost", 9) == 0);
-}
-
-static bool same_site(const char *origin, const char *host)
-{
-	const char *at = strstr(origin, "://");
-
-	return at && strcasecmp(at + 3, host) == 0;
-}
-
-/* Nobody is asked who he is: then at least no other site may speak through somebody's browser. */
-static bool is_our_own(const struct http_message *m)
-{
-	const char *host = http_field(m, "Host"), *origin = http_field(m, "Origin");
-
-	return !origin || !host || (is_plain_host(host) && same_site(origin, host));
-}
-
 bool td_auth(struct td_ask *ask)
 {
 	const struct td_tokens *tokens = ask->td->tokens;
@@ -193,7 +169,7 @@ bool td_auth(struct td_ask *ask)
 	if (scope == TD_OPEN)
 		return true;
 	if (!td_tokens_ask(tokens)) {
-		if (is_our_own(ask->m))
+		if (!http_auth_is_foreign(ask->m, true))
 			return true;
 		td_refuse(ask, 403, NULL, "a page of another site has sent this");
 		return false;

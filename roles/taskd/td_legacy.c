@@ -17,6 +17,7 @@
 #include <strings.h>
 
 #include "core/base/mem.h"
+#include "core/net/http_decode.h"
 #include "core/pool/pool.h"
 #include "roles/taskd/td.h"
 #include "roles/taskd/td_auth.h"
@@ -57,9 +58,9 @@ static bool put_form(struct json_out *o, const char *p, size_t n)
 		const char *stop = next ? next : end;
 		const char *eq = memchr(p, '=', (size_t)(stop - p));
 		const char *mid = eq ? eq : stop;
-		good = i < FORM_MOST && td_decode(p, (size_t)(mid - p), name, true) >= 0 &&
-		       td_decode(eq ? eq + 1 : stop, eq ? (size_t)(stop - eq - 1) : 0, value,
-				 true) >= 0;
+		good = i < FORM_MOST && http_decode(p, (size_t)(mid - p), name, true) >= 0 &&
+		       http_decode(eq ? eq + 1 : stop, eq ? (size_t)(stop - eq - 1) : 0, value,
+				   true) >= 0;
 		if (good)
 			put_pair(o, name, value);
 		p = stop + 1;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/net/http_decode.h"
 #include "roles/taskd/td.h"
 #include "roles/taskd/td_auth.h"
 #include "roles/taskd/td_counts.h"
@@ -12,34 +13,6 @@
 #include "roles/taskd/td_reply.h"
 
 /* ---- addresses ----------------------------------------------------------------------- */
-
-static int hex(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
-}
-
-int td_decode(const char *from, size_t n, char *to, bool plus)
-{
-	char *at = to;
-
-	for (size_t i = 0; i < n; i++) {
-		int high = 0, low = 0;
-		if (from[i] != '%') {
-			*at++ = plus && from[i] == '+' ? ' ' : from[i];
-			continue;
-		}
-		if (n - i < 3 || (high = hex(from[i + 1])) < 0 || (low = hex(from[i + 2])) < 0 ||
-		    !(high | low))
-			return -1;
-		*at++ = (char)(high << 4 | low);
-		i += 2;
-	}
-	*at = '\0';
-	return (int)(at - to);
-}
 
 /* false: it is wrong, or there are too many. */
 static bool read_query(struct td_ask *ask, const char *text)
@@ -54,12 +27,12 @@ static bool read_query(struct td_ask *ask, const char *text)
 
 		if (len && ask->n_queries == TD_QUERIES)
 			return false;
-		int a = td_decode(text, name, to, true);
+		int a = http_decode(text, name, to, true);
 		if (a < 0)
 			return false;
 		q->name = to;
 		to += a + 1;
-		int b = td_decode(text + name + has_value, len - name - has_value, to, true);
+		int b = http_decode(text + name + has_value, len - name - has_value, to, true);
 		if (b < 0)
 			return false;
 		q->value = has_value ? to : "";
@@ -148,7 +121,7 @@ static const struct td_route *find(struct td_ask *ask, const char *path, size_t 
 		if (!strchr(r->path, '{'))
 			break;
 	}
-	if (best && best_n && td_decode(best_part, best_n, ask->part, false) < 0)
+	if (best && best_n && http_decode(best_part, best_n, ask->part, false) < 0)
 		return &wrong;
 	return best;
 }

@@ -72,7 +72,3 @@ void td_serve(struct td *td, struct http_call *call);
 const char *td_query(const struct td_ask *ask, const char *name);
 /* Whether it is there and says yes: "", 1, true, yes. */
 bool td_query_yes(const struct td_ask *ask, const char *name);
-
-/* Decodes %XX (and + when `plus`) of n bytes into `to`, which has room for n + 1. -1: it is wrong,
- * or has a 0 in it. Else how many bytes. */
-int td_decode(const char *from, size_t n, char *to, bool plus);

@@ -1,4 +1,4 @@
-"""Which keys and verbs the tests see at work: marks, and what is left out."""
+"""Which keys, verbs and methods the tests see at work: marks, and what is left out."""
 import pathlib
 import re
 
@@ -7,7 +7,7 @@ SEEN = {}  # "section key": names of tests, or file::test
 
 
 def sees(section: str, *keys: str):
-    """Marks a test as one that sees these keys of a section (or verbs of "ctl") on something that runs."""
+    """Marks a test as one that sees these keys of a section (or verbs of "ctl", or "method"s) on something that runs."""
     def mark(test):
         elsewhere(section, " ".join(keys), test.__name__)
         return test

@@ -18,6 +18,7 @@ import xmlrpc.client
 import pytest
 
 import test_supervisor_keys  # noqa: F401: its marks
+import test_supervisor_rpc  # noqa: F401
 from daemon import TROUPE
 from seen import SEEN, elsewhere, keys_of, missing, sees
 from servers import die_with_parent, free_port, wait_for
@@ -441,7 +442,7 @@ for where, verbs in VERBS.items():
     elsewhere("ctl", verbs, where)
 
 
-def test_no_key_and_no_verb_is_left_out():
+def test_no_key_no_verb_and_no_method_is_left_out(supervisor):
     sections = {"supervisord", "unix_http_server", "inet_http_server", "supervisorctl", "rpcinterface", "program", "fcgi-program",
                 "eventlistener", "group", "include"}
     reference = (pathlib.Path(__file__).resolve().parents[2] / "etc" / "troupe.ini").read_text()
@@ -449,7 +450,8 @@ def test_no_key_and_no_verb_is_left_out():
     shown = subprocess.run([TROUPE, "supervisorctl", "help"], capture_output=True, text=True, timeout=20).stdout
     words = re.search(r"=\n(.*)", shown, re.S)[1].split()
     schema |= {f"ctl {word}" for word in words if word not in ("help", "quit", "exit", "?")}
-    assert len(schema) > 150
+    schema |= {f"method {name}" for name in supervisor("").server.system.listMethods()}
+    assert len(schema) > 200
     assert not schema - SEEN.keys(), "no test sees these"
-    assert not SEEN.keys() - schema, "there is no such key or verb"
+    assert not SEEN.keys() - schema, "there is no such key, verb or method"
     assert not missing()
