@@ -20,7 +20,7 @@ struct share {
 	bool batch;
 	bool allowed; /* false: the kernel said no, and all stays as it is */
 	uint8_t phase;
-	uint64_t since, done, crowd; /* of the window that runs: ms, and what was so far at its begin */
+	uint64_t since, done, crowd; /* of the window that runs: ms, counts at its begin */
 	uint64_t rates[3]; /* of the last windows, per second: before, with the other way, after */
 	uint64_t chosen;   /* the rate when the choice was made */
 	uint64_t next, pause; /* ms: when it is tried again, and how long after that */
