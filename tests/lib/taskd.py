@@ -102,7 +102,10 @@ class Taskd(Daemon):
 
     def raw(self, data, seconds=5.0) -> bytes:
         """All that comes for these bytes until the server closes, or is silent for so long."""
-        with self.connect() as link:
+        return self.raw_at(self.port, data, seconds)
+
+    def raw_at(self, port, data, seconds=5.0) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as link:
             link.settimeout(seconds)
             link.sendall(data)
             parts = []
