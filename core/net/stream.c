@@ -209,6 +209,11 @@ ssize_t stream_read(struct stream *s, void *into, size_t size)
 	return s->secure ? read_tls(s, into, size) : 0; /* the handshake reads for itself */
 }
 
+ssize_t stream_rest(struct stream *s, void *into, size_t size)
+{
+	return s->tls || s->closing ? UV_EOF : read_socket(s, into, size);
+}
+
 /* Epoll is told when it has something to say: mostly it goes on before. */
 void stream_pause(struct stream *s)
 {

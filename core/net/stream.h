@@ -58,6 +58,9 @@ int stream_open(struct stream *s, uv_loop_t *loop, int fd, stream_on_event on_ev
 /* > 0: bytes; 0: nothing more now; UV_EOF; a code. */
 ssize_t stream_read(struct stream *s, void *into, size_t size);
 
+/* The same after a write has failed: what the peer had sent before it went. Not of TLS. */
+ssize_t stream_rest(struct stream *s, void *into, size_t size);
+
 /* TLS may hold more: read again, the loop would not say so. */
 static inline bool stream_more(const struct stream *s)
 {

@@ -346,11 +346,11 @@ void speak_on_event(struct stream *s, enum stream_event event)
 	pool_balance(w->pool);
 }
 
-/* At its end: what it said before still counts. */
+/* At its end: what it said before still counts, also when it did not live to read our last word. */
 void speak_drain(struct worker *w)
 {
 	ssize_t n;
 
-	while (w->has_stream && (n = stream_read(&w->stream, w->pool->all->room, ROOM)) > 0)
+	while (w->has_stream && (n = stream_rest(&w->stream, w->pool->all->room, ROOM)) > 0)
 		take_all(w, w->pool->all->room, (size_t)n);
 }

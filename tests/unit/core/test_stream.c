@@ -419,6 +419,26 @@ static void reset_by(int fd)
 	close(fd);
 }
 
+Test(stream, what_came_before_a_failed_write_can_be_had)
+{
+	struct side a;
+	char got[16];
+	int fds[2];
+
+	begin(fds);
+	side_open(&a, fds[0]);
+	stream_pause(&a.stream);
+	check_int(write(fds[1], "before", 6), 6);
+	close(fds[1]);
+	check_int(stream_put(&a.stream, "x", 1), UV_EPIPE);
+	check_int(stream_read(&a.stream, got, sizeof(got)), UV_EPIPE);
+	check_int(stream_rest(&a.stream, got, sizeof(got)), 6);
+	cr_expect(memcmp(got, "before", 6) == 0);
+	check_int(stream_rest(&a.stream, got, sizeof(got)), UV_EOF);
+	side_close(&a);
+	finish();
+}
+
 Test(stream, a_reset_is_told)
 {
 	struct side a;
