@@ -29,14 +29,30 @@ static void defaults(const struct conf *conf, struct work_topic_conf *c)
 		td_topic_conf(all->values, all, c);
 }
 
+struct base {
+	struct td *td;
+	const struct conf *conf;
+	struct work_topic_conf c;
+};
+
+/* One that came to be by a task, now or before a restart, or whose section is gone. */
+static void apply_base(void *data, const struct work_topic_figures *f)
+{
+	struct base *b = data;
+
+	if (*f->name != '.' && !conf_find(b->conf, "topic", f->name))
+		work_topic_set(b->td->work, f->name, &b->c);
+}
+
 static int apply_topics(struct td *td, const struct conf *conf, struct err *err)
 {
-	struct work_topic_conf base;
+	struct base b = { .td = td, .conf = conf };
 
-	defaults(conf, &base);
-	work_topic_set(td->work, NULL, &base);
+	defaults(conf, &b.c);
+	work_topic_set(td->work, NULL, &b.c);
+	work_topics(td->work, apply_base, &b);
 	for (const struct conf_item *item = NULL; (item = conf_next(conf, "topic", item));) {
-		struct work_topic_conf c = base;
+		struct work_topic_conf c = b.c;
 		if (strcmp(item->name, "*") == 0)
 			continue;
 		td_topic_conf(item->values, item, &c);
