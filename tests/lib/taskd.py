@@ -2,7 +2,9 @@
 import http.client
 import json
 import pathlib
+import re
 import socket
+import threading
 import time
 
 from daemon import Daemon
@@ -49,9 +51,10 @@ class Reply:
 class Taskd(Daemon):
     """`extra`: more of the file; `keys`: more of [taskd]."""
 
-    def __init__(self, folder, keys="", extra=ECHO, name="taskd", data=None, prefix=(), env=None, listen="127.0.0.1:0"):
+    def __init__(self, folder, keys="", extra=ECHO, name="taskd", data=None, prefix=(), env=None, listen="127.0.0.1:0",
+                 drain="5s"):
         self.data = pathlib.Path(data or folder / f"{name}.data")
-        text = (f"[troupe]\ndata_dir = {self.data}\ndrain_timeout = 5s\n"
+        text = (f"[troupe]\ndata_dir = {self.data}\ndrain_timeout = {drain}\n"
                 f"[taskd]\nlisten = {listen}\n{keys}\n{extra}")
         super().__init__("taskd", text, folder, name, prefix=prefix, env=env)
         self._port = None
@@ -59,6 +62,15 @@ class Taskd(Daemon):
     def ready(self, seconds=10.0):
         self.wait_log(r"ready role=taskd", seconds)
         return self
+
+    def again(self, seconds=20.0):
+        """The same once more after its end, on another port."""
+        before = len(re.findall("ready role=taskd", self.log()))
+        self.launch()
+        wait_for("ready", lambda: self.process.poll() is not None or
+                 len(re.findall("ready role=taskd", self.log())) > before, seconds)
+        assert self.process.poll() is None, self.log()[-4000:]
+        self._port = int(re.findall(r"listening on 127\.0\.0\.1:(\d+)(?! tls)\n", self.log())[-1])
 
     @property
     def port(self):
@@ -138,4 +150,93 @@ def events(taskd, path, headers=None, until=None, seconds=10.0):
             name, _, value = line.partition(": ")
             event[name] = value
     link.close()
+    return found
+
+
+class Load:
+    """Clients that hand in tasks of one topic until they are told to stop or the server is gone, each with a connection."""
+
+    def __init__(self, one, clients, topic):
+        self.topic, self.accepted, self.refused, self.stop = topic, set(), 0, False
+        body = json.dumps({"topic": topic, "payload": "x" * 100}).encode()
+        self.request = b"POST /v1/tasks HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        self.port = one.port
+        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(clients)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=20) as link:
+                while not self.stop and self.ask(link):
+                    pass
+        except OSError:
+            pass
+
+    def ask(self, link) -> bool:
+        """One task; false when the connection is at its end."""
+        link.sendall(self.request)
+        got = b""
+        while b"}\n" not in got:
+            more = link.recv(4096)
+            if not more:
+                return False
+            got += more
+        if got.startswith(b"HTTP/1.1 202"):
+            self.accepted.add(re.search(rb'"id":"(\w+)"', got)[1].decode())
+        else:
+            self.refused += 1
+            time.sleep(0.01)
+        return b"\r\nConnection: close" not in got
+
+    def join(self) -> set:
+        """Ends it; the ids of all that was answered with 202."""
+        self.stop = True
+        for thread in self.threads:
+            thread.join(30)
+            assert not thread.is_alive()
+        return self.accepted
+
+
+class Told:
+    """Follows the events of a topic until the server is gone; `over`: the ids of tasks that were said to have succeeded."""
+
+    def __init__(self, one, topic):
+        self.over = set()
+        self.link = socket.create_connection(("127.0.0.1", one.port), timeout=60)
+        self.link.sendall(b"GET /v1/events?topic=%s HTTP/1.1\r\nHost: a\r\n\r\n" % topic.encode())
+        self.lines = self.link.makefile("rb")
+        assert b" 200 " in self.lines.readline()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        event = b""
+        try:
+            for line in self.lines:
+                if line.startswith(b"event: "):
+                    event = line[7:-1]
+                elif line.startswith(b"data: ") and event == b"succeeded":
+                    self.over.add(json.loads(line[6:])["id"])
+        except (OSError, ValueError):
+            pass
+
+    def join(self) -> set:
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+        self.link.close()
+        return self.over
+
+
+def known(one, topic, states=("pending", "succeeded", "dead")) -> dict:
+    """All tasks of a topic in those states, by id."""
+    found = {}
+    for state in states:
+        cursor = ""
+        while True:
+            page = one.get(f"/v1/tasks?topic={topic}&state={state}&limit=1000&fields=id,state,crashes{cursor}").json
+            found.update({t["id"]: t for t in page["items"]})
+            if not page["next"]:
+                break
+            cursor = f"&cursor={page['next']}"
     return found

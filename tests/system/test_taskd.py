@@ -325,11 +325,25 @@ def test_limits_change_and_outlive_a_restart(taskd):
     assert one.ask("PATCH", "/v1/topics/small").status == 400
     assert one.ask("PATCH", "/v1/topics/nope", {"max_jobs": 3}).status == 404
     assert one.stop() == 0
-    one.launch()
-    wait_for("ready again", lambda: one.log().count("ready role=taskd") == 2)
-    one._port = int(re.findall(r"listening on 127\.0\.0\.1:(\d+)", one.log())[-1])
+    one.again()
     limits = one.get("/v1/topics/small").json["limits"]
     assert limits["max_jobs"] == 3 and limits["rate"]["per_s"] == 2
+
+
+def test_what_all_topics_have_holds_over_a_restart_and_a_reload(taskd):
+    one = taskd(extra="[topic *]\nmax_attempts = 7\nkeep = 1h\n[topic own]\nmax_attempts = 3\n")
+    one.push("came", delay_ms=60000), one.push("own", delay_ms=60000)
+
+    def limits():
+        return [one.get(f"/v1/topics/{name}").json["limits"]["max_attempts"] for name in ("came", "own")]
+
+    assert limits() == [7, 3]
+    assert one.stop() == 0
+    one.again()
+    assert limits() == [7, 3]
+    text = one.conf_path.read_text().replace("= 7", "= 8").replace("[topic own]\nmax_attempts = 3\n", "")
+    one.reload(text)
+    wait_for("the new limits", lambda: limits() == [8, 8])
 
 
 def test_topics_that_nobody_named(taskd):
