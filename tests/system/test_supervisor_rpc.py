@@ -149,6 +149,8 @@ def test_answers_as_supervisords(both):
             for path in (ours.conf_path, theirs.path):
                 path.write_text(path.read_text() + (EXTRA if method == "EXTRA" else "[program:wrong]\nstartsecs = 1\n"))
             continue
+        for one in both if "ProcessInfo" in method else ():  # what was not waited for
+            wait_for("it to settle", lambda: not [p for p in one.rpc.getAllProcessInfo() if p["statename"] in ("STARTING", "STOPPING")])
         mine, its = answer(ours.rpc, method, params), answer(theirs.rpc, method, params)
         if method == "getPID":
             assert (mine, its) == (ours.pid, theirs.process.pid)
