@@ -22,9 +22,8 @@ struct http_parser {
 	enum http_state state;
 	int status;
 	const char *reason;
-	struct buf head; /* until it is whole */
+	struct buf head; /* once it is whole, cut into strings */
 	struct buf body;
-	char *text; /* the head, cut into strings */
 	struct http_field *fields;
 	struct http_message message;
 	int empty_lines;
@@ -46,14 +45,20 @@ static bool bad(struct http_parser *p, int status, const char *reason)
 
 /* ---- words ------------------------------------------------------------------- */
 
+/* RFC 9110 5.6.2 */
+static const bool of_token[256] = {
+	['0' ... '9'] = true,  ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['!'] = true,
+	['#' ... '\''] = true, ['*'] = true,         ['+'] = true,         ['-'] = true,
+	['.'] = true,          ['^' ... '`'] = true, ['|'] = true,         ['~'] = true,
+};
+
 static bool is_token(const char *s)
 {
 	if (!*s)
 		return false;
-	for (; *s; s++)
-		if (!isalnum((unsigned char)*s) && !strchr("!#$%&'*+-.^_`|~", *s))
-			return false;
-	return true;
+	while (of_token[(unsigned char)*s])
+		s++;
+	return !*s;
 }
 
 static bool is_one_of(const char *word, const char *const *words)
@@ -174,34 +179,45 @@ static bool check_expect(struct http_parser *p, const char *value)
 	return true;
 }
 
-static bool check_field(struct http_parser *p, const struct http_field *field)
+static bool check_host(struct http_parser *p, const char *value)
 {
-	if (strcasecmp(field->name, "host") == 0)
-		return (++p->hosts == 1 &&
-			(is_host(field->value) || (p->limits.empty_host && !*field->value))) ||
-		       bad(p, 400, "a wrong Host");
-	if (strcasecmp(field->name, "content-length") == 0)
-		return check_length(p, field->value);
-	if (strcasecmp(field->name, "transfer-encoding") == 0)
-		return check_encoding(p, field->value);
-	if (strcasecmp(field->name, "expect") == 0)
-		return check_expect(p, field->value);
+	if (++p->hosts == 1 && (is_host(value) || (p->limits.empty_host && !*value)))
+		return true;
+	return bad(p, 400, "a wrong Host");
+}
+
+static bool check_field(struct http_parser *p, const char *name, size_t n, const char *value)
+{
+	static const struct {
+		const char *name;
+		size_t n;
+		bool (*check)(struct http_parser *p, const char *value);
+	} known[] = {
+		{ "host", 4, check_host },
+		{ "content-length", 14, check_length },
+		{ "transfer-encoding", 17, check_encoding },
+		{ "expect", 6, check_expect },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (n == known[i].n && strcasecmp(name, known[i].name) == 0)
+			return known[i].check(p, value);
 	return true;
 }
 
-static char *trim(char *s)
+static char *trim(char *s, char *end)
 {
-	size_t n = strlen(s);
-
-	while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t'))
-		s[--n] = '\0';
-	return s + strspn(s, " \t");
+	while (end > s && (end[-1] == ' ' || end[-1] == '\t'))
+		*--end = '\0';
+	while (*s == ' ' || *s == '\t')
+		s++;
+	return s;
 }
 
-static bool read_field(struct http_parser *p, char *line)
+static bool read_field(struct http_parser *p, char *line, char *end)
 {
 	struct http_field *field = &p->fields[p->message.field_count];
-	char *colon = strchr(line, ':');
+	char *colon = memchr(line, ':', (size_t)(end - line));
 
 	if (*line == ' ' || *line == '\t')
 		return bad(p, 400, "a folded line");
@@ -211,14 +227,14 @@ static bool read_field(struct http_parser *p, char *line)
 		return bad(p, 431, "too many fields");
 	*colon = '\0';
 	field->name = line;
-	field->value = trim(colon + 1);
+	field->value = trim(colon + 1, end);
 	if (!is_token(field->name))
 		return bad(p, 400, "a wrong name of a field");
 	for (const char *c = field->value; *c; c++)
 		if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
 			return bad(p, 400, "a control character in a field");
 	p->message.field_count++;
-	return check_field(p, field);
+	return check_field(p, line, (size_t)(colon - line), field->value);
 }
 
 static bool check_head(struct http_parser *p)
@@ -230,15 +246,14 @@ static bool check_head(struct http_parser *p)
 	return true;
 }
 
-/* Cuts the copy of the head into strings. Its lines are known to end with CR LF. */
-static bool read_head(struct http_parser *p)
+/* Cuts the head into strings. Its lines are known to end with CR LF, the last one is empty. */
+static bool read_head(struct http_parser *p, char *line)
 {
 	bool first = true;
 
-	for (char *line = p->text, *end; (end = strstr(line, "\r\n")) && end != line;
-	     line = end + 2) {
+	for (char *end; (end = (char *)rawmemchr(line, '\n') - 1) != line; line = end + 2) {
 		*end = '\0';
-		if (first ? !read_request_line(p, line) : !read_field(p, line))
+		if (first ? !read_request_line(p, line) : !read_field(p, line, end))
 			return false;
 		first = false;
 	}
@@ -308,16 +323,13 @@ static const llhttp_settings_t settings = {
 	.on_message_complete = on_message_complete,
 };
 
-/* Returns how many bytes llhttp took. */
-static size_t run_llhttp(struct http_parser *p, const char *data, size_t n)
+/* Returns how many bytes llhttp took. *wrong: what it holds against them. */
+static size_t run_llhttp(struct http_parser *p, const char *data, size_t n, const char **wrong)
 {
 	llhttp_errno_t rc = llhttp_execute(&p->llhttp, data, n);
 
-	if (rc == HPE_OK)
-		return n;
-	if (rc != HPE_PAUSED) /* on_* have said it better, where it was they */
-		bad(p, 400, llhttp_get_error_reason(&p->llhttp));
-	return (size_t)(llhttp_get_error_pos(&p->llhttp) - data);
+	*wrong = rc == HPE_OK || rc == HPE_PAUSED ? NULL : llhttp_get_error_reason(&p->llhttp);
+	return rc == HPE_OK ? n : (size_t)(llhttp_get_error_pos(&p->llhttp) - data);
 }
 
 /* ---- bytes -------------------------------------------------------------------------- */
@@ -329,21 +341,24 @@ static void finish_body(struct http_parser *p)
 	p->message.body_len = buf_len(&p->body) - 1;
 }
 
-/* The empty line has come. */
+/* The empty line has come. llhttp looks at the head before we cut it; our reasons are the better
+ * ones. */
 static void head_is_whole(struct http_parser *p)
 {
+	char *head = (char *)buf_data(&p->head);
 	size_t n = buf_len(&p->head);
+	const char *wrong;
+	size_t used = run_llhttp(p, head, n, &wrong);
 
-	p->text = mem_new(n + 1);
-	memcpy(p->text, buf_data(&p->head), n);
-	if (!read_head(p))
+	if (!read_head(p, head))
 		return;
-	size_t used = run_llhttp(p, (const char *)buf_data(&p->head), n);
-	if (p->state == HTTP_IN_HEAD)
-		p->state = HTTP_IN_BODY;
-	if (p->state == HTTP_WHOLE && used != n)
+	if (wrong)
+		bad(p, 400, wrong);
+	else if (used != n)
 		bad(p, 400, "the head ended early");
-	if (p->state == HTTP_WHOLE)
+	else if (p->state == HTTP_IN_HEAD)
+		p->state = HTTP_IN_BODY;
+	else
 		finish_body(p);
 }
 
@@ -387,8 +402,11 @@ static size_t feed_head(struct http_parser *p, const char *data, size_t n)
 
 static size_t feed_body(struct http_parser *p, const char *data, size_t n)
 {
-	size_t used = run_llhttp(p, data, n);
+	const char *wrong;
+	size_t used = run_llhttp(p, data, n, &wrong);
 
+	if (wrong) /* on_* have said it better, where it was they */
+		bad(p, 400, wrong);
 	p->raw += used;
 	if (p->state == HTTP_IN_BODY && p->raw > p->limits.body + buf_len(&p->body) + CHUNK_WASTE)
 		bad(p, 413, "too little in too many chunks");
@@ -426,8 +444,6 @@ struct http_parser *http_parser_new(const struct http_limits *limits)
 
 void http_parser_reset(struct http_parser *p)
 {
-	free(p->text);
-	p->text = NULL;
 	buf_fini(&p->head);
 	buf_fini(&p->body);
 	llhttp_init(&p->llhttp, HTTP_REQUEST, &settings);

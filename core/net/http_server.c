@@ -16,6 +16,8 @@
 
 enum { READ_SIZE = 16 * 1024, LINGER = 2000, ACCEPTS = 64, HEAD_ROOM = 256, ON_STACK = 2048 };
 
+static const uint64_t never = UINT64_MAX;
+
 const struct http_server_conf http_server_defaults = {
 	.limits = { .head = 16 * 1024, .fields = 100, .body = 1024 * 1024 },
 	.connections = 1000,
@@ -55,6 +57,8 @@ struct http_call {
 	struct http_server *server;
 	struct stream stream;
 	uv_timer_t deadline;
+	uint64_t due;   /* by the loop's clock; the timer may go off before */
+	uint64_t alarm; /* when the timer goes off; NEVER: it does not run */
 	struct http_parser *parser;
 	struct buf in; /* bytes that the parser hasn't taken: the next message's */
 	void *data;
@@ -145,20 +149,45 @@ static void call_close(struct http_call *call)
 
 static void refuse(struct http_call *call, int status);
 
+static void on_deadline(uv_timer_t *t);
+
+static void set_alarm(struct http_call *call, uint64_t at)
+{
+	uint64_t now = uv_now(call->server->loop);
+
+	call->alarm = at;
+	uv_timer_start(&call->deadline, on_deadline, at > now ? at - now : 0, 0);
+}
+
+/* Every message has some, and few are reached: the timer that runs is moved only when it would be
+ * too late. */
+static void set_deadline(struct http_call *call, uint64_t ms)
+{
+	call->due = uv_now(call->server->loop) + ms;
+	if (call->due < call->alarm)
+		set_alarm(call, call->due);
+}
+
+static void no_deadline(struct http_call *call)
+{
+	call->due = never;
+}
+
 static void on_deadline(uv_timer_t *t)
 {
 	struct http_call *call = t->data;
 
+	call->alarm = never;
+	if (call->due > uv_now(call->server->loop)) {
+		if (call->due != never)
+			set_alarm(call, call->due);
+		return;
+	}
 	if (!call->lingering && !call->calling && stream_backlog(&call->stream) == 0 &&
 	    http_parser_begun(call->parser))
 		refuse(call, 408);
 	else
 		call_close(call);
-}
-
-static void set_deadline(struct http_call *call, uint64_t ms)
-{
-	uv_timer_start(&call->deadline, on_deadline, ms, 0);
 }
 
 static void linger(struct http_call *call)
@@ -243,12 +272,27 @@ static size_t put_word(char *at, const char *word)
 	return n;
 }
 
+static size_t put_number(char *at, size_t number)
+{
+	char digits[20];
+	size_t n = 0;
+
+	do
+		digits[sizeof(digits) - ++n] = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	memcpy(at, digits + sizeof(digits) - n, n);
+	return n;
+}
+
 /* Room for HEAD_ROOM bytes, the type and the fields. */
 static size_t put_head(char *at, const struct http_answer *a, struct how how)
 {
-	size_t n =
-		(size_t)sprintf(at, "HTTP/1.1 %d %s\r\n", a->status, http_status_text(a->status));
+	size_t n = put_word(at, "HTTP/1.1 ");
 
+	n += put_number(at + n, (size_t)a->status);
+	n += put_word(at + n, " ");
+	n += put_word(at + n, http_status_text(a->status));
+	n += put_word(at + n, "\r\n");
 	n += put_date(at + n);
 	if (a->type) {
 		n += put_word(at + n, "Content-Type: ");
@@ -257,8 +301,11 @@ static size_t put_head(char *at, const struct http_answer *a, struct how how)
 	}
 	if (how.chunked)
 		n += put_word(at + n, "Transfer-Encoding: chunked\r\n");
-	else if (a->status != 204 && a->status != 304 && !how.open)
-		n += (size_t)sprintf(at + n, "Content-Length: %zu\r\n", a->size);
+	else if (a->status != 204 && a->status != 304 && !how.open) {
+		n += put_word(at + n, "Content-Length: ");
+		n += put_number(at + n, a->size);
+		n += put_word(at + n, "\r\n");
+	}
 	n += put_word(at + n,
 		      how.keep_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n");
 	if (a->fields)
@@ -449,7 +496,7 @@ static void feed(struct http_call *call)
 		refuse(call, http_parser_status(call->parser));
 	} else if (now == HTTP_WHOLE) {
 		call->calling = true;
-		uv_timer_stop(&call->deadline);
+		no_deadline(call);
 		call->server->handler(call, call->server->data);
 	} else if (now == HTTP_IN_BODY && before != now) {
 		set_deadline(call, conf->body_timeout);
@@ -559,6 +606,7 @@ static void welcome(struct http_server *s, int fd)
 		return;
 	}
 	call->server = s;
+	call->due = call->alarm = never;
 	call->parser = http_parser_new(&s->conf.limits);
 	buf_init(&call->in, READ_SIZE);
 	uv_timer_init(s->loop, &call->deadline);

@@ -31,17 +31,16 @@ struct push {
 
 static void answer_new(struct td_reply *r, uint64_t id)
 {
-	static const char where[] = "Location: /v1/tasks/";
-	char text[IDENT_LEN + 1], fields[64], body[96];
-	struct td *td = r->td;
+	char text[IDENT_LEN + 1], fields[64], body[96], *end;
 
 	ident_write(id, text);
-	memcpy(fields, where, sizeof(where) - 1);
-	memcpy(fields + sizeof(where) - 1, text, IDENT_LEN);
-	memcpy(fields + sizeof(where) - 1 + IDENT_LEN, "\r\n", 3);
-	int n = snprintf(body, sizeof(body), "{\"id\":\"%s\",\"state\":\"%s\"}\n", text,
-			 work_state_name(work_state_of(td->work, id)));
-	td_answer(r, 202, fields, &(struct json_out){ body, (size_t)n, 0 });
+	end = stpcpy(stpcpy(fields, "Location: /v1/tasks/"), text);
+	stpcpy(end, "\r\n");
+	end = stpcpy(stpcpy(body, "{\"id\":\""), text);
+	end = stpcpy(end, "\",\"state\":\"");
+	end = stpcpy(end, work_state_name(work_state_of(r->td->work, id)));
+	end = stpcpy(end, "\"}\n");
+	td_answer(r, 202, fields, &(struct json_out){ body, (size_t)(end - body), 0 });
 }
 
 static void answer_duplicate(struct td_reply *r, uint64_t id)

@@ -33,6 +33,8 @@ static const struct bad_case bad_cases[] = {
 	{ LINE "X(: a\r\n\r\n", 400 },
 	{ LINE "X: a\001\r\n\r\n", 400 },
 	{ LINE "X: a\rb\r\n\r\n", 400 },
+	{ LINE "\rX: a\r\n\r\n", 400 },
+	{ LINE "\rContent-Length: 1\r\n\r\n", 400 },
 	{ "GET / HTTP/1.1\nHost: a\n\n", 400 },
 	{ "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
 	{ LINE "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
