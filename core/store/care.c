@@ -103,7 +103,7 @@ static void finish(struct care *c)
 	c->done(c->data, c->err.code, c->err.code ? c->err.text : NULL);
 	free(c->path);
 	free(c);
-	store_under_way(s, -1);
+	s->under_way--;
 }
 
 static void on_worked(uv_work_t *work, int status)
@@ -164,7 +164,7 @@ void store_look_after(struct store *s, enum store_care what, const char *path,
 	c->done = done;
 	c->data = data;
 	c->work.data = c;
-	if (store_under_way(s, 1) == 1)
+	if (s->under_way++ == 0)
 		uv_ref((uv_handle_t *)&s->async);
 	if (what != STORE_COMPACT) {
 		uv_queue_work(s->loop, &c->work, on_work, on_worked);

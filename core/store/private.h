@@ -18,7 +18,7 @@ struct store {
 	struct db writing, reading, copying;
 	uv_thread_t writer, reader, keeper;
 	uv_async_t async;
-	int under_way; /* units that were not answered; the loop's, atomic for the writer */
+	int under_way; /* units that were not answered; the loop's */
 	bool closing;
 	void (*on_closed)(void *data);
 	void *closed_data;
@@ -40,18 +40,10 @@ struct store {
 	int sync_now;     /* what PRAGMA synchronous is set to */
 	bool dirty;       /* committed since the log was last copied in full */
 	uint64_t retry_at;
-	uint64_t commit_ns, commit_end; /* of the last group */
-	int company;                    /* units under way when it was through, its own too */
-	uint64_t log_pages;             /* atomic */
+	uint64_t log_pages; /* atomic */
 	uint64_t commits, units, failures, checkpoints;
 	struct hist commit_us, batch;
 };
-
-/* In the loop: so many more are under way. Returns how many now. */
-static inline int store_under_way(struct store *s, int more)
-{
-	return __atomic_add_fetch(&s->under_way, more, __ATOMIC_RELAXED);
-}
 
 /* The bodies of the threads. */
 void writer_run(void *store);

@@ -133,7 +133,7 @@ static void on_async(uv_async_t *h)
 		if (u->done)
 			u->done(u, u->status);
 		store_drop(u);
-		store_under_way(s, -1);
+		s->under_way--;
 	}
 	care_answer(s);
 	if (!s->under_way && !s->closing)
@@ -228,7 +228,7 @@ void store_close(struct store *s, void (*done)(void *data), void *data)
 static void queue(struct store *s, struct store_unit *u, struct list *ring, uv_cond_t *wake)
 {
 	assert(!s->closing);
-	if (store_under_way(s, 1) == 1) /* the loop lives for answers, not for an idle store */
+	if (s->under_way++ == 0) /* the loop lives for answers, not for an idle store */
 		uv_ref((uv_handle_t *)&s->async);
 	uv_mutex_lock(&s->lock);
 	bool was_empty = list_empty(ring);

@@ -50,7 +50,7 @@ struct store_conf {
 	int max_ops;              /* statements in one transaction; 0: 512 */
 	int64_t max_bytes;        /* values in one transaction; 0: 1 MiB */
 	int64_t checkpoint_bytes; /* of log before it is copied; 0: 8 MiB */
-	int commit_delay; /* us that every transaction waits for more units; 0: as it thinks best */
+	int commit_delay;         /* us that a transaction waits for more units; 0 */
 	/* In the loop, at each change. why: one sentence. May be NULL. */
 	void (*on_health)(void *data, enum store_health health, const char *why);
 	void *data;

@@ -14,14 +14,11 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 #include "core/base/err.h"
 #include "core/store/private.h"
 #include "core/store/unit.h"
-
-enum { PAUSE_PART = 4, PAUSE_MOST = 500 * 1000 /* ns */ };
 
 static const uint64_t second = 1000000000, idle_s = 5;
 
@@ -106,32 +103,10 @@ static bool take_in(struct store *s, bool *last)
 	return go;
 }
 
-/*
- * Who was answered together asks again together, a moment later. A commit that starts with the
- * first of them makes the others wait for two; so when it is soon after the last one, and fewer
- * are here than were under way then, they are given a part of the time that a commit takes. A
- * lone client is not waited for.
- */
-static uint64_t pause_ns(const struct store *s)
-{
-	const struct list *it;
-	int here = 0;
-
-	if (s->conf.commit_delay)
-		return (uint64_t)s->conf.commit_delay * 1000;
-	if (uv_hrtime() - s->commit_end > s->commit_ns)
-		return 0;
-	for (it = s->work.next; it != &s->work && here < s->company; it = it->next)
-		here++;
-	if (here >= s->company)
-		return 0;
-	return s->commit_ns / PAUSE_PART < PAUSE_MOST ? s->commit_ns / PAUSE_PART : PAUSE_MOST;
-}
-
 /* More may come, for the same sync. */
-static void tarry(struct store *s, uint64_t ns)
+static void tarry(struct store *s)
 {
-	struct timespec pause = { .tv_nsec = (long)ns };
+	struct timespec pause = { .tv_nsec = s->conf.commit_delay * 1000L };
 
 	nanosleep(&pause, NULL);
 	uv_mutex_lock(&s->lock);
@@ -210,10 +185,7 @@ static void write_group(struct store *s)
 		failed(s, &group, wrong, &err);
 		return;
 	}
-	s->commit_end = uv_hrtime();
-	s->commit_ns = s->commit_end - start;
-	s->company = __atomic_load_n(&s->under_way, __ATOMIC_RELAXED);
-	hist_add(&s->commit_us, s->commit_ns / 1000);
+	hist_add(&s->commit_us, (uv_hrtime() - start) / 1000);
 	hist_add(&s->batch, units);
 	count_add(&s->commits, 1);
 	count_add(&s->units, units);
@@ -297,12 +269,10 @@ void writer_run(void *store)
 	bool last;
 
 	sqlite3_wal_hook(s->writing.handle, on_log, s);
-	prctl(PR_SET_TIMERSLACK, 1UL); /* ns: a short pause is one */
 	while (take_in(s, &last)) {
 		bool was_idle = list_empty(&s->work);
-		uint64_t pause = was_idle || last || failing(s) ? 0 : pause_ns(s);
-		if (pause)
-			tarry(s, pause);
+		if (!was_idle && s->conf.commit_delay && !last && !failing(s))
+			tarry(s);
 		if (last)
 			last_try(s);
 		care_compact(s);
