@@ -31,7 +31,8 @@ const char *percent_node(void)
 	return uname(&node) == 0 ? node.nodename : "localhost";
 }
 
-const char *percent_env(char *const *env, const char *name, size_t len)
+/* The value of NAME in NAME=value lines, or NULL. */
+static const char *value_of(char *const *env, const char *name, size_t len)
 {
 	for (; env && *env; env++)
 		if (strncmp(*env, name, len) == 0 && (*env)[len] == '=')
@@ -47,7 +48,7 @@ static const char *find(const struct percent *with, const char *name)
 	if (strncmp(name, "ENV_", 4) != 0)
 		return NULL;
 	for (size_t i = 0; i < PERCENT_ENVS; i++) {
-		const char *value = percent_env(with->envs[i], name + 4, strlen(name + 4));
+		const char *value = value_of(with->envs[i], name + 4, strlen(name + 4));
 		if (value)
 			return value;
 	}

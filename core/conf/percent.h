@@ -31,8 +31,5 @@ char *percent_expand(const char *text, const struct percent *with, struct err *e
 /* Whether there is anything to do. */
 bool percent_has(const char *text);
 
-/* The value of NAME in NAME=value lines, or NULL. */
-const char *percent_env(char *const *env, const char *name, size_t len);
-
 /* The name of this machine, as %(host_node_name)s has it. */
 const char *percent_node(void);

@@ -128,11 +128,6 @@ int child_signal_group(struct child *c, int sig)
 	return kill(-c->group, sig) == 0 ? 0 : -errno;
 }
 
-int child_pidfd(const struct child *c)
-{
-	return c->item.fd;
-}
-
 static void on_item_closed(struct poller_item *i)
 {
 	struct child *c = container_of(i, struct child, item);

@@ -80,9 +80,6 @@ int child_signal(struct child *c, int sig);
 /* To the group that it leads. UV_ESRCH after on_end, or when it leads none. */
 int child_signal_group(struct child *c, int sig);
 
-/* The pidfd, which stays the child's; for a process that is to take over. */
-int child_pidfd(const struct child *c);
-
 /* Watches no longer; the process goes on, and is buried by reap, if there is one. on_closed: the
  * last callback; may be NULL. */
 void child_close(struct child *c, child_on_closed on_closed);

@@ -32,7 +32,8 @@ static const struct {
 
 enum { NAMES = sizeof(names) / sizeof(names[0]) };
 
-int limits_resource(const char *name)
+/* name: "nofile" or "rlimit_nofile". Returns RLIMIT_..., or -1. */
+static int resource_of(const char *name)
 {
 	if (strncmp(name, "rlimit_", 7) == 0)
 		name += 7;
@@ -77,7 +78,7 @@ static bool read_value(const char *text, rlim_t *value)
 
 int limits_parse(struct limit *l, const char *name, const char *value, struct err *err)
 {
-	struct limit got = { .resource = limits_resource(name) };
+	struct limit got = { .resource = resource_of(name) };
 	char soft[64];
 	const char *colon = strchr(value, ':');
 	size_t n = colon ? (size_t)(colon - value) : strlen(value);

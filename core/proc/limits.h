@@ -17,9 +17,6 @@ struct limit {
 	struct rlimit value;
 };
 
-/* name: "nofile" or "rlimit_nofile". Returns RLIMIT_..., or -1. */
-int limits_resource(const char *name);
-
 /* "nofile"; NULL for a number that is none. */
 const char *limits_name(int resource);
 

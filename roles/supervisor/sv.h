@@ -62,7 +62,6 @@ struct sv {
 	bool stopping;          /* all is to end */
 	struct sv_cgroups cgroups;
 	bool drained, closing;
-	bool now;   /* and is not waited for */
 	bool leave; /* the children are to go on without us */
 	bool left;  /* some do */
 };

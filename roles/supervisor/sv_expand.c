@@ -11,7 +11,8 @@
 #include "core/base/words.h"
 #include "core/conf/percent.h"
 
-bool sv_expand_is_program(const struct conf_section *section)
+/* One of the three kinds. */
+static bool is_program(const struct conf_section *section)
 {
 	return strcmp(section->name, "program") == 0 ||
 	       strcmp(section->name, "fcgi-program") == 0 ||
@@ -32,7 +33,7 @@ char *sv_expand_text(const struct sv_names *n, const char *key, const char *text
 	snprintf(numprocs, sizeof(numprocs), "%lld", (long long)n->numprocs);
 	names[with.count++] = (struct percent_name){ "here", here };
 	names[with.count++] = (struct percent_name){ "host_node_name", percent_node() };
-	if (sv_expand_is_program(n->item->section))
+	if (is_program(n->item->section))
 		names[with.count++] = (struct percent_name){ "program_name", n->item->name };
 	if (n->group) {
 		names[with.count++] = (struct percent_name){ "group_name", n->group };
@@ -83,8 +84,8 @@ static char *on_value(const struct conf *conf, const struct conf_item *item,
 	struct sv_names names = { .conf = conf, .item = item };
 	char **env = NULL;
 
-	if (!percent_has(raw) || (sv_expand_is_program(item->section) &&
-				  (key->type == CONF_STR || key->type == CONF_LIST)))
+	if (!percent_has(raw) ||
+	    (is_program(item->section) && (key->type == CONF_STR || key->type == CONF_LIST)))
 		return mem_str(raw);
 	if (strcmp(item->section->name, "supervisord") != 0)
 		names.main_env = env = sv_expand_main_env(conf, NULL);

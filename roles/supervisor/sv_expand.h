@@ -33,6 +33,3 @@ char **sv_expand_main_env(const struct conf *conf, struct err *err);
 
 /* ~/x and ~user/x; others as they are. The caller's to free. */
 char *sv_expand_home(const char *path);
-
-/* Whether a section is one of the three kinds of program. */
-bool sv_expand_is_program(const struct conf_section *section);

@@ -143,10 +143,13 @@ static char **script_words(struct app *a, const char *script)
 		words = add_doubled(words, by);
 	words = add_args(a, words, "node_args");
 	words = add_args(a, words, "interpreter_args");
-	if (!words && strchr(script, ' '))
-		words = words_split(script, NULL);
-	else
+	bool command = !words && strchr(script, ' ');
+	char **split = command ? words_split(script, NULL) : NULL;
+	for (char **word = split; word && *word; word++)
+		words = add_doubled(words, *word);
+	if (!split || !*split) /* it may have a blank or a quote in its name */
 		words = add_doubled(words, script);
+	words_free(split);
 	free(interpreter);
 	return add_args(a, words, "args");
 }

@@ -513,6 +513,11 @@ size_t sv_life_left(struct sv_life *l)
 	return n;
 }
 
+bool sv_life_is_told(const struct sv_life *l)
+{
+	return l->tree.reap;
+}
+
 void sv_life_signal_left(struct sv_life *l, int sig, bool group_knows)
 {
 	if (group_knows)

@@ -69,6 +69,10 @@ int sv_life_signal(struct sv_life *l, int sig, bool whole);
 /* How many of its descendants live, itself not counted; those that forked twice too. */
 size_t sv_life_left(struct sv_life *l);
 
+/* Whether we hear of their ends: as their sub-reaper we bury them. Not of those whom another one of
+ * us has started. */
+bool sv_life_is_told(const struct sv_life *l);
+
 /* A signal to all that sv_life_left counted; group_knows: beside those of its process group. */
 void sv_life_signal_left(struct sv_life *l, int sig, bool group_knows);
 

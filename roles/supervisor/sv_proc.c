@@ -22,7 +22,7 @@
 #include "roles/supervisor/sv_state.h"
 #include "roles/supervisor/sv_team.h"
 
-enum { KILL_AGAIN = 2000, FLAPS = 16, STATUS_MOST = 127 };
+enum { KILL_AGAIN = 2000, LOOK_AGAIN = 100, FLAPS = 16, STATUS_MOST = 127 };
 
 static const struct sm_state table[];
 
@@ -386,13 +386,18 @@ static bool is_rest_over(struct sv_proc *p)
 		return false;
 	if (g->conf->kill_tree == SV_TREE_OFF || sv_life_left(p->life) == 0)
 		return true;
+	uint64_t now = uv_now(p->sv->loop);
 	if (!p->rest_told) {
 		p->rest_told = true;
+		p->rest_until = now + (uint64_t)g->stop[0].wait;
 		sv_life_signal_left(p->life, g->stop[0].signal, g->conf->stopasgroup);
-		set_deadline(p, p->sv->now ? 0 : g->stop[0].wait);
 	}
-	if (p->due)
+	if (now >= p->rest_until)
 		sv_life_kill_left(p->life);
+	else if (sv_life_is_told(p->life) || p->rest_until - now < LOOK_AGAIN)
+		set_deadline(p, (int64_t)(p->rest_until - now));
+	else
+		set_deadline(p, LOOK_AGAIN);
 	return false;
 }
 
@@ -518,16 +523,6 @@ void sv_proc_restart(struct sv_proc *p, enum sv_reason reason)
 int sv_proc_signal(struct sv_proc *p, int sig)
 {
 	return p->life && !p->ended ? sv_life_signal(p->life, sig, false) : UV_ESRCH;
-}
-
-void sv_proc_kill(struct sv_proc *p)
-{
-	if (sv_proc_state(p) != SV_STOPPING)
-		return;
-	p->stop_step = (unsigned)program(p)->stop_count;
-	uv_timer_stop(&p->timer);
-	p->due = true;
-	sv_proc_poke(p);
 }
 
 void sv_proc_rebind(struct sv_proc *p, const struct sv_process_conf *conf)

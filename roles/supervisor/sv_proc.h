@@ -81,6 +81,7 @@ struct sv_proc {
 	bool fresh;                  /* the state has not been stepped yet */
 	int from;                    /* the state before */
 	bool rest_told, rest_killed; /* what it left was told to end, was killed */
+	uint64_t rest_until;         /* loop time: then it is killed */
 	uint64_t entered;            /* loop ms */
 	int64_t started_at;          /* wall clock, ms; 0: never */
 	int64_t stopped_at;
@@ -127,9 +128,6 @@ void sv_proc_restart(struct sv_proc *p, enum sv_reason reason);
 
 /* To its main process. Returns 0 or a code. */
 int sv_proc_signal(struct sv_proc *p, int sig);
-
-/* SIGKILL at once, while it stops. */
-void sv_proc_kill(struct sv_proc *p);
 
 /* The same configuration, of another setup. */
 void sv_proc_rebind(struct sv_proc *p, const struct sv_process_conf *conf);

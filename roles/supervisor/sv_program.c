@@ -34,7 +34,8 @@ char *sv_maker_text(const struct sv_maker *k, const char *key, const char *raw)
 	return text;
 }
 
-char **sv_maker_list(const struct sv_maker *k, const char *key, char *const *raw)
+/* sv_maker_text for each of a list. */
+static char **list_of(const struct sv_maker *k, const char *key, char *const *raw)
 {
 	char **list = mem_new(sizeof(*list));
 
@@ -66,10 +67,9 @@ static void make_restarts(struct sv_maker *k)
 	struct sv_program *p = k->program;
 	const struct sv_program_conf *c = p->conf;
 	struct err err = { 0 };
-	char **codes = sv_maker_list(k, "exitcodes", c->exitcodes);
-	char **backoff = sv_maker_list(k, "restart_backoff", c->restart_backoff);
-	char **flap = sv_maker_list(k, "flap", c->flap),
-	     **age = sv_maker_list(k, "max_age", c->max_age);
+	char **codes = list_of(k, "exitcodes", c->exitcodes);
+	char **backoff = list_of(k, "restart_backoff", c->restart_backoff);
+	char **flap = list_of(k, "flap", c->flap), **age = list_of(k, "max_age", c->max_age);
 
 	sv_maker_complain(k, "exitcodes",
 			  sv_parse_exitcodes(codes, &p->exitcodes, &p->exitcode_count, &err), &err);
@@ -96,7 +96,7 @@ static void make_stop(struct sv_maker *k)
 	struct sv_program *p = k->program;
 	const struct sv_program_conf *c = p->conf;
 	struct err err = { 0 };
-	char **signals = sv_maker_list(k, "stopsignal", c->stopsignal);
+	char **signals = list_of(k, "stopsignal", c->stopsignal);
 	bool said = conf_has(p->item, "killasgroup");
 
 	sv_maker_complain(k, "stopsignal",
@@ -201,7 +201,7 @@ static void make_rights(struct sv_maker *k)
 	char *mask = sv_maker_text(k, "umask", c->umask);
 	char *cpus = sv_maker_text(k, "cpu_affinity", c->cpu_affinity);
 	char *share = sv_maker_text(k, "cpu_max", c->cpu_max);
-	char **caps = sv_maker_list(k, "capabilities", c->capabilities);
+	char **caps = list_of(k, "capabilities", c->capabilities);
 
 	p->umask = -1;
 	if (mask && *mask)
@@ -250,7 +250,7 @@ static void make_limits(struct sv_maker *k)
 static void make_sockets(struct sv_maker *k)
 {
 	struct sv_program *p = k->program;
-	char **list = sv_maker_list(k, "sockets", p->conf->sockets);
+	char **list = list_of(k, "sockets", p->conf->sockets);
 	size_t count = words_count(list);
 	struct err err = { 0 };
 
@@ -313,7 +313,7 @@ static void make_fcgi(struct sv_maker *k)
 static void make_listener(struct sv_maker *k)
 {
 	struct sv_program *p = k->program;
-	char **names = sv_maker_list(k, "events", p->conf->events);
+	char **names = list_of(k, "events", p->conf->events);
 	static const char usual[] = "supervisor.dispatchers:default_handler";
 
 	for (char **name = names; *name; name++) {
@@ -410,7 +410,7 @@ void sv_program_make(struct sv_program *p, const struct sv_maker *with,
 	make_limits(&k);
 	make_sockets(&k);
 	make_scale(&k);
-	p->watch = sv_maker_list(&k, "watch", p->conf->watch);
+	p->watch = list_of(&k, "watch", p->conf->watch);
 	make_schedule(&k);
 	if (p->kind == SV_FCGI)
 		make_fcgi(&k);

@@ -37,9 +37,6 @@ void sv_process_fini(struct sv_process_conf *process);
 /* The text of a key with its names filled in, "" when there is none; NULL after a complaint. */
 char *sv_maker_text(const struct sv_maker *k, const char *key, const char *raw);
 
-/* The same for each of a list. */
-char **sv_maker_list(const struct sv_maker *k, const char *key, char *const *raw);
-
 /* Writes the error of a key down, if rc says that there is one. Returns rc. */
 int sv_maker_complain(const struct sv_maker *k, const char *key, int rc, const struct err *err);
 

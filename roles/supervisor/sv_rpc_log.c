@@ -200,10 +200,10 @@ static void clear_main(struct sv_call *c)
 static void send_stdin(struct sv_call *c)
 {
 	struct sv_proc *p = named(c);
-	const json_t *text = json_array_get(c->params, 1);
 
 	if (!p)
 		return;
+	const json_t *text = json_array_get(c->params, 1);
 	if (!json_is_string(text)) {
 		sv_call_fault(c, SV_INCORRECT_PARAMETERS, NULL);
 		return;

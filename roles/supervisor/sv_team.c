@@ -19,7 +19,8 @@ static bool comes_before(const struct sv_team *a, const struct sv_team *b)
 	return strcmp(a->conf->name, b->conf->name) < 0;
 }
 
-void sv_team_place(struct sv_team *t)
+/* Among the others. */
+static void place(struct sv_team *t)
 {
 	struct list *it, *tmp, *before = &t->sv->teams;
 
@@ -38,7 +39,7 @@ struct sv_team *sv_team_add(struct sv *sv, const struct sv_group *conf)
 	t->setup = sv_setup_hold(sv->setup);
 	t->conf = conf;
 	list_init(&t->procs);
-	sv_team_place(t);
+	place(t);
 	if (conf->kind == SV_LISTENER)
 		t->pool = sv_pool_new(t);
 	sv_tell_look(sv);
@@ -85,7 +86,7 @@ void sv_team_change(struct sv_team *t, const struct sv_group *conf)
 	t->setup = sv_setup_hold(t->sv->setup);
 	t->conf = conf;
 	list_remove(&t->link);
-	sv_team_place(t);
+	place(t);
 	sv_tell_look(t->sv);
 }
 

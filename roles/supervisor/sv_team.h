@@ -31,9 +31,6 @@ struct sv_team *sv_team_add(struct sv *sv, const struct sv_group *conf);
 /* Another setup's words for the same group. */
 void sv_team_change(struct sv_team *t, const struct sv_group *conf);
 
-/* In its place among the others. */
-void sv_team_place(struct sv_team *t);
-
 /* One more. */
 struct sv_proc *sv_team_add_proc(struct sv_team *t, const struct sv_process_conf *conf);
 

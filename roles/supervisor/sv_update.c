@@ -48,7 +48,8 @@ static void take_over(void *data, const struct sv_difference *d)
 	struct sv_team *t = d->old_group ? sv_team_find(sv, d->old_group->name) : NULL;
 	struct sv_proc *p = d->old && d->old_group ? proc_of(sv, d->old_group, d->old) : NULL;
 
-	log_info("update: %s", d->line);
+	if (*d->line)
+		log_info("update: %s", d->line);
 	if (d->change == SV_GROUP_REMOVED && t)
 		sv_team_remove(t);
 	else if (d->change == SV_PROCESS_REMOVED && p)

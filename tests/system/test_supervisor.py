@@ -118,6 +118,19 @@ def test_nothing_survives_a_stop(supervisor, tmp_path):
     assert not [pid for pid in map(int, [*found, main]) if alive(pid)]
 
 
+def test_rest_of_an_adopted_one_ends_by_itself(supervisor, tmp_path):
+    """Nobody tells us of the end of who is not our child; it is seen long before stopwaitsecs are over."""
+    rest = script(tmp_path / "rest.sh", f"#!/bin/sh\ntrap 'sleep 0.3; exit' TERM\necho $$ >{tmp_path}/rest\nwhile :; do sleep 0.02; done\n")
+    s = supervisor(f"[program:p]\ncommand = /bin/sh -c '{rest} & exec sleep 1000'\nstartsecs = 0\nstopwaitsecs = 600\n")
+    left = int(s.wait_text("rest", "\n"))
+    s.process.kill()
+    s.process.wait()
+    s.launch()
+    s.wait_up()
+    assert s.rpc.stopProcess("p") is True
+    assert not alive(left) and "SIGKILL" not in s.log()
+
+
 def test_stopasgroup_tells_each_once(supervisor, tmp_path):
     said = tmp_path / "said"
     slow = script(tmp_path / "slow.py", "#!/usr/bin/python3\nimport os, signal, sys, time\nheard = []\n"  # a second signal finds it
