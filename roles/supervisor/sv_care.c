@@ -66,7 +66,9 @@ static void on_watchdog(uv_timer_t *t)
 		return;
 	uint64_t most = (uint64_t)keys(p)->watchdog, now = uv_now(p->sv->loop);
 	uint64_t last = p->watchdog ? p->watchdog : p->spawned;
-	if (now >= last + most)
+	if (!sv_proc_has_come(p))
+		uv_timer_start(t, on_watchdog, most, 0); /* ready_timeout is for that */
+	else if (now >= last + most)
 		restart(p, SV_BY_WATCHDOG, "the watchdog heard nothing");
 	else
 		uv_timer_start(t, on_watchdog, last + most - now, 0);
@@ -173,11 +175,10 @@ static void on_probe_closed(struct sv_probe_run *run)
 		free(c);
 }
 
-static void start(struct sv_care *c, uv_timer_t *t, uv_timer_cb on, int64_t first, int64_t then)
+static void start(uv_timer_t *t, uv_timer_cb on, int64_t first, int64_t then)
 {
 	if (first > 0)
 		uv_timer_start(t, on, (uint64_t)first, (uint64_t)then);
-	(void)c;
 }
 
 /* What is left of it, ms; 0: it may grow as old as it likes. */
@@ -208,11 +209,11 @@ void sv_care_begin(struct sv_proc *p)
 		timers[i]->data = c;
 		c->open++;
 	}
-	start(c, &c->age, on_age, age_left(p), 0);
-	start(c, &c->memory, on_memory, g->conf->max_rss > 0 ? LOOK_MEMORY : 0, LOOK_MEMORY);
-	start(c, &c->watchdog, on_watchdog, g->conf->watchdog, 0);
-	start(c, &c->ready, on_unready, unready, 0);
-	start(c, &c->health, on_health, probes ? 1 : 0, g->conf->health_interval);
+	start(&c->age, on_age, age_left(p), 0);
+	start(&c->memory, on_memory, g->conf->max_rss > 0 ? LOOK_MEMORY : 0, LOOK_MEMORY);
+	start(&c->watchdog, on_watchdog, g->conf->watchdog, 0);
+	start(&c->ready, on_unready, unready, 0);
+	start(&c->health, on_health, probes ? 1 : 0, g->conf->health_interval);
 }
 
 void sv_care_end(struct sv_proc *p)

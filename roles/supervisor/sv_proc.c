@@ -581,6 +581,7 @@ void sv_proc_is_ready(struct sv_proc *p)
 	if (p->ready)
 		return;
 	p->ready = true;
+	p->watchdog = uv_now(p->sv->loop); /* a sign of life */
 	sv_adopt_note(p);
 	sv_moved(p->sv, p, sv_proc_state(p));
 }

@@ -174,8 +174,8 @@ static const struct conf_key life_rows[] = {
 		     .help = "What is done then: restart, kill, none or exec:COMMAND."),
 	CONF_KEY_DURATION(
 		P, watchdog, .dflt = "0", .min = "0", .max = "1d",
-		.help = "It must say WATCHDOG=1 (sd_notify) so often, or is restarted. 0: "
-			"not."),
+		.help = "When it is ready it must say WATCHDOG=1 (sd_notify) so often, or is "
+			"restarted. 0: not."),
 	CONF_KEY_ENUM(
 		P, kill_tree, tree_words, .dflt = "auto", .flags = R,
 		.help = "How a stop finds its children: by cgroup, as our orphans (subreaper), by "

@@ -2,6 +2,7 @@
 import functools
 import http.client
 import pathlib
+import re
 import socket
 import subprocess
 import xmlrpc.client
@@ -66,6 +67,17 @@ class UnixTransport(xmlrpc.client.Transport):
 
     def make_connection(self, host):
         return UnixConnection(self.path)
+
+
+def moments(s, pattern: str) -> list:
+    """Seconds of all lines of a supervisor's log that match."""
+    found = re.findall(rf"T(\d\d):(\d\d):([\d.]+)Z [^\n]*{pattern}", s.log())
+    return [int(hour) * 3600 + int(minute) * 60 + float(second) for hour, minute, second in found]
+
+
+def gaps(s, first: str, second: str, skip=0) -> list:
+    """Seconds between each line of the first kind and its line of the second, of which some are skipped."""
+    return [round((b - a) % 86400, 3) for a, b in zip(moments(s, first), moments(s, second)[skip:])]
 
 
 class Supervisor(Daemon):

@@ -13,7 +13,7 @@ import pytest
 
 from daemon import SANITIZED
 from servers import free_port, wait_for
-from supervisor import FAULTS, alive, script
+from supervisor import FAULTS, alive, gaps, script
 
 CAT = "[program:cat]\ncommand = /bin/cat\n"
 
@@ -45,9 +45,10 @@ def test_life_of_a_process(supervisor):
 
 def test_startsecs_and_backoff_to_fatal(supervisor):
     s = supervisor("[program:quick]\ncommand = /bin/false\nstartsecs = 1\nstartretries = 1\n"
-                   "[program:slow]\ncommand = /bin/sleep 100\nstartsecs = 1\n")
+                   "[program:slow]\ncommand = /bin/sleep 1000\nstartsecs = 600\n"
+                   "[program:soon]\ncommand = /bin/sleep 1000\nstartsecs = 1\n")
+    s.wait_state("soon", "RUNNING")
     assert s.state("slow") == "STARTING"
-    s.wait_state("slow", "RUNNING")
     found = s.wait_state("quick", "FATAL", 10)
     assert found["spawnerr"] == "Exited too quickly (process log may have details)"
     with fault("ABNORMAL_TERMINATION"):
@@ -90,9 +91,9 @@ def test_restart_is_at_once(supervisor):
     for _ in range(20):
         pid = s.wait_state("cat", "RUNNING")["pid"]
         os.kill(pid, signal.SIGKILL)
-        wait_for("a restart", lambda: s.info("cat")["pid"] not in (0, pid), 2)
-    times = re.findall(r"T([\d:.]+)Z (?:warn|info) supervisor\[\d+\]: ?(?:exited|spawned)|T([\d:.]+)Z", s.log())
-    assert len(times) > 40
+        wait_for("a restart", lambda: s.info("cat")["pid"] not in (0, pid))
+    took = gaps(s, "exited name=cat:cat ", "spawned name=cat:cat ", 1)
+    assert len(took) == 20 and sorted(took)[10] < 0.1, took
 
 
 # ---- stops -------------------------------------------------------------------------------
@@ -219,7 +220,8 @@ def test_client_that_never_reads_its_tail(supervisor):
     os.kill(s.info("p")["pid"], 0)
     s.rpc.sendProcessStdin("p", "")
     before = s.rss()
-    subprocess.run(["pkill", "-P", str(s.info("p")["pid"]), "cat"], check=True)
+    pid = s.info("p")["pid"]
+    wait_for("the first cat", lambda: subprocess.run(["pkill", "-P", str(pid), "cat"]).returncode == 0)
     wait_for("the flood to end", lambda: (s.folder / "p.log").exists() and (s.folder / "p.log").stat().st_size > 50000000, 20)
     assert s.rss() - before < (25 if SANITIZED else 3) << 20, "it keeps nothing for him"  # sanitizers keep what was freed
     sock.close()
@@ -257,9 +259,11 @@ def test_ready_by(supervisor, ready, command):
 
 
 def test_oneshot_before_a_service(supervisor):
-    s = supervisor("[program:migrate]\ncommand = /bin/sh -c 'sleep 0.3'\ntype = oneshot\nautorestart = false\nstartsecs = 0\n"
+    s = supervisor("[program:migrate]\ncommand = /bin/sh -c 'read x'\ntype = oneshot\nautorestart = false\nstartsecs = 0\n"
                    "[program:web]\ncommand = /bin/cat\nstartsecs = 0\ndepends_on = migrate:exited\n")
+    s.wait_state("migrate", "RUNNING")
     assert s.state("web") == "STOPPED"
+    s.rpc.sendProcessStdin("migrate", "done\n")
     s.wait_state("web", "RUNNING")
     assert s.state("migrate") == "EXITED"
 
@@ -497,6 +501,10 @@ def test_a_hundred_programs_cost_nothing_when_idle(supervisor):
     s = supervisor("[program:p]\ncommand = /bin/sleep 1000\nprocess_name = p%(process_num)d\nnumprocs = 100\nstartsecs = 0\nstdout_logfile = NONE\n"
                    "stderr_logfile = NONE\n")
     wait_for("all", lambda: all(p["statename"] == "RUNNING" for p in s.rpc.getAllProcessInfo()), 20)
-    before = s.cpu_s()
-    time.sleep(1)  # what is measured: a second of nothing to do
-    assert s.cpu_s() - before < 0.02
+
+    def cheap():
+        before = s.cpu_s()
+        time.sleep(1)  # what is measured: a second of nothing to do
+        return s.cpu_s() - before < 0.005
+
+    wait_for("a second that costs nothing", cheap)

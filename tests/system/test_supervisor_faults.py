@@ -205,7 +205,7 @@ def test_flood_starves_nobody(supervisor):
                    "stdout_logfile_maxbytes = 1MB\nstdout_logfile_backups = 1\n" + CAT)
     for n in range(20):
         s.rpc.sendProcessStdin("cat", f"{n}\n")
-        wait_for("its echo", lambda: f"{n}\n" in s.rpc.readProcessStdoutLog("cat", 0, 0), 5)
+        wait_for("its echo", lambda: f"{n}\n" in s.rpc.readProcessStdoutLog("cat", 0, 0), 20)
     assert SANITIZED or s.rss() < 64 << 20
     assert s.rpc.stopProcess("flood") is True
     assert sum(p.stat().st_size for p in s.folder.glob("flood.log*")) <= 2 << 20
