@@ -294,9 +294,14 @@ int json_read(struct json *out, const char *text, size_t n, struct err *err)
 
 static const char *after_string(const char *p)
 {
-	for (p++; *p != '"'; p++)
-		if (*p == '\\')
-			p++;
+	size_t slashes;
+
+	do { /* a quote behind an odd number of them is one of the text */
+		p = rawmemchr(p + 1, '"');
+		slashes = 0;
+		while (p[-1 - (ptrdiff_t)slashes] == '\\')
+			slashes++;
+	} while (slashes % 2);
 	return p + 1;
 }
 

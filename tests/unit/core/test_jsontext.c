@@ -135,6 +135,25 @@ static char *shown(const struct json *v)
 	return strndup(v->p, v->n);
 }
 
+Test(jsontext, a_string_ends_at_its_own_quote)
+{
+	static const char *const strings[] = { "\"\"", "\"\\\"\"", "\"\\\\\"", "\"\\\\\\\"\\\"x\"",
+					       "\"a\\\\\\\\\"" };
+	struct json doc, value;
+	char text[64];
+
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+		snprintf(text, sizeof(text), "[%s,2]", strings[i]);
+		cr_assert(json_read(&doc, text, strlen(text), NULL) == 0, "%s", text);
+		struct json_at at = json_begin(&doc);
+		cr_assert(json_element(&at, &value));
+		char *s = shown(&value);
+		cr_expect_str_eq(s, strings[i]);
+		free(s);
+		cr_expect(json_element(&at, &value) && value.kind == JSON_NUMBER, "%s", text);
+	}
+}
+
 Test(jsontext, parts_are_found_as_they_stand)
 {
 	static const char text[] =
