@@ -115,7 +115,7 @@ static int roll_back(struct db *db, struct list *group, int rc)
 int unit_commit(struct list *group, struct db *db, struct store_unit **wrong, struct err *err)
 {
 	struct list *it, *tmp;
-	int rc = db_exec(db, "BEGIN IMMEDIATE", err);
+	int rc = db_begin(db, err);
 
 	*wrong = NULL;
 	if (rc != 0)
@@ -128,6 +128,6 @@ int unit_commit(struct list *group, struct db *db, struct store_unit **wrong, st
 			return roll_back(db, group, rc);
 		}
 	}
-	rc = db_exec(db, "COMMIT", err);
+	rc = db_commit(db, err);
 	return rc == 0 ? 0 : roll_back(db, group, rc);
 }

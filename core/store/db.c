@@ -72,6 +72,35 @@ int db_exec(struct db *db, const char *sql, struct err *err)
 	return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : db_fail(db, err);
 }
 
+static sqlite3_stmt *prepared(struct db *db, sqlite3_stmt **s, const char *sql, struct err *err)
+{
+	if (*s)
+		sqlite3_reset(*s);
+	else if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, s, NULL) !=
+		 SQLITE_OK)
+		db_fail(db, err);
+	return *s;
+}
+
+static int step_once(struct db *db, sqlite3_stmt **s, const char *sql, struct err *err)
+{
+	if (!prepared(db, s, sql, err))
+		return err ? err->code : UV_EIO;
+	int rc = sqlite3_step(*s) == SQLITE_DONE ? 0 : db_fail(db, err);
+	sqlite3_reset(*s);
+	return rc;
+}
+
+int db_begin(struct db *db, struct err *err)
+{
+	return step_once(db, &db->begin, "BEGIN IMMEDIATE", err);
+}
+
+int db_commit(struct db *db, struct err *err)
+{
+	return step_once(db, &db->commit, "COMMIT", err);
+}
+
 static int number_of(struct db *db, const char *sql, int64_t *n, struct err *err)
 {
 	sqlite3_stmt *s = NULL;
@@ -88,14 +117,7 @@ static int number_of(struct db *db, const char *sql, int64_t *n, struct err *err
 
 struct sqlite3_stmt *db_stmt(struct db *db, int number, struct err *err)
 {
-	sqlite3_stmt **s = &db->stmts[number];
-
-	if (*s)
-		sqlite3_reset(*s);
-	else if (sqlite3_prepare_v3(db->handle, db->schema->statements[number], -1,
-				    SQLITE_PREPARE_PERSISTENT, s, NULL) != SQLITE_OK)
-		db_fail(db, err);
-	return *s;
+	return prepared(db, &db->stmts[number], db->schema->statements[number], err);
 }
 
 static int set_up(struct db *db, struct err *err)
@@ -121,7 +143,7 @@ static int set_up(struct db *db, struct err *err)
 static int migrate(struct db *db, int from, struct err *err)
 {
 	char mark[96];
-	int rc = db_exec(db, "BEGIN IMMEDIATE", err);
+	int rc = db_begin(db, err);
 
 	for (int i = from; rc == 0 && i < db->schema->version; i++)
 		rc = db_exec(db, db->schema->migrations[i], err);
@@ -132,7 +154,7 @@ static int migrate(struct db *db, int from, struct err *err)
 		rc = db_exec(db, mark, err);
 	}
 	if (rc == 0)
-		rc = db_exec(db, "COMMIT", err);
+		rc = db_commit(db, err);
 	if (rc != 0) {
 		err_wrap(err, rc, "to version %d", db->schema->version);
 		db_exec(db, "ROLLBACK", NULL);
@@ -197,11 +219,19 @@ static int looks_like_one(const char *path, struct err *err)
 	return 0;
 }
 
+/* Or every allocation takes a lock to be counted. */
+static void count_nothing(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int db_open(struct db *db, const char *path, const struct store_schema *schema, bool make,
 	    struct err *err)
 {
+	static uv_once_t once = UV_ONCE_INIT;
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (make ? SQLITE_OPEN_CREATE : 0);
 
+	uv_once(&once, count_nothing);
 	*db = (struct db){ .schema = schema };
 	int rc = looks_like_one(path, err);
 	if (rc != 0)
@@ -220,6 +250,8 @@ void db_close(struct db *db)
 {
 	for (int i = 0; db->stmts && i < db->schema->n_statements; i++)
 		sqlite3_finalize(db->stmts[i]);
+	sqlite3_finalize(db->begin);
+	sqlite3_finalize(db->commit);
 	free(db->stmts);
 	sqlite3_close(db->handle);
 	*db = (struct db){ .handle = NULL };

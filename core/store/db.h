@@ -21,6 +21,7 @@ struct store_schema;
 struct db {
 	struct sqlite3 *handle;
 	struct sqlite3_stmt **stmts; /* by number; each prepared when it is first used */
+	struct sqlite3_stmt *begin, *commit;
 	const struct store_schema *schema;
 };
 
@@ -31,6 +32,10 @@ void db_close(struct db *db);
 
 /* For statements without a result. */
 int db_exec(struct db *db, const char *sql, struct err *err);
+
+/* A transaction that writes. */
+int db_begin(struct db *db, struct err *err);
+int db_commit(struct db *db, struct err *err);
 
 /* The statement of that number, reset; NULL and err. The db's. */
 struct sqlite3_stmt *db_stmt(struct db *db, int number, struct err *err);

@@ -203,11 +203,11 @@ static void probe(struct store *s)
 	snprintf(sql, sizeof(sql), "PRAGMA user_version=%d", s->conf.schema->version);
 	int rc = set_sync(s, STORE_FSYNC, &err);
 	if (rc == 0)
-		rc = db_exec(&s->writing, "BEGIN IMMEDIATE", &err);
+		rc = db_begin(&s->writing, &err);
 	if (rc == 0)
 		rc = db_exec(&s->writing, sql, &err);
 	if (rc == 0)
-		rc = db_exec(&s->writing, "COMMIT", &err);
+		rc = db_commit(&s->writing, &err);
 	if (rc == 0) {
 		say(s, STORE_WELL, "writes work again");
 		return;
