@@ -22,8 +22,9 @@ static int map(struct sv_state *s, size_t count)
 {
 	size_t size = HEAD + count * sizeof(struct sv_slot);
 
-	if (ftruncate(s->fd, (off_t)size) != 0)
-		return uv_translate_sys_error(errno);
+	int rc = posix_fallocate(s->fd, 0, (off_t)size); /* a hole of a full disk would kill us */
+	if (rc)
+		return uv_translate_sys_error(rc);
 	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
 	if (at == MAP_FAILED)
 		return uv_translate_sys_error(errno);

@@ -386,16 +386,49 @@ def test_one_that_ended_meanwhile_is_started_again(supervisor):
     assert s.wait_state("cat", "RUNNING")["pid"] != pid
 
 
-def test_on_exit_leave(supervisor):
-    s = supervisor("[program:work]\ncommand = /bin/sh -c 'read x; echo finished'\nstartsecs = 0\nautorestart = true\nstdout_logfile = %(here)s/w.log\n",
-                   main="on_exit = leave")
-    pid = s.wait_state("work", "RUNNING")["pid"]
+LEAVES = ("[program:work]\ncommand = /bin/sh -c 'while ! [ -e {0}/go ]; do sleep 0.02; done; echo finished'\nstartsecs = 0\nautorestart = true\n"
+          "stdout_logfile = {0}/w.log\n[program:again]\ncommand = /bin/sh -c 'read x'\nstartsecs = 0\nautorestart = true\n")
+
+
+def test_on_exit_leave(supervisor, tmp_path):
+    """Asked to end, it waits for its children, who finish what they do, and starts none again."""
+    s = supervisor(LEAVES.format(tmp_path), main="on_exit = leave")
+    pids = [s.wait_state(name, "RUNNING")["pid"] for name in ("work", "again")]
     s.process.send_signal(signal.SIGTERM)
     s.wait_log("no process is started again")
-    assert alive(pid)
-    os.kill(pid, signal.SIGKILL)
-    assert s.process.wait(10) == 0
-    assert not alive(pid)
+    os.kill(pids[1], signal.SIGKILL)
+    s.wait_state("again", "EXITED")
+    assert alive(pids[0]) and s.process.poll() is None
+    (tmp_path / "go").touch()
+    assert s.process.wait(20) == 0
+    assert not alive(pids[0]) and s.text("w.log") == "finished\n"
+    assert len(re.findall("spawned name=", s.log())) == 2
+
+
+def test_on_exit_leave_at_once(supervisor, tmp_path):
+    """Asked twice, it goes; who runs goes on, and is the next one's, with all that he says meanwhile."""
+    s = supervisor(LEAVES.format(tmp_path), main="on_exit = leave")
+    pids = [s.wait_state(name, "RUNNING")["pid"] for name in ("work", "again")]
+
+    def leave(times):
+        s.process.send_signal(signal.SIGTERM)
+        wait_for("it to hear", lambda: s.log().count("no process is started again") == times)
+        s.process.send_signal(signal.SIGTERM)
+        assert s.process.wait(20) == 0
+
+    leave(1)
+    assert alive(pids[0]) and alive(pids[1])
+    (tmp_path / "go").touch()
+    wait_for("its end", lambda: not alive(pids[0]))
+    (tmp_path / "go").unlink()
+    s.launch()
+    s.wait_up()
+    assert s.info("again")["pid"] == pids[1]
+    assert s.wait_text("w.log", "finished\n") == "finished\n"
+    pids.append(s.wait_state("work", "RUNNING")["pid"])
+    leave(2)
+    for pid in pids[1:]:
+        os.kill(pid, signal.SIGKILL)
 
 
 # ---- clients ------------------------------------------------------------------------------------------
