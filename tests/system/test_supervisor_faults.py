@@ -5,7 +5,6 @@ import re
 import resource
 import signal
 import socket
-import subprocess
 import xmlrpc.client
 
 import pytest

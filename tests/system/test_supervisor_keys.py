@@ -17,9 +17,8 @@ import xmlrpc.client
 
 import pytest
 
-from daemon import TROUPE
 from seen import sees
-from servers import die_with_parent, free_port, wait_for
+from servers import die_with_parent, wait_for
 from supervisor import Supervisor, UnixTransport, gaps, may_mount, own_dev
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

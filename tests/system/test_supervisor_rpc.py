@@ -323,6 +323,7 @@ def test_json(web):
     pid = s.info("p:p0")["pid"]
     assert data("/v1/programs/p:p0/restart", b"")[0]["status"] == 80 and s.info("p:p0")["pid"] != pid
     assert data("/v1/programs/p:p0/reload", b"")[0]["status"] == 80
+    assert [one["name"] for one in data("/v1/programs/p/restart", b"")] == ["p0", "p1"]
     assert data("/v1/programs/say/clear", b"") is True and s.text("say.log") == ""
     assert data("/v1/programs/say/signal/TERM", b"") is True
     wait_for("its restart", lambda: "said" in s.text("say.log"))

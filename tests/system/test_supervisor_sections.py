@@ -11,7 +11,6 @@ import socket
 import stat
 import subprocess
 import tempfile
-import time
 import urllib.request
 import xmlrpc.client
 
@@ -30,7 +29,7 @@ CAT = "[program:cat]\ncommand = /bin/cat\nstartsecs = 0\n"
 FILE = "test_supervisor.py::"
 elsewhere("supervisord", "nodaemon logfile childlogdir state", FILE + "test_killed_and_started_again")
 elsewhere("supervisord", "on_exit", FILE + "test_on_exit_leave")
-elsewhere("supervisord", "adopt", "test_supervisor_cli.py::test_essential")
+elsewhere("supervisord", "adopt", "test_supervisor_one.py::test_essential")
 elsewhere("supervisord", "log_block", FILE + "test_full_disk_under_the_logs")
 elsewhere("program", "stdout_format", FILE + "test_logs_of_each_kind")
 elsewhere("program", "ready depends_on", FILE + "test_ready_by")
@@ -40,7 +39,7 @@ elsewhere("program", "type", FILE + "test_oneshot_before_a_service")
 FILE = "test_supervisor_cli.py::"
 elsewhere("program", "reload_signal reload_command", FILE + "test_reload_by_signal_and_command")
 elsewhere("program", "rolling", FILE + "test_rolling_waits_for_each_to_be_ready")
-elsewhere("program", "essential", FILE + "test_essential")
+elsewhere("program", "essential", "test_supervisor_one.py::test_essential")
 elsewhere("supervisorctl", "serverurl", FILE + "test_says_what_supervisorctl_says")
 elsewhere("supervisord", "directory", FILE + "test_options_beat_the_file")
 FILE = "test_supervisor_events.py::"
