@@ -6,13 +6,11 @@ import pathlib
 import pty
 import re
 import select
-import shutil
 import signal
 import socket
 import subprocess
 import termios
 import time
-import xmlrpc.client
 
 import pytest
 
