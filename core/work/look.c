@@ -98,6 +98,7 @@ struct look {
 	void *data;
 	int limit;
 	uint64_t one; /* id, when only that is wanted */
+	bool again;   /* asked for once more */
 };
 
 static const char *text(const struct store_value *v)
@@ -119,13 +120,13 @@ static void set_log(struct work_status *s, const char *bytes, size_t n)
 	s->log_size = n - skip;
 }
 
-static void add_live(struct work *w, struct work_status *s)
+/* false: it ended after the row was read. */
+static bool add_live(struct work *w, struct work_status *s)
 {
 	struct task *t = task_find(w, s->id);
 
-	s->state = WORK_READY;
 	if (!t)
-		return; /* it ended after the row was read */
+		return false;
 	s->state = task_state(t);
 	s->attempts = t->attempts;
 	s->crashes = (int)t->crashes;
@@ -137,6 +138,7 @@ static void add_live(struct work *w, struct work_status *s)
 		s->run = w->mono - t->run->started;
 		s->started = w->wall - s->run;
 	}
+	return true;
 }
 
 static void see_job(struct look *l, const struct store_value *c, bool dead)
@@ -163,8 +165,8 @@ static void see_job(struct look *l, const struct store_value *c, bool dead)
 	if (dead) {
 		s.finished = number(&c[21]);
 		set_log(&s, c[22].p, c[22].size);
-	} else {
-		add_live(l->w, &s);
+	} else if (!add_live(l->w, &s)) {
+		return;
 	}
 	l->seen(l->data, &s, 0, 0);
 }
@@ -193,9 +195,10 @@ static void see_done(struct look *l, const struct store_value *c)
 	l->seen(l->data, &s, 0, 0);
 }
 
-enum { DONE_COLUMNS = 13 };
+/* Each kind of row has a width of its own. */
+enum { DONE_COLUMNS = 13, LIVE_COLUMNS = 22 };
 
-static void see(struct look *l, const struct store_unit *u, bool dead)
+static void see(struct look *l, const struct store_unit *u)
 {
 	sched_clock(l->w);
 	for (int i = 0; i < u->rows; i++) {
@@ -203,14 +206,8 @@ static void see(struct look *l, const struct store_unit *u, bool dead)
 		if (u->columns == DONE_COLUMNS)
 			see_done(l, c);
 		else
-			see_job(l, c, dead);
+			see_job(l, c, u->columns != LIVE_COLUMNS);
 	}
-}
-
-static void finish(struct look *l, int status, uint64_t next)
-{
-	l->seen(l->data, NULL, status, next);
-	free(l);
 }
 
 static uint64_t next_of(const struct look *l, const struct store_unit *u)
@@ -220,52 +217,46 @@ static uint64_t next_of(const struct look *l, const struct store_unit *u)
 	return (uint64_t)u->cells[(u->rows - 1) * u->columns].n;
 }
 
-static void on_dead(struct store_unit *u, int status)
+static void on_rows(struct store_unit *u, int status)
 {
 	struct look *l = u->data;
 
-	see(l, u, true);
-	finish(l, status, next_of(l, u));
+	see(l, u);
+	l->seen(l->data, NULL, status, next_of(l, u));
+	free(l);
 }
 
-static void on_other(struct store_unit *u, int status)
+static void ask_for_one(struct look *l);
+
+/* A row of what has ended since is not what there is now. */
+static void on_one(struct store_unit *u, int status)
 {
 	struct look *l = u->data;
 
-	see(l, u, false);
-	finish(l, status, next_of(l, u));
+	if (u->rows && u->columns == LIVE_COLUMNS && !task_find(l->w, l->one) && !l->again &&
+	    !l->w->closing) {
+		l->again = true;
+		ask_for_one(l);
+	} else {
+		on_rows(u, status);
+	}
 }
 
-static void ask(struct look *l, enum statement statement, store_done done)
+/*
+ * Each statement has its own moment, so that they stand in the order in which a task goes from one
+ * table to the next: what is no more in the first is in the second. The dead may come back.
+ */
+static void ask_for_one(struct look *l)
 {
+	static const enum statement order[] = { S_GET_JOB, S_GET_DONE, S_GET_DEAD, S_GET_JOB };
 	struct store_unit *u = store_unit();
 
 	u->data = l;
-	store_stmt(u, statement);
-	store_int(u, (int64_t)l->one);
-	store_read(l->w->store, u, done);
-}
-
-static void on_no_job(struct store_unit *u, int status)
-{
-	struct look *l = u->data;
-
-	if (status != 0 || u->rows) {
-		on_other(u, status);
-		return;
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		store_guard(u, order[i]);
+		store_int(u, (int64_t)l->one);
 	}
-	ask(l, S_GET_DEAD, on_dead);
-}
-
-static void on_no_done(struct store_unit *u, int status)
-{
-	struct look *l = u->data;
-
-	if (status != 0 || u->rows || l->w->closing) {
-		on_other(u, status);
-		return;
-	}
-	ask(l, S_GET_JOB, on_no_job);
+	store_read(l->w->store, u, on_one);
 }
 
 static struct look *look_new(struct work *w, work_seen seen, void *data)
@@ -311,7 +302,7 @@ void work_get(struct work *w, uint64_t id, work_seen seen, void *data)
 	}
 	struct look *l = look_new(w, seen, data);
 	l->one = id;
-	ask(l, S_GET_DONE, on_no_done);
+	ask_for_one(l);
 }
 
 void work_list(struct work *w, const struct work_filter *f, work_seen seen, void *data)
@@ -337,5 +328,5 @@ void work_list(struct work *w, const struct work_filter *f, work_seen seen, void
 	store_int(u, (int64_t)f->until);
 	if (statement == S_LIST_DONE)
 		store_int(u, f->state);
-	store_read(w->store, u, statement == S_LIST_DEAD ? on_dead : on_other);
+	store_read(w->store, u, on_rows);
 }

@@ -175,8 +175,10 @@ const struct td_route td_routes[] = {
 	{ TD_PUSH, "POST", "/v1/tasks:batch", td_push_batch,
 	  "Up to 10,000 of them, in one commit: an array, or an object a line.", atomic_query, NULL,
 	  "202 400 401 403 404 413 422 429 503", true },
-	{ TD_READ, "GET", "/v1/tasks/{id}", td_task_get, "One task.", get_query, NULL,
-	  "200 202 400 401 403 404 410 503", false },
+	{ TD_READ, "GET", "/v1/tasks/{id}", td_task_get,
+	  "One task. Its state is one of those that the list knows, or ending: over, and not yet "
+	  "on the disk.",
+	  get_query, NULL, "200 202 400 401 403 404 410 503", false },
 	{ TD_ADMIN, "DELETE", "/v1/tasks/{id}", td_task_delete, "It is cancelled.", delete_query,
 	  NULL, "202 204 400 401 403 404 409 503", false },
 	{ TD_ADMIN, "POST", "/v1/tasks/{id}:retry", td_task_retry,

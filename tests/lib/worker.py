@@ -72,6 +72,13 @@ def deaf(job, _):
     time.sleep(1000)
 
 
+def late(job, rest):
+    """An answer after the time was over, though it was told to end."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(float(rest))
+    ack(job, b"at last")
+
+
 def words(job, rest):
     print(rest)
     print("to stderr", file=sys.stderr)
@@ -146,6 +153,7 @@ actions = {
     "bye": lambda job, rest: (ack(job), say("BYE")),
     "hang": spawn_and_hang,
     "deaf": deaf,
+    "late": late,
     "cancel": wait_cancel,
     "say": words,
     "touch": touch,

@@ -166,6 +166,17 @@ def test_fields_and_what_is_not_there(shared):
     assert shared.get("/v1/tasks/7ZZZZZZZZZZZZ").status == 404  # of a time to come
 
 
+def test_who_looks_all_the_time_sees_it_move_on_and_never_gone(shared):
+    order = ["ready", "running", "ending", "succeeded", "dead"]
+    for n in range(150):
+        task, seen = shared.push("echo" if n % 3 else "fail", n), ["ready"]
+        while seen[-1] not in ("succeeded", "dead"):
+            answer = shared.get(f"/v1/tasks/{task}")
+            assert answer.status == 200, (answer, seen)
+            assert order.index(answer.json["state"]) >= order.index(seen[-1]), seen
+            seen.append(answer.json["state"])
+
+
 def test_output_is_kept_with_it(shared):
     task = shared.push("tell")
     shared.wait_state(task, "succeeded")
