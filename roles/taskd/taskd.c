@@ -20,6 +20,7 @@
 #include "roles/taskd/td_counts.h"
 #include "roles/taskd/td_events.h"
 #include "roles/taskd/td_http.h"
+#include "roles/taskd/td_import.h"
 #include "roles/taskd/td_job.h"
 #include "roles/taskd/td_keys.h"
 #include "roles/taskd/td_pools.h"
@@ -235,6 +236,8 @@ static void status(void *self, struct stat_out *out)
 
 static const struct role_name names[] = {
 	{ "job", "The client: tasks, topics, workers (try: troupe job help).", td_job_main },
+	{ "import-config", "swoole-task's Conf/http_server.php as an ini: APP or FILE.",
+	  td_import_main },
 	{ NULL, NULL, NULL },
 };
 

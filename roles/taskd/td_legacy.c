@@ -116,6 +116,8 @@ static bool topic_of(const struct td_ask *ask, const char *path, size_t n, char 
 	}
 	size_t first = mid ? (size_t)(mid - from) : size;
 	size_t second = mid ? size - first - 1 : 0;
+	if (!op && first == 2 && memcmp(from, "v1", 2) == 0) /* a mistaken address of the API */
+		return false;
 	if (first + second > 120 || !is_word(from, first) || (mid && !is_word(mid + 1, second)))
 		return false;
 	snprintf(topic, 129, "%.*s.%.*s", (int)first, from, mid ? (int)second : 5,
@@ -130,7 +132,7 @@ static void push_action(struct td_ask *ask, const char *topic)
 	struct td_spec s;
 
 	td_spec_init(&s);
-	s.spec.topic = topic;
+	s.spec.topic = s.spec.type = topic; /* the type tells a worker of all topics what to do */
 	if (!put_parameters(&o, ask)) {
 		td_refuse(ask, 400, NULL, "the form can't be read");
 	} else {

@@ -1,0 +1,31 @@
+/*
+ * td_php - the array that a PHP file returns, read and not run.
+ *
+ *	<?php return ['a' => 1, 'b' => ['c' => 'x', 5]];      a = 1, b.c = x, b.0 = 5
+ *
+ * Texts, numbers, true, false and null are values; anything else (a constant, a call, a text with
+ * $ in it, a sum) is kept as it stands, and marked as no literal.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct err;
+
+struct td_php_value {
+	char *path; /* "b.c" */
+	char *text;
+	bool literal;
+	bool taken; /* the caller's */
+};
+
+struct td_php {
+	struct td_php_value *values;
+	size_t n;
+};
+
+/* text: zero-terminated. Returns 0, or err says where it is none; p needs td_php_fini in any case.
+ */
+int td_php_read(struct td_php *p, const char *text, struct err *err);
+void td_php_fini(struct td_php *p);
