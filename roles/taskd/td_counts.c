@@ -221,9 +221,10 @@ static void put_hists(FILE *out, struct td *td, const struct work_figures *f)
 	stat_row(store);
 	if (f->store.commit_us)
 		stat_times(store, "commit", "A transaction.", f->store.commit_us);
-	if (f->store.batch && f->store.batch->count)
+	uint64_t batches = f->store.batch ? count_get(&f->store.batch->count) : 0;
+	if (batches) /* the writer's own thread goes on meanwhile */
 		stat_gauge(store, "batch_ops", "Units of a transaction, on average.",
-			   (double)f->store.batch->sum / (double)f->store.batch->count);
+			   (double)count_get(&f->store.batch->sum) / (double)batches);
 	stat_gauge(store, "bytes", "Log that is not copied yet.", (double)f->store.log_bytes);
 	stat_counter(store, "errors", "Transactions that failed.", f->store.failures);
 	stat_gauge(store, "failing", "1: nothing new is taken.", f->store.health == STORE_FAILING);

@@ -5,6 +5,8 @@
     durable   a task that is on the disk when the answer comes, against beanstalkd -f0 and gearmand
               with SQLite, and against our own rate without the disk
     cycle     durable tasks, run by a worker in C, 32 under way: CPU of taskd for each
+    restart   a million pending tasks: a start after kill -9 until it is ready, memory of each
+    idle      100 topics without tasks: how often any thread wakes up in ten seconds
 
 Every client is tests/bench/post.c: one request after the other on each connection. Rates depend on
 the machine and its disk: the ratios are of neighbours in time, medians over the rounds.
@@ -25,9 +27,9 @@ sys.path.insert(0, str(HERE.parent / "lib"))
 
 import servers  # noqa: E402
 from daemon import cpu_s  # noqa: E402
-from taskd import Taskd  # noqa: E402
+from taskd import Taskd, fill, switches  # noqa: E402
 
-CYCLE_FLIGHT = 32
+CYCLE_FLIGHT, PENDING = 32, 1_000_000
 NGINX = """daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.err;
 events {{ worker_connections 1024; }}
 http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {folder}; proxy_temp_path {folder};
@@ -172,10 +174,42 @@ class Bench:
         self.want(f"CPU us of a whole cycle at {CYCLE_FLIGHT}", statistics.median(s["us"] for s in found[way.name]), "<=", 25)
         self.stop()
 
+    def run_restart(self):
+        self.taskd("taskd-restart", "os", "resident = 0\n")
+        one = self.running[-1]
+        one.push("held")
+        empty = one.rss()
+        fill(one, "held", PENDING)
+        full = one.rss()
+        for how, end in (("kill -9", one.process.kill), ("SIGTERM", one.stop)):
+            end()
+            one.process.wait()
+            start = time.monotonic()
+            one.again(120)
+            while one.get("/readyz").status != 200:
+                time.sleep(0.001)
+            took = time.monotonic() - start
+            assert one.get("/v1/topics/held").json["ready"] == PENDING + 1
+            print(f"restart    {PENDING} pending, after {how}: ready in {took:.2f} s, {cpu_s(one.pid):.2f} s CPU", flush=True)
+            self.want(f"seconds until it is ready after {how}", took, "<=", 3)
+            self.want(f"bytes of memory of each task after {how}", (one.rss() - empty) / PENDING, "<=", 150)
+        self.want("bytes of memory of each task as they came", (full - empty) / PENDING, "<=", 150)
+        self.stop()
+
+    def run_idle(self):
+        way = self.taskd("taskd-idle", "fsync", "[pool all]\nmode = exec\ncommand = true\ntopics = idle*\n")
+        for n in range(100):
+            self.running[-1].push(f"idle{n}")
+        time.sleep(8)  # they run; then the log of the store is copied
+        before = switches(way.pids[0])
+        time.sleep(10)
+        self.want("wake-ups in 10 s with 100 idle topics", switches(way.pids[0]) - before, "<=", 0)
+        self.stop()
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="post,durable,cycle", help="which figures")
+    parser.add_argument("--only", default="post,durable,cycle,restart,idle", help="which figures")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--connections", default="1,8,64")

@@ -129,6 +129,24 @@ class Taskd(Daemon):
             return b"".join(parts)
 
 
+def fill(one, topic, n, size=100) -> set:
+    """n tasks by way of batches; their ids."""
+    ids, row = set(), json.dumps({"topic": topic, "payload": "x" * size})
+    most = min(10_000, (1 << 20) // (len(row) + 1))
+    while len(ids) < n:
+        lines = "\n".join([row] * min(most, n - len(ids)))
+        answer = one.post("/v1/tasks:batch", lines, headers={"Content-Type": "application/x-ndjson"})
+        assert answer.status == 202 and not answer.json["errors"], answer
+        ids.update(answer.json["ids"])
+    return ids
+
+
+def switches(pid) -> int:
+    """How often its threads have waited for something so far."""
+    status = [(thread / "status").read_text() for thread in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M)[1]) for text in status)
+
+
 def events(taskd, path, headers=None, until=None, seconds=10.0):
     """Server-sent events as (id, event, data), until one for which until() is true, or the end."""
     link = http.client.HTTPConnection("127.0.0.1", taskd.port, timeout=seconds)
