@@ -172,7 +172,7 @@ struct work_taker {
 struct tasks {
 	struct task **buckets;
 	uint32_t n, mask;
-	struct list chunks;
+	struct list chunks, spare; /* with room; empty */
 };
 
 struct names { /* ext_id -> more; uniq */

@@ -1,21 +1,28 @@
 /*
- * task - where tasks live: chunks of 64 KiB, so that a million cost 64 MB and nothing more, and a
- * table from ids to them.
+ * task - where tasks live: chunks of 64 KiB in slabs of 1 MiB, so that a million cost 64 MB and
+ * nothing more, and a table from ids to them.
+ *
+ * A task finds its chunk by its address, and that wants aligned ones: asked for singly, each would
+ * leave a hole of its own size behind it. What is free goes back: a chunk's pages at once, a slab
+ * with its last chunk.
  */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/base/mem.h"
 #include "core/work/private.h"
 
-enum { CHUNK = 65536, FIRST = 256 };
+enum { CHUNK = 65536, CHUNKS = 16, PAGE = 4096, FIRST = 256 };
 
 struct chunk {
-	struct list link; /* of those with room */
+	struct list link; /* of those with room, or of the spare ones */
 	struct task *free;
 	uint32_t used;
 	bool listed;
+	uint8_t at;   /* of its slab's chunks */
+	uint8_t busy; /* of the first one: how many of the slab are not spare */
 };
 
 enum { PER_CHUNK = CHUNK / sizeof(struct task) - 1 };
@@ -28,25 +35,65 @@ static struct chunk *chunk_of(struct task *t)
 	return (struct chunk *)(void *)((uintptr_t)t & ~(uintptr_t)(CHUNK - 1));
 }
 
-static struct chunk *chunk_new(void)
+/* The n-th of those that c is one of. */
+static struct chunk *sibling(struct chunk *c, int n)
 {
-	struct chunk *c = aligned_alloc(CHUNK, CHUNK);
+	return (struct chunk *)(void *)((char *)c + (n - c->at) * (ptrdiff_t)CHUNK);
+}
 
-	if (!c)
+static void slab_new(struct tasks *all)
+{
+	struct chunk *first = aligned_alloc(CHUNK, CHUNK * CHUNKS);
+
+	if (!first)
 		abort();
+	first->at = 0;
+	for (int i = 0; i < CHUNKS; i++) {
+		struct chunk *c = sibling(first, i);
+		memset(c, 0, sizeof(*c));
+		c->at = (uint8_t)i;
+		list_append(&all->spare, &c->link);
+	}
+}
+
+static void slab_free(struct chunk *c)
+{
+	for (int i = 0; i < CHUNKS; i++)
+		list_remove(&sibling(c, i)->link);
+	free(sibling(c, 0));
+}
+
+static struct chunk *chunk_new(struct tasks *all)
+{
+	if (list_empty(&all->spare))
+		slab_new(all);
+	struct chunk *c = container_of(all->spare.next, struct chunk, link);
 	struct task *tasks = (struct task *)(void *)c;
-	memset(c, 0, sizeof(struct task));
+	list_remove(&c->link);
+	c->free = NULL;
 	for (int i = PER_CHUNK; i > 0; i--) {
 		tasks[i].next = c->free;
 		c->free = &tasks[i];
 	}
+	sibling(c, 0)->busy++;
 	return c;
+}
+
+static void chunk_free(struct tasks *all, struct chunk *c)
+{
+	list_remove(&c->link);
+	list_append(&all->spare, &c->link);
+	c->listed = false;
+	if (--sibling(c, 0)->busy == 0)
+		slab_free(c);
+	else
+		madvise((char *)c + PAGE, CHUNK - PAGE, MADV_DONTNEED);
 }
 
 static struct task *take(struct tasks *all)
 {
 	if (list_empty(&all->chunks)) {
-		struct chunk *fresh = chunk_new();
+		struct chunk *fresh = chunk_new(all);
 		list_append(&all->chunks, &fresh->link);
 		fresh->listed = true;
 	}
@@ -70,10 +117,8 @@ static void give(struct tasks *all, struct task *t)
 		list_append(&all->chunks, &c->link);
 		c->listed = true;
 	}
-	if (--c->used == 0 && all->chunks.next->next != &all->chunks) { /* not the only one */
-		list_remove(&c->link);
-		free(c);
-	}
+	if (--c->used == 0 && all->chunks.next->next != &all->chunks) /* not the only one */
+		chunk_free(all, c);
 }
 
 static uint32_t bucket_of(uint64_t id, uint32_t mask)
@@ -145,7 +190,6 @@ struct task *task_find(struct work *w, uint64_t id)
 void tasks_fini(struct work *w, void (*each)(struct work *w, struct task *t))
 {
 	struct tasks *all = &w->tasks;
-	struct list *it, *tmp;
 
 	for (uint32_t i = 0; all->buckets && i <= all->mask; i++)
 		while (all->buckets[i]) {
@@ -154,9 +198,8 @@ void tasks_fini(struct work *w, void (*each)(struct work *w, struct task *t))
 			all->buckets[i] = t->next;
 			give(all, t);
 		}
-	list_each (it, tmp, &all->chunks) {
-		free(container_of(it, struct chunk, link));
-	}
+	if (!list_empty(&all->chunks))
+		slab_free(container_of(all->chunks.next, struct chunk, link));
 	free(all->buckets);
 }
 

@@ -181,6 +181,7 @@ int work_open(struct work **out, uv_loop_t *loop, const struct work_conf *conf, 
 		w->conf.max_dead = 100000;
 	work_topic_defaults(&w->topic_conf);
 	list_init(&w->tasks.chunks);
+	list_init(&w->tasks.spare);
 	list_init(&w->hot_topics);
 	list_init(&w->hot_takers);
 	list_init(&w->takers);
