@@ -51,6 +51,9 @@ static int read_follower(const struct td_ask *ask, const struct json *body, cons
 	if (v.kind == JSON_NONE || v.kind == JSON_NULL)
 		return 0;
 	if (td_spec_read(s, &v, &f) != 0 || td_spec_finish(ask->td, s, &f) != 0) {
+		char inner[sizeof(f.field)];
+		strcpy(inner, f.field);
+		snprintf(f.field, sizeof(f.field), "%s%s%.48s", name, *inner ? "." : "", inner);
 		td_push_refuse(ask, &f);
 		return -1;
 	}

@@ -8,6 +8,26 @@
 #include "roles/taskd/td_reply.h"
 #include "roles/taskd/td_route.h"
 
+/* What the row of the table has; a word that is misspelt is not passed over. */
+static bool has_known_members(const struct td_ask *ask, const struct json *object)
+{
+	struct json key, value;
+	bool known = true;
+
+	for (struct json_at at = json_begin(object); known && json_member(&at, &key, &value);) {
+		const struct td_field *f = ask->route->body;
+		while (f && f->name && !json_is(&key, f->name))
+			f++;
+		known = f && f->name;
+		if (known)
+			continue;
+		char *name = json_unquoted(&key, NULL);
+		td_refuse(ask, 400, name, "%.100s: there is no such member", name);
+		free(name);
+	}
+	return known;
+}
+
 bool td_body(const struct td_ask *ask, struct json *object)
 {
 	struct err err = { .text = "" };
@@ -22,7 +42,7 @@ bool td_body(const struct td_ask *ask, struct json *object)
 	else if (object->kind != JSON_OBJECT)
 		td_refuse(ask, 400, NULL, "the body is to be an object");
 	else
-		return true;
+		return has_known_members(ask, object);
 	return false;
 }
 

@@ -49,7 +49,12 @@ class Reply:
 
 
 class Taskd(Daemon):
-    """`extra`: more of the file; `keys`: more of [taskd]."""
+    """`extra`: more of the file; `keys`: more of [taskd].
+
+    `answers`: the method, path and status of each answer to ask(), of all that ran.
+    """
+
+    answers = set()
 
     def __init__(self, folder, keys="", extra=ECHO, name="taskd", data=None, prefix=(), env=None, listen="127.0.0.1:0",
                  drain="5s"):
@@ -90,6 +95,7 @@ class Taskd(Daemon):
         try:
             link.request(method, path, body, headers)
             answer = link.getresponse()
+            self.answers.add((method, path.partition("?")[0], answer.status))
             return Reply(answer.status, answer.headers, answer.read())
         finally:
             link.close()

@@ -465,9 +465,6 @@ def test_no_such_address_and_not_by_this_method(shared):
 
 # ---- openapi.json
 
-SEEN = {}
-
-
 def test_what_is_documented_is_what_is_served(shared):
     api = shared.get("/v1/openapi.json").json
     assert api["openapi"].startswith("3.")
