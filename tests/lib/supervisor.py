@@ -69,6 +69,14 @@ class UnixTransport(xmlrpc.client.Transport):
         return UnixConnection(self.path)
 
 
+def answers(rpc) -> bool:
+    """Whether a supervisor, ours or another, is up; its socket may be there before it listens."""
+    try:
+        return rpc.getState()["statecode"] == 1
+    except (OSError, http.client.HTTPException):
+        return False
+
+
 def moments(s, pattern: str) -> list:
     """Seconds of all lines of a supervisor's log that match."""
     found = re.findall(rf"T(\d\d):(\d\d):([\d.]+)Z [^\n]*{pattern}", s.log())
@@ -97,11 +105,9 @@ class Supervisor(Daemon):
         wait_for("the supervisor to answer", self.answers, 10)
 
     def answers(self):
-        try:
-            return self.rpc.getState()["statecode"] == 1
-        except (OSError, http.client.HTTPException):
-            assert self.process.poll() is None, self.log()[-3000:]
-            return False
+        up = answers(self.rpc)
+        assert up or self.process.poll() is None, self.log()[-3000:]
+        return up
 
     @property
     def server(self) -> xmlrpc.client.ServerProxy:

@@ -19,7 +19,7 @@ import pytest
 
 from seen import sees
 from servers import die_with_parent, wait_for
-from supervisor import Supervisor, UnixTransport, gaps, may_mount, own_dev
+from supervisor import Supervisor, UnixTransport, answers, gaps, may_mount, own_dev
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -423,7 +423,7 @@ def test_supervisord_reads_the_same(supervisor, tmp_path):
     server = subprocess.Popen(["/usr/bin/supervisord", "-c", conf], stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
     try:
         rpc = xmlrpc.client.ServerProxy("http://localhost", transport=UnixTransport(f"{tmp_path}/theirs.sock")).supervisor
-        wait_for("it to answer", lambda: os.path.exists(f"{tmp_path}/theirs.sock") and rpc.getState())
+        wait_for("it to answer", lambda: answers(rpc), 20)
         theirs = rpc.getAllConfigInfo()
     finally:
         server.terminate()
