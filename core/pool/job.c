@@ -162,10 +162,12 @@ static void say_cancel(struct job *job, const char *why)
 	speak_line(job->worker, &l);
 }
 
-/* Its worker is asked, and has cancel_grace to go on. */
+/* Its worker is asked, and has cancel_grace to go on. A service hears nothing but the end of its
+ * connection. */
 static void tell_to_stop(struct job *job, const char *why)
 {
-	uint64_t grace = (uint64_t)job->pool->setup->v->cancel_grace;
+	bool http = job->pool->setup->v->mode == POOL_HTTP;
+	uint64_t grace = http ? 0 : (uint64_t)job->pool->setup->v->cancel_grace;
 	uint64_t until = pools_now(job->pool->all) + grace;
 
 	job->told = true;

@@ -5,9 +5,9 @@
 #include "core/base/err.h"
 #include "core/pool/private.h"
 
-static const struct conf_word modes[] = { { "worker", POOL_WORKER },
-					  { "exec", POOL_EXEC },
-					  { NULL, 0 } };
+static const struct conf_word modes[] = {
+	{ "worker", POOL_WORKER }, { "exec", POOL_EXEC }, { "http", POOL_HTTP }, { NULL, 0 }
+};
 
 static const struct conf_word orders[] = {
 	{ "strict", WORK_STRICT }, { "weighted", WORK_WEIGHTED }, { "fair", WORK_FAIR }, { NULL, 0 }
@@ -46,6 +46,22 @@ const struct conf_key pool_keys[] = {
 	KEY_STR(command,
 		.help = "The program and its words, split as a shell would, without one. "
 			"Mode exec: {id}, {topic}, {body} and {json:a.b} stand for the task's."),
+	KEY_STR(url, .help = "Mode http: where tasks are posted to; http:// or https://."),
+	CONF_KEY_STR(struct pool_values, secret, .flags = CONF_RELOAD | CONF_SECRET,
+		     .help = "Mode http: signs each request. X-Troupe-Signature: t=SECONDS,v1=HEX, "
+			     "the HMAC-SHA256 of \"SECONDS.ID.ATTEMPT.BODY\"."),
+	KEY_STR(tls_ca, .help = "Mode http: a PEM file of whom to trust. Default: the system's."),
+	CONF_KEY_BOOL(struct pool_values, tls_verify, .dflt = "yes", .flags = CONF_RELOAD,
+		      .help = "Mode http: look at the service's certificate."),
+	KEY_LIST(
+		dead_on, .dflt = "400, 404, 410, 422",
+		.help = "Mode http: after these statuses a task is not tried again. 2xx is "
+			"success; any "
+			"other is a failure, after Retry-After if the answer has that. 4xx: all of "
+			"them."),
+	KEY_TIME(connect_timeout, .dflt = "5s", .min = "1ms",
+		 .help = "Mode http: how long a connection may take. Nothing is charged for one "
+			 "that fails."),
 	KEY_LIST(topics, .dflt = "*",
 		 .help = "Whose tasks it runs: names or patterns (tpl.*), in the order of "
 			 "topic_order "
@@ -142,8 +158,11 @@ static void check_numbers(const struct conf_item *item, const struct pool_values
 static void check_mode(const struct conf_item *item, const struct pool_values *v,
 		       struct conf_errors *errors)
 {
-	if (!v->command || !*v->command)
-		conf_error(errors, item, "command", "is missing");
+	bool http = v->mode == POOL_HTTP;
+	const char *what = http ? v->url : v->command;
+
+	if (!what || !*what)
+		conf_error(errors, item, http ? "url" : "command", "is missing");
 	if (!*v->topics)
 		conf_error(errors, item, "topics", "is empty");
 }

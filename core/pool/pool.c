@@ -49,7 +49,9 @@ static int may_run(const struct pool *pool)
 
 	if (!may_take(pool))
 		return 0;
-	if (v->mode != POOL_WORKER)
+	if (v->mode == POOL_HTTP && pool->fails) /* one is to find out whether it is back */
+		room = 1 - pool->n_running - pool->n_waiting;
+	else if (v->mode != POOL_WORKER)
 		room = pool->max - pool->n_running - pool->n_waiting;
 	else if (pool->target == 0 && pool->n_live == 0) /* the first task starts the first one */
 		room = 1 - pool->n_waiting;
@@ -241,6 +243,20 @@ void pool_balance(struct pool *pool)
 		pools_wake(pool->all);
 }
 
+static void loops(struct pool *pool)
+{
+	bool http = pool->setup->v->mode == POOL_HTTP;
+
+	pool->loops = true;
+	log_error("%s pool=%s failures=%d",
+		  http ? "the service can't be reached; the next request waits"
+		       : "workers don't come up, or end at once; the next start waits",
+		  pool->name, pool->fails);
+	pools_tell(pool, (struct pool_event){ .what = POOL_LOOPS,
+					      .text = http ? "the service can't be reached"
+							   : "workers end at once" });
+}
+
 void pool_failed(struct pool *pool)
 {
 	const struct pool_values *v = pool->setup->v;
@@ -253,14 +269,8 @@ void pool_failed(struct pool *pool)
 		pause = (uint64_t)v->restart_max;
 	if (pool->bad_rows >= BAD_ROWS && pause < 1000)
 		pause = 1000;
-	if (!pool->loops && (pool->fails >= LOOPS_AT || pool->bad_rows >= BAD_ROWS)) {
-		pool->loops = true;
-		log_error("workers don't come up, or end at once; the next start waits pool=%s "
-			  "failures=%d",
-			  pool->name, pool->fails);
-		pools_tell(pool, (struct pool_event){ .what = POOL_LOOPS,
-						      .text = "workers end at once" });
-	}
+	if (!pool->loops && (pool->fails >= LOOPS_AT || pool->bad_rows >= BAD_ROWS))
+		loops(pool);
 	if (!pause)
 		return;
 	pool->retry_at = pools_now(pool->all) + pause;
@@ -287,7 +297,10 @@ void pool_did_well(struct worker *w)
 	if (!pool->loops)
 		return;
 	pool->loops = false;
-	log_info("workers come up again pool=%s", pool->name);
+	log_info("%s pool=%s",
+		 pool->setup->v->mode == POOL_HTTP ? "the service is back"
+						   : "workers come up again",
+		 pool->name);
 	pools_tell(pool, (struct pool_event){ .what = POOL_RECOVERS });
 }
 
@@ -361,6 +374,8 @@ struct pool *pool_new(struct pools *all, struct setup *setup)
 	pool->retry.kind = AT_RETRY;
 	pool->scale.kind = AT_SCALE;
 	list_append(&all->pools, &pool->link);
+	if (setup->v->mode == POOL_HTTP)
+		pool->http = request_client(pool);
 	if (all->conf.work)
 		pool->taker = make_taker(pool);
 	pool_balance(pool);
@@ -421,6 +436,8 @@ void pool_settle(struct pool *pool)
 		return;
 	if (pool->taker)
 		work_taker_free(pool->taker);
+	if (pool->http)
+		request_client_close(pool);
 	pools_at(all, &pool->retry, 0);
 	pools_at(all, &pool->scale, 0);
 	list_remove(&pool->link);

@@ -55,7 +55,7 @@ struct pool_values {
 	int64_t nice, max_body, result_max, max_calls;
 	char *url, *secret, *tls_ca;
 	bool tls_verify;
-	char **dead_on;
+	char **dead_on; /* "404", "4xx" */
 	int64_t connect_timeout;
 };
 
@@ -79,10 +79,11 @@ struct pool_extra {
 };
 
 enum pool_what {
-	POOL_STARTED, /* worker: a process was started */
-	POOL_READY,   /* worker: takes jobs */
-	POOL_ENDED,   /* worker: its process is gone; text: why */
-	POOL_LOOPS,   /* its workers don't come up, or die at once: it waits between starts; text */
+	POOL_STARTED,  /* worker: a process was started */
+	POOL_READY,    /* worker: takes jobs */
+	POOL_ENDED,    /* worker: its process is gone; text: why */
+	POOL_LOOPS,    /* its workers don't come up, or die at once, or its url can't be reached: it
+			* waits between starts; text */
 	POOL_RECOVERS, /* and no longer */
 	POOL_PROGRESS, /* job: percent, text */
 	POOL_SAID, /* job (0: none, or several run): a line of its output, or a LOG; level, text */

@@ -190,7 +190,7 @@ int pools_open(struct pools **out, uv_loop_t *loop, const struct pools_conf *con
 	return 0;
 }
 
-static void release(struct pools *p)
+void pools_release(struct pools *p)
 {
 	void (*closed)(void *) = p->closed;
 	void *data = p->closed_data;
@@ -207,22 +207,22 @@ static void release(struct pools *p)
 
 static void on_handle_closed(uv_handle_t *h)
 {
-	release(h->data);
+	pools_release(h->data);
 }
 
 static void on_reap_closed(struct reap *r)
 {
-	release(r->owner);
+	pools_release(r->owner);
 }
 
 static void on_outputs_closed(struct logfiles *l)
 {
-	release(container_of(container_of(l, struct outputs, files), struct pools, outputs));
+	pools_release(container_of(container_of(l, struct outputs, files), struct pools, outputs));
 }
 
 static void on_watch_closed(void *data)
 {
-	release(data);
+	pools_release(data);
 }
 
 static void watch_none(struct pools *p)

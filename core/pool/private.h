@@ -24,6 +24,10 @@
 #include "core/proc/user.h"
 #include "core/work/heap.h"
 
+struct http_client;
+struct http_exchange;
+struct http_url;
+struct tls_ctx;
 struct watch;
 
 enum {
@@ -33,6 +37,7 @@ enum {
 	LOG_KEPT = 16 * 1024,
 	ERROR_MOST = 8 * 1024,
 	STAY = 10000, /* ms that a worker must live to show that its pool is well */
+	POOL_STATUSES = 600,
 };
 
 /* Kinds of nodes in `times`. */
@@ -54,7 +59,9 @@ struct setup {
 	char **topics;
 	int *weights;
 	int n_topics;
-	bool dead_on[600]; /* HTTP statuses */
+	struct http_url *url; /* mode http */
+	struct tls_ctx *tls;
+	bool dead_on[POOL_STATUSES];
 };
 
 struct setup *setup_new(const struct conf *conf, const struct conf_item *item, struct err *err);
@@ -106,6 +113,7 @@ struct pool {
 	struct pools *all;
 	struct setup *setup;
 	struct work_taker *taker; /* NULL: only calls */
+	struct http_client *http; /* mode http */
 	char *name;
 	int min, max, target; /* workers */
 	int numbers;          /* of its last worker */
@@ -140,6 +148,7 @@ struct worker {
 	struct pool *pool;
 	struct setup *setup; /* held: as it was started */
 	struct process process;
+	struct http_exchange *exchange; /* mode http: in place of a process; NULL: it is over */
 	struct stream stream;
 	bool has_stream, has_process;
 	enum worker_state state;
@@ -191,7 +200,6 @@ struct job {
 	int percent;
 	char *text;
 	struct buf log, parts;
-	void *request; /* mode http */
 };
 
 struct pool_call {
@@ -216,6 +224,7 @@ void pools_wake(struct pools *p);                                   /* before th
 void pools_flush(struct pools *p);
 void pools_flushed(struct pools *p);
 void pools_settle(struct pools *p);
+void pools_release(struct pools *p); /* one of its handles is closed */
 uint64_t pools_chance(struct pools *p, uint64_t below);
 void pools_tell(struct pool *pool, struct pool_event e);
 
@@ -300,3 +309,8 @@ void calls_tell(struct pools *p);
 
 int exec_start(struct worker *w, struct job *job, struct err *err);
 void exec_ended(struct worker *w, const struct child_end *end);
+
+void request_start(struct worker *w, struct job *job);
+void request_stop(struct worker *w); /* soon; its end is told as that of any other */
+struct http_client *request_client(struct pool *pool);
+void request_client_close(struct pool *pool);

@@ -7,6 +7,8 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/base/words.h"
+#include "core/net/http_url.h"
+#include "core/net/tls.h"
 #include "core/pool/private.h"
 
 /* "mail*3": a name and a weight, where only digits follow the star, and something stands before. */
@@ -75,12 +77,47 @@ static int add_limits(struct setup *s, struct err *err)
 	return 0;
 }
 
+/* "404", or "4xx" for all of them. */
+static int add_dead(struct setup *s, const char *text, struct err *err)
+{
+	bool class = strlen(text) == 3 && strcmp(text + 1, "xx") == 0;
+	int status = class ? (*text - '0') * 100 : atoi(text);
+
+	if (strlen(text) != 3 || (!class && strspn(text, "0123456789") != 3) || status < 300 ||
+	    status >= POOL_STATUSES)
+		return err_set(err, ERR_CONF, "dead_on: '%s' is no status from 300 to 599, nor 4xx",
+			       text);
+	for (int i = 0; i < (class ? 100 : 1); i++)
+		s->dead_on[status + i] = true;
+	return 0;
+}
+
+static int add_service(struct setup *s, struct err *err)
+{
+	struct tls_conf tls = { .ca = s->v->tls_ca, .verify = s->v->tls_verify };
+	int rc = 0;
+
+	for (char **it = s->v->dead_on; *it && !rc; it++)
+		rc = add_dead(s, *it, err);
+	if (rc)
+		return rc;
+	s->url = mem_new(sizeof(*s->url));
+	rc = http_url_read(s->url, s->v->url, err);
+	if (rc)
+		return err_wrap(err, rc, "url");
+	if (s->url->tls)
+		s->tls = tls_ctx_new(&tls, false, err);
+	return s->url->tls && !s->tls ? err->code : 0;
+}
+
 static int fill(struct setup *s, struct err *err)
 {
 	struct err inner = { 0 };
 	int rc = 0;
 
 	add_topics(s);
+	if (s->v->mode == POOL_HTTP)
+		return add_service(s, err);
 	if (s->v->command) {
 		s->argv = words_split(s->v->command, &inner);
 		if (!s->argv)
@@ -126,6 +163,8 @@ void setup_drop(struct setup *s)
 	words_free(s->topics);
 	free(s->weights);
 	free(s->limits);
+	free(s->url);
+	tls_ctx_drop(s->tls);
 	env_fini(&s->env);
 	if (s->has_user)
 		user_fini(&s->user);

@@ -31,10 +31,10 @@ static uint64_t now_of(const struct worker *w)
 	return pools_now(w->pool->all);
 }
 
-/* A process for one job. */
+/* A process, or a request, for one job. */
 static bool is_for_one(const struct worker *w)
 {
-	return w->setup->v->mode == POOL_EXEC;
+	return w->setup->v->mode != POOL_WORKER;
 }
 
 /* ---- the last word --------------------------------------------------------------- */
@@ -391,8 +391,13 @@ struct worker *worker_start(struct pool *pool, struct job *job, struct err *err)
 {
 	struct worker *w = worker_new(pool);
 	bool exec = pool->setup->v->mode == POOL_EXEC;
-	int rc = exec ? exec_start(w, job, err) : start_speaker(w, err);
 
+	if (pool->setup->v->mode == POOL_HTTP) {
+		pool->started++;
+		request_start(w, job);
+		return w;
+	}
+	int rc = exec ? exec_start(w, job, err) : start_speaker(w, err);
 	if (rc)
 		return give_up(w);
 	w->open--; /* the process holds it */
@@ -533,6 +538,10 @@ void worker_stop(struct worker *w, enum pool_reason why, struct job *culprit)
 	w->why = why;
 	w->culprit = culprit;
 	leave_ranks(w, WORKER_STOPPING);
+	if (w->exchange) {
+		request_stop(w);
+		return;
+	}
 	process_signal(&w->process, SIGTERM);
 	pools_at(w->pool->all, &w->due, now_of(w) + (uint64_t)w->pool->setup->v->kill_grace);
 	pool_balance(w->pool);
@@ -540,6 +549,10 @@ void worker_stop(struct worker *w, enum pool_reason why, struct job *culprit)
 
 void worker_kill(struct worker *w, enum pool_reason why, struct job *culprit)
 {
+	if (w->exchange) {
+		worker_stop(w, why, culprit);
+		return;
+	}
 	if (w->state >= WORKER_KILLING)
 		return;
 	if (w->state != WORKER_STOPPING) {

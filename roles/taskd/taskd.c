@@ -11,6 +11,7 @@
 #include "core/base/mem.h"
 #include "core/conf/conf.h"
 #include "core/log/log.h"
+#include "core/net/http_client.h"
 #include "core/run/place.h"
 #include "core/run/run.h"
 #include "roles/taskd/td.h"
@@ -26,6 +27,8 @@
 #include "roles/taskd/td_pools.h"
 #include "roles/taskd/td_setup.h"
 #include "roles/taskd/td_wait.h"
+
+enum { IDLE_MOST = 16, IDLE_TIME = 30000 };
 
 /* Without a file: one pool, which says hello to whatever comes. */
 static const char embedded[] =
@@ -158,6 +161,14 @@ void td_settle(struct td *td)
 		td_free(td);
 }
 
+static void on_client_closed(void *data)
+{
+	struct td *td = data;
+
+	td->open--;
+	td_settle(td);
+}
+
 static void stop(void *self)
 {
 	struct td *td = self;
@@ -167,6 +178,7 @@ static void stop(void *self)
 	td_events_close(td);
 	td_alarm_close(td);
 	td_calls_close(td);
+	http_client_close(td->http, on_client_closed, td);
 	td_pools_close(td);
 	td_settle(td);
 }
@@ -189,6 +201,10 @@ static int init(struct run *run, const struct conf *conf, void **self, struct er
 	td->keys = td_keys_of(conf);
 	td->born_wall = td_now();
 	list_init(&td->servers);
+	td->http =
+		http_client_new(td->loop, &(struct http_client_conf){ .idle = IDLE_MOST,
+								      .idle_timeout = IDLE_TIME });
+	td->open++;
 	td_counts_open(td);
 	td_wait_open(td);
 	td_events_open(td);

@@ -16,6 +16,7 @@
 
 struct conf;
 struct err;
+struct http_client;
 struct pools;
 struct run;
 struct td_alarms;
@@ -34,6 +35,7 @@ struct td {
 	struct work *work;
 	struct pools *pools;
 	struct list servers;
+	struct http_client *http; /* for whom we tell something */
 	struct td_tokens *tokens; /* NULL: nobody is asked */
 	struct td_waits *waits;
 	struct td_events *events;

@@ -19,7 +19,7 @@
 #include "core/base/jsontext.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
-#include "core/net/http_post.h"
+#include "core/net/http_client.h"
 #include "core/proc/child.h"
 #include "core/proc/spawn.h"
 #include "roles/taskd/td.h"
@@ -47,7 +47,7 @@ struct telling {
 	struct list link;
 	struct td_alarms *all;
 	struct child child;
-	struct http_post *post;
+	struct http_exchange *exchange;
 	char *name; /* of the alarm */
 };
 
@@ -77,34 +77,36 @@ static void telling_over(struct telling *t)
 	td_settle(td);
 }
 
-static void on_posted(void *data, int status)
+static void on_posted(void *data, const struct http_outcome *o)
 {
 	struct telling *t = data;
 
-	if (status < 0)
-		log_warn("an alarm was not told alarm=%s error=%s", t->name, err_name(status));
-	else if (status < 200 || status > 299)
-		log_warn("an alarm was not told alarm=%s status=%d", t->name, status);
+	if (o->rc)
+		log_warn("an alarm was not told alarm=%s error=\"%s\"", t->name, o->why);
+	else if (o->response->status > 299)
+		log_warn("an alarm was not told alarm=%s status=%d", t->name, o->response->status);
 	telling_over(t);
 }
 
 static void post(struct td_alarms *all, const char *name, const char *url,
 		 const struct json_out *body)
 {
-	struct telling *t = telling_new(all, name);
 	struct err err = { .text = "" };
-	struct http_post_conf c = { .url = url,
-				    .type = "application/json",
-				    .body = body->p,
-				    .size = body->n,
-				    .timeout = PATIENCE,
-				    .done = on_posted,
-				    .data = t };
+	struct http_url to;
 
-	if (http_post_start(&t->post, all->td->loop, &c, &err) == 0)
+	if (http_url_read(&to, url, &err) != 0) {
+		log_warn("an alarm was not told alarm=%s error=\"%s\"", name, err.text);
 		return;
-	log_warn("an alarm was not told alarm=%s error=\"%s\"", name, err.text);
-	telling_over(t);
+	}
+	struct telling *t = telling_new(all, name);
+	t->exchange = http_client_ask(all->td->http, &(struct http_ask){ .method = "POST",
+									 .url = &to,
+									 .type = "application/json",
+									 .body = body->p,
+									 .size = body->n,
+									 .timeout = PATIENCE,
+									 .done = on_posted,
+									 .data = t });
 }
 
 static void on_child_closed(struct child *c)
@@ -396,8 +398,8 @@ void td_alarm_close(struct td *td)
 
 	list_each (it, tmp, &all->telling) {
 		struct telling *t = container_of(it, struct telling, link);
-		if (t->post)
-			http_post_cancel(t->post);
+		if (t->exchange)
+			http_exchange_cancel(t->exchange);
 		else
 			child_signal_group(&t->child, SIGKILL);
 	}

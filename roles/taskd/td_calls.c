@@ -8,7 +8,7 @@
 #include "core/base/jsontext.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
-#include "core/net/http_post.h"
+#include "core/net/http_client.h"
 #include "core/work/work.h"
 #include "roles/taskd/td.h"
 #include "roles/taskd/td_spec.h"
@@ -29,7 +29,7 @@ struct telling {
 	struct list link;
 	struct td_calls *all;
 	struct work_job *job; /* NULL: given back */
-	struct http_post *post;
+	struct http_exchange *exchange;
 };
 
 /* ---- a message is made ------------------------------------------------------------------ */
@@ -87,16 +87,19 @@ static void want(struct td_calls *all)
 		work_want(all->taker, AT_ONCE - all->n);
 }
 
-static void on_told(void *data, int status)
+static void on_told(void *data, const struct http_outcome *o)
 {
 	struct telling *t = data;
 	struct td_calls *all = t->all;
 	struct td *td = all->td;
-	char why[64];
-	bool again = status < 0 || status == 408 || status == 429 || status >= 500;
+	int status = o->response ? o->response->status : 0;
+	bool again = o->rc || status == 408 || status == 429 || status >= 500;
+	int64_t delay =
+		o->response ? http_retry_after(o->response->retry_after, td_now() / 1000) : -1;
+	char why[200];
 
-	if (status < 0)
-		snprintf(why, sizeof(why), "%s", err_name(status));
+	if (o->rc)
+		snprintf(why, sizeof(why), "%s", o->why);
 	else
 		snprintf(why, sizeof(why), "status %d", status);
 	list_remove(&t->link);
@@ -104,7 +107,7 @@ static void on_told(void *data, int status)
 	if (t->job && status >= 200 && status < 300)
 		work_ack(t->job, NULL);
 	else if (t->job)
-		work_fail(t->job, WORK_FAULT_FAILED, why, again, -1);
+		work_fail(t->job, WORK_FAULT_FAILED, why, again, delay);
 	free(t);
 	want(all);
 	td->open--;
@@ -114,27 +117,30 @@ static void on_told(void *data, int status)
 static void on_job(void *data, struct work_job *job)
 {
 	struct td_calls *all = data;
-	struct telling *t = mem_new(sizeof(*t));
 	struct err err = { .text = "" };
-	char url[2048];
-	struct http_post_conf c = { .url = url,
-				    .fields = "User-Agent: troupe/" TROUPE_VERSION "\r\n",
-				    .type = "application/json",
-				    .body = job->payload,
-				    .size = job->size,
-				    .timeout = TIMEOUT,
-				    .done = on_told,
-				    .data = t };
+	struct http_url url;
+	char text[2048];
 
-	snprintf(url, sizeof(url), "%.*s", (int)job->meta_size, (const char *)job->meta);
-	t->all = all;
-	t->job = job;
-	int rc = http_post_start(&t->post, all->td->loop, &c, &err);
-	if (rc != 0) {
-		work_fail(job, WORK_FAULT_FAILED, err.text, false, -1);
-		free(t);
+	if (all->td->stopping) { /* it was on its way to us */
+		work_release(job, 0);
 		return;
 	}
+	snprintf(text, sizeof(text), "%.*s", (int)job->meta_size, (const char *)job->meta);
+	if (http_url_read(&url, text, &err) != 0) {
+		work_fail(job, WORK_FAULT_FAILED, err.text, false, -1);
+		return;
+	}
+	struct telling *t = mem_new(sizeof(*t));
+	t->all = all;
+	t->job = job;
+	t->exchange = http_client_ask(all->td->http, &(struct http_ask){ .method = "POST",
+									 .url = &url,
+									 .type = "application/json",
+									 .body = job->payload,
+									 .size = job->size,
+									 .timeout = TIMEOUT,
+									 .done = on_told,
+									 .data = t });
 	list_append(&all->under_way, &t->link);
 	all->n++;
 	all->td->open++;
@@ -169,10 +175,11 @@ void td_calls_close(struct td *td)
 
 	if (!td->calls)
 		return;
+	work_want(td->calls->taker, 0);
 	list_each (it, tmp, &td->calls->under_way) {
 		struct telling *t = container_of(it, struct telling, link);
 		work_release(t->job, 0);
 		t->job = NULL;
-		http_post_cancel(t->post);
+		http_exchange_cancel(t->exchange);
 	}
 }
