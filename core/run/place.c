@@ -110,11 +110,24 @@ void place_find(struct place *p, const char *role, const char *conf_path, const 
 
 /* ---- data --------------------------------------------------------------------- */
 
-static void data_root(const struct settings *s, char *out, size_t size)
+static void folder_of_file(const struct conf *conf, const char *name, char *out, size_t size)
 {
+	const struct conf_item *item = conf_find(conf, "troupe", "");
+	const char *file = item ? conf_file(item, "data_dir") : NULL;
+	char *here = conf_here(file ? file : ".");
+
+	snprintf(out, size, "%s/%s", here, name);
+	free(here);
+}
+
+static void data_root(const struct conf *conf, char *out, size_t size)
+{
+	const struct settings *s = settings_of(conf);
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
-	if (s->data_dir && *s->data_dir)
+	if (*s->data_dir && *s->data_dir != '/')
+		folder_of_file(conf, s->data_dir, out, size);
+	else if (*s->data_dir)
 		snprintf(out, size, "%s", s->data_dir);
 	else if (geteuid() == 0)
 		snprintf(out, size, "/var/lib/troupe");
@@ -143,8 +156,8 @@ int place_data(const struct conf *conf, const char *role, char **dir, struct err
 {
 	char path[PATH_MAX], root[PATH_MAX - 300];
 
-	data_root(settings_of(conf), root, sizeof(root));
-	if (*root != '/')
+	data_root(conf, root, sizeof(root));
+	if (*root != '/') /* no home */
 		return err_set(err, ERR_CONF, "data_dir '%s' is no absolute path", root);
 	snprintf(path, sizeof(path), "%s/%.200s", root, role);
 	int rc = make_path(path, err);

@@ -59,7 +59,8 @@ static const struct conf_key keys[] = {
 			"/healthz and /readyz ask for nothing. Empty: nobody is asked."),
 	CONF_KEY_STR(
 		struct settings, data_dir,
-		.help = "Where roles keep what must outlive them, each in a folder of its name. "
+		.help = "Where roles keep what must outlive them, each in a folder of its name; a "
+			"relative path begins at the folder of the file that says it. "
 			"Empty: /var/lib/troupe for root, else $XDG_STATE_HOME/troupe or "
 			"~/.local/state/troupe."),
 	CONF_KEY_STR(
