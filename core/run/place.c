@@ -125,10 +125,12 @@ static void data_root(const struct conf *conf, char *out, size_t size)
 	const struct settings *s = settings_of(conf);
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
-	if (*s->data_dir && *s->data_dir != '/')
-		folder_of_file(conf, s->data_dir, out, size);
-	else if (*s->data_dir)
-		snprintf(out, size, "%s", s->data_dir);
+	const char *said = s->data_dir ? s->data_dir : ""; /* NULL: there is no file at all */
+
+	if (*said && *said != '/')
+		folder_of_file(conf, said, out, size);
+	else if (*said)
+		snprintf(out, size, "%s", said);
 	else if (geteuid() == 0)
 		snprintf(out, size, "/var/lib/troupe");
 	else if (state && *state == '/')

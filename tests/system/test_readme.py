@@ -1,0 +1,77 @@
+"""What the READMEs say of taskd is done as it stands there."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import urllib.request
+
+import pytest
+
+from daemon import TROUPE
+from servers import die_with_parent, wait_for
+from taskd import Taskd
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# A block of code whose first line is a comment with a name.
+BLOCK = re.compile(r"```\w+\n((?:<\?php )?(?:;|#|//) ([\w.]+)\n.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+def test_workers_of_ones_own(tmp_path, readme):
+    for text, name in BLOCK.findall((ROOT / readme).read_text()):
+        (tmp_path / name).write_text(text)
+        assert len(text.splitlines()) <= 11 or name.endswith(".ini")
+    for library in (ROOT / "etc/workers").glob("troupe.*"):
+        shutil.copy(library, tmp_path)
+    pools = re.sub(r"\[troupe\]\n.*\n", "", (tmp_path / "tasks.ini").read_text())
+    for line in re.findall(r"command = (.*)", pools):  # the server's folder is not the shell's here
+        pools = pools.replace(line, re.sub(r"greet", f"{tmp_path}/greet", line))
+    one = Taskd(tmp_path, extra=pools, name="tasks").ready()
+    try:
+        results = {topic: one.post("/v1/tasks?wait=30s", {"topic": topic, "payload": {"name": "Ann"}}).json["result"]
+                   for topic in ("php", "python", "node", "bash")}
+        assert results == {**{topic: {"hello": "Ann", "from": name} for topic, name in
+                              (("php", "PHP"), ("python", "Python"), ("node", "Node"))}, "bash": "hello Ann, from bash\n"}
+        for way in ("php", "python", "node", "bash"):
+            assert "greeting Ann pool=" + way in one.log()
+    finally:
+        assert one.stop() == 0
+
+
+# A root's data and sockets would be the machine's.
+HIDDEN = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /var/lib && mount -t tmpfs none /run && exec \"$0\" \"$@\""]
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """taskd without a file, and its log."""
+    prefix = HIDDEN if os.geteuid() == 0 else []
+    if prefix and subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("mounting is not allowed here")
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 9523)) == 0:
+            pytest.skip("somebody listens on 9523")
+    log = tmp_path / "log"
+    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "XDG_RUNTIME_DIR": str(tmp_path)}
+    with open(log, "w") as out:
+        one = subprocess.Popen([*prefix, TROUPE, "taskd"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env,
+                               cwd=tmp_path, preexec_fn=die_with_parent)
+    yield one, log
+    one.terminate()
+    assert one.wait(20) == 0
+
+
+def test_without_a_file(plain):
+    one, log = plain
+    wait_for("it is ready", lambda: "ready role=taskd" in log.read_text() or one.poll() is not None)
+    assert one.poll() is None, log.read_text()
+    assert "data directory /" in log.read_text().splitlines()[0]
+    body = json.dumps({"topic": "sample", "payload": {"hello": "world"}}).encode()
+    with urllib.request.urlopen("http://127.0.0.1:9523/v1/tasks?wait=10s", data=body, timeout=20) as answer:
+        told = json.load(answer)
+    assert told["state"] == "succeeded" and "world" in told["result"]
+    listed = subprocess.run([TROUPE, "job", "--json", "ls", "--state", "succeeded"], capture_output=True, text=True, check=True)
+    assert told["id"] in listed.stdout
