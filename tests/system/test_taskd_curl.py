@@ -1,6 +1,9 @@
 """taskd's API as a person types it: each row of it with curl; and openapi.json beside what the server does."""
 import json
+import os
+import pwd
 import re
+import socket
 import subprocess
 import threading
 import time
@@ -8,7 +11,8 @@ import time
 import pytest
 
 import taskd as taskds
-from servers import wait_for
+from daemon import TROUPE
+from servers import Folder, wait_for
 
 POOLS = taskds.ECHO + """[pool step]
 mode = exec
@@ -171,6 +175,32 @@ def test_workers_calls_and_how_it_is(one):
     for path in ("/healthz", "/readyz", "/metrics", "/ui/", "/v1/openapi.json"):
         assert curl(one, path)[0] == 200, path
     assert curl(one, "/v1/store:check", "-X", "POST")[0] == 200 and curl(one, "/v1/store:compact", "-X", "POST")[0] == 200
+
+
+def test_without_a_file_the_first_task_is_one_curl_away(tmp_path):
+    if os.path.exists("/etc/troupe/troupe.ini"):
+        pytest.skip("this machine has a file of its own")
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 9523)) == 0:
+            pytest.skip("somebody listens on the port that it has by itself")
+    folder = Folder()  # the system's own places are root's: it runs as somebody else
+    user = {"user": pwd.getpwnam("nobody").pw_uid} if os.geteuid() == 0 else {}
+    home = folder.path / "home"
+    home.mkdir()
+    home.chmod(0o777)
+    env = {**os.environ, "TROUPE_CONF": "", "XDG_STATE_HOME": str(home), "XDG_RUNTIME_DIR": str(home), "HOME": str(home)}
+    with open(tmp_path / "log", "w") as log:
+        started = subprocess.Popen([TROUPE, "taskd"], env=env, stdout=log, stderr=log, cwd="/", **user)
+    started.port = 9523
+    try:
+        wait_for("ready", lambda: "ready role=taskd" in (tmp_path / "log").read_text())
+        assert f"data directory {home}/troupe/taskd" in (tmp_path / "log").read_text().splitlines()[0]
+        status, said = curl(started, "/v1/tasks?wait=10s", "-d", '{"topic":"any","payload":{"a":1}}')
+        assert status == 200 and said["state"] == "succeeded" and "hello" in said["result"], said
+    finally:
+        started.terminate()
+        assert started.wait(10) == 0
+        folder.remove()
 
 
 # ---- limits
