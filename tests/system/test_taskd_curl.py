@@ -41,6 +41,9 @@ def curl(one, path, *options, feed=None):
     done = subprocess.run(["curl", "-sS", "-w", "\n%{http_code}", *options, f"http://127.0.0.1:{one.port}{path}"],
                           input=feed, capture_output=True, check=True, timeout=30)
     body, _, status = done.stdout.rpartition(b"\n")
+    sends = any(word.startswith(("-d", "--data")) for word in options)
+    method = options[options.index("-X") + 1] if "-X" in options else "POST" if sends else "GET"
+    taskds.Taskd.answers.add((method, path.partition("?")[0], int(status)))
     try:
         return int(status), json.loads(body)
     except ValueError:
