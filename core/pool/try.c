@@ -1,6 +1,7 @@
 #include "core/pool/try.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
@@ -20,7 +21,7 @@
 #include "core/proc/env.h"
 #include "core/proc/spawn.h"
 
-enum { MAX_BODY = 1 << 20, MAX_JOBS = 64, LARGE = 300 * 1000 };
+enum { MAX_BODY = 1 << 20, MAX_JOBS = 64, LARGE = 300 * 1000, LINE = 160 };
 
 struct sent {
 	char id[16];
@@ -34,8 +35,11 @@ try {
 	int credit_asked, patience; /* ms */
 	bool verbose;
 
-	int fd; /* -1: none */
+	int fd, words; /* its connection, and what it prints; -1: none */
 	pid_t pid;
+	char line[LINE + 1], printed[LINE + 1]; /* the present line, the last whole one */
+	size_t line_len;
+	bool misplaced; /* it says on standard output what belongs on descriptor 3 */
 	struct buf in;
 	int credit;
 	bool pings, said_bye, closed;
@@ -86,6 +90,39 @@ static int64_t now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/* ---- what it prints ---------------------------------------------------------------- */
+
+static void line_over(struct try *t)
+{
+	static const char *const ours[] = { "READY ", "ACK ", "FAIL " };
+
+	t->line[t->line_len] = '\0';
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		t->misplaced |= strncmp(t->line, ours[i], strlen(ours[i])) == 0;
+	if (t->line_len)
+		strcpy(t->printed, t->line);
+	t->line_len = 0;
+}
+
+static void hear_words(struct try *t)
+{
+	char text[4096];
+	ssize_t n = read(t->words, text, sizeof(text));
+
+	if (n <= 0) {
+		close(t->words);
+		t->words = -1;
+		return;
+	}
+	if (t->verbose)
+		fwrite(text, 1, (size_t)n, stdout);
+	for (ssize_t i = 0; i < n; i++)
+		if (text[i] == '\n')
+			line_over(t);
+		else if (t->line_len < LINE)
+			t->line[t->line_len++] = (unsigned char)text[i] < ' ' ? ' ' : text[i];
+}
+
 /* ---- the process ------------------------------------------------------------------- */
 
 static void fill_env(const struct try *t, struct env *env)
@@ -125,14 +162,15 @@ static void put_text(struct try *t, const char *text)
 
 static int start(struct try *t)
 {
-	int ends[2], pidfd, rc;
+	int ends[2], out[2], pidfd, rc;
 	struct err err = { .text = "" };
 	struct env env;
 
 	buf_init(&t->in, MAX_BODY * 2);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0 ||
+	    pipe2(out, O_CLOEXEC) != 0)
 		return -errno;
-	struct spawn_fd fds[] = { { 0, ends[1] }, { 3, ends[1] }, { 1, 1 }, { 2, 2 } };
+	struct spawn_fd fds[] = { { 0, ends[1] }, { 3, ends[1] }, { 1, out[1] }, { 2, 2 } };
 	env_init(&env);
 	fill_env(t, &env);
 	struct spawn spec = { .argv = t->argv,
@@ -141,18 +179,22 @@ static int start(struct try *t)
 			      .n_fds = 4,
 			      .group = SPAWN_GROUP,
 			      .death_signal = SIGKILL };
-	if (!t->verbose)
-		fds[2].ours = -1;
 	rc = spawn_program(&spec, &t->pid, &pidfd, &err);
 	env_fini(&env);
 	close(ends[1]);
+	close(out[1]);
 	if (rc) {
 		close(ends[0]);
+		close(out[0]);
 		bad(t, "start: %s", err.text);
 		return rc;
 	}
 	close(pidfd);
 	t->fd = ends[0];
+	t->words = out[0];
+	t->printed[0] = '\0';
+	t->line_len = 0;
+	t->misplaced = false;
 	t->credit = t->n_jobs = t->open = 0;
 	t->said_bye = t->closed = t->lost = t->pings = false;
 	return 0;
@@ -175,6 +217,9 @@ static void finish(struct try *t)
 		waitpid(t->pid, &status, 0);
 	}
 	t->pid = 0;
+	if (t->words >= 0)
+		close(t->words);
+	t->words = -1;
 	buf_fini(&t->in);
 }
 
@@ -297,11 +342,16 @@ static bool listen_until(struct try *t, bool (*enough)(const struct try *t), int
 	int64_t until = now_ms() + ms;
 
 	while (!enough(t) && !t->lost && !t->closed) {
-		struct pollfd p = { .fd = t->fd, .events = POLLIN };
+		struct pollfd p[] = { { .fd = t->fd, .events = POLLIN },
+				      { .fd = t->words, .events = POLLIN } };
 		int64_t left = until - now_ms();
 		size_t room;
-		if (left <= 0 || poll(&p, 1, (int)left) <= 0)
+		if (left <= 0 || poll(p, 2, (int)left) <= 0)
 			break;
+		if (p[1].revents)
+			hear_words(t);
+		if (!p[0].revents)
+			continue;
 		uint8_t *at = buf_room(&t->in, 65536, &room);
 		ssize_t n = at ? recv(t->fd, at, room, 0) : 0;
 		if (n > 0)
@@ -311,6 +361,35 @@ static bool listen_until(struct try *t, bool (*enough)(const struct try *t), int
 		take(t);
 	}
 	return enough(t);
+}
+
+/* What it prints at its end, and how it ends, come a little later. */
+static const char *how_gone(struct try *t)
+{
+	static char text[64];
+	int status, tries = 100;
+	pid_t got;
+
+	while ((got = waitpid(t->pid, &status, WNOHANG)) == 0 && tries--)
+		usleep(5000);
+	struct pollfd p = { .fd = t->words, .events = POLLIN };
+	while (t->words >= 0 && (p.fd = t->words, poll(&p, 1, 0)) > 0)
+		hear_words(t);
+	if (got == 0)
+		return "it has closed its connection, and goes on";
+	t->pid = 0;
+	snprintf(text, sizeof(text), "it has ended with %s %d",
+		 WIFEXITED(status) ? "status" : "signal",
+		 WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	return text;
+}
+
+static void say_printed(const struct try *t)
+{
+	if (t->misplaced)
+		printf("     it says that on standard output; answers belong on descriptor 3\n");
+	else if (t->printed[0])
+		printf("     the last that it printed: %s\n", t->printed);
 }
 
 static bool is_ready(const struct try *t)
@@ -363,9 +442,11 @@ static bool expect_answers(struct try *t, const char *what)
 {
 	int before = t->faults;
 
-	if (!listen_until(t, all_answered, t->patience) && !t->lost)
-		bad(t, "%s: %d of %d not answered%s", what, t->open, t->n_jobs,
-		    t->closed ? ": it has closed its connection" : " in time");
+	if (!listen_until(t, all_answered, t->patience) && !t->lost) {
+		bad(t, "%s: %d of %d not answered%s%s", what, t->open, t->n_jobs,
+		    t->closed ? ": " : " in time", t->closed ? how_gone(t) : "");
+		say_printed(t);
+	}
 	t->lost |= t->open > 0 || t->closed;
 	if (!t->lost)
 		listen_until(t, never, 20); /* whatever it says twice */
@@ -411,9 +492,11 @@ static bool try_start(struct try *t)
 	put_text(t, rest);
 	if (listen_until(t, is_ready, t->patience))
 		return true;
-	if (!t->lost)
-		bad(t, "READY: not said%s",
-		    t->closed ? ", it has closed its connection" : " in time");
+	if (!t->lost) {
+		bad(t, "READY: not said%s%s", t->closed ? ", " : " in time",
+		    t->closed ? how_gone(t) : "");
+		say_printed(t);
+	}
 	return false;
 }
 
@@ -434,6 +517,21 @@ static bool try_jobs(struct try *t)
 		  send_slowly(t, plain);
 	free(large);
 	return ok;
+}
+
+/* Whether it stops or goes on: it answers, and once. */
+static bool try_cancel(struct try *t)
+{
+	char line[80];
+	struct buf out;
+
+	buf_init(&out, SIZE_MAX);
+	make_job(t, &out, (struct twp_word){ t->body, strlen(t->body) });
+	snprintf(line, sizeof(line), "CANCEL T%d nobody waits any more\n", t->numbers);
+	buf_put(&out, line, strlen(line));
+	put(t, buf_data(&out), buf_len(&out));
+	buf_fini(&out);
+	return expect_answers(t, "a job that is cancelled is answered, too");
 }
 
 static bool try_verbs(struct try *t)
@@ -474,8 +572,11 @@ static void try_end(struct try *t, const char *what, bool by_quit)
 	}
 	int64_t until = now_ms() + t->patience;
 	pid_t got = 0;
-	while ((got = waitpid(t->pid, &status, WNOHANG)) == 0 && now_ms() < until)
-		usleep(5000);
+	while ((got = waitpid(t->pid, &status, WNOHANG)) == 0 && now_ms() < until) {
+		struct pollfd p = { .fd = t->words, .events = POLLIN };
+		if (poll(&p, 1, 5) > 0)
+			hear_words(t);
+	}
 	if (got == 0)
 		bad(t, "%s: it does not end", what);
 	else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
@@ -491,7 +592,7 @@ static void play(struct try *t)
 {
 	if (try_start(t)) {
 		good("READY for %d%s", t->credit, t->pings ? ", answers PING" : "");
-		if (try_jobs(t) && try_verbs(t))
+		if (try_jobs(t) && try_verbs(t) && try_cancel(t))
 			try_end(t, "QUIT: it finishes what it holds, and ends", true);
 	}
 	finish(t);
@@ -516,7 +617,8 @@ static int usage(void)
 int pool_try(int argc, char **argv)
 {
 	struct try t = {
-		.body = "{}", .topic = "test", .credit_asked = 4, .patience = 10000, .fd = -1
+		.body = "{}", .topic = "test", .credit_asked = 4, .patience = 10000, .fd = -1,
+		.words = -1,
 	};
 
 	optind = 1;

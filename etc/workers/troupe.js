@@ -80,6 +80,7 @@ class Worker {
   constructor(handle) {
     Object.assign(this, { handle, unread: Buffer.alloc(0), unsent: [], refs: 0, replies: new Map(), jobs: new Map() });
     this.credit = +process.env.TROUPE_CREDIT || 1;
+    this.max = 1 << 20;
     process.title = `troupe worker ${process.env.TROUPE_TITLE}`;
     /* fd 0 and fd 3 are the same socket. */
     this.socket = new net.Socket({ fd: +process.env.TROUPE_FD, readable: true, writable: true });
@@ -90,8 +91,8 @@ class Worker {
   }
 
   /* A task of its own, at once: a promise of its id. options: delay, prio, uniq, type, after. */
-  push(topic, body, options = {}) {
-    const data = bytes(body);
+  async push(topic, body, options = {}) {
+    const data = this.fits(bytes(body), 'body');
     const ref = ++this.refs;
     let line = `PUSH ${topic} ${data.length} ref=${ref}`;
     for (const [key, value] of Object.entries(options)) line += ` ${key}=${encodeURIComponent(String(value))}`;
@@ -122,10 +123,15 @@ class Worker {
     this.unsent = [];
   }
 
+  fits(data, what) {
+    if (data.length <= this.max) return data;
+    throw new Fail(`a ${what} of ${data.length} bytes, ${this.max} are allowed`, { retry: false });
+  }
+
   async run(job) {
     this.jobs.set(job.id, job);
     try {
-      const result = bytes(await this.handle(job, this));
+      const result = this.fits(bytes(await this.handle(job, this)), 'result');
       this.send(`ACK ${job.id} ${result.length}`, result);
     } catch (why) {
       if (why instanceof Release) this.send(`RELEASE ${job.id} delay=${why.delay}`);
@@ -136,7 +142,7 @@ class Worker {
   }
 
   fail(job, why) {
-    const text = bytes(why instanceof Fail ? why.message : (why && why.stack) || String(why));
+    const text = bytes(why instanceof Fail ? why.message : (why && why.stack) || String(why)).subarray(0, 8192);
     let line = `FAIL ${job.id} ${text.length}`;
     if (why && why.retry === false) line += ' retry=no';
     if (why && why.delay !== undefined) line += ` delay=${why.delay}`;
@@ -169,6 +175,7 @@ class Worker {
   heed([verb, word, ...rest]) {
     if (verb === 'PING') this.send(`PONG ${word}`);
     if (verb === 'CANCEL' && this.jobs.has(word)) this.jobs.get(word).abort.abort();
+    if (verb === 'HELLO') this.max = +new URLSearchParams(rest.join('&')).get('max') || this.max;
     if (verb === 'QUIT') this.leave();
     const reply = verb === 'OK' || verb === 'ERR' ? this.replies.get(+word) : undefined;
     if (!reply) return;

@@ -73,16 +73,12 @@ class Job
     }
 
     /** Does somebody want it to stop? Looks at what has come in. */
-    public function isCancelled(): bool
-    {
-        $this->worker->look();
-        return $this->cancelled;
-    }
+    public function isCancelled(): bool { return $this->worker->look() || $this->cancelled; }
 }
 
 class Worker
 {
-    private $in, $out, $unsent = '', $waiting = [], $running = null, $replies = [], $refs = 0, $leaving = false;
+    private $in, $out, $unsent = '', $waiting = [], $running = null, $replies = [], $refs = 0, $leaving = false, $max = 1 << 20;
 
     public function __construct()
     {
@@ -90,8 +86,7 @@ class Worker
             exit("This is a worker: it is started by troupe (try: troupe worker-test php {$GLOBALS['argv'][0]}).\n");
         $this->in = fopen('php://fd/0', 'r');
         $this->out = fopen('php://fd/' . getenv('TROUPE_FD'), 'w');
-        if (PHP_OS_FAMILY === 'Linux')
-            @cli_set_process_title('troupe worker ' . getenv('TROUPE_TITLE'));
+        PHP_OS_FAMILY === 'Linux' && @cli_set_process_title('troupe worker ' . getenv('TROUPE_TITLE'));
     }
 
     /** Runs jobs until troupe wants no more. $handle gets a Job and returns its result. */
@@ -103,13 +98,16 @@ class Worker
             try {
                 $result = $handle($job);
                 $result = is_string($result) || $result === null ? (string)$result : json_encode($result, JSON_THROW_ON_ERROR);
+                if (strlen($result) > $this->max)
+                    throw new Fail('a result of ' . strlen($result) . " bytes, $this->max are allowed", false);
                 $this->send("ACK $job->id " . strlen($result), $result);
             } catch (Release $e) {
                 $this->send("RELEASE $job->id delay=$e->delay");
             } catch (\Throwable $e) {
                 $more = $e instanceof Fail ? ($e->retry ? '' : ' retry=no') . ($e->delay === null ? '' : " delay=$e->delay") : '';
-                $text = $e instanceof Fail ? $e->getMessage() : get_class($e) . ': ' . $e->getMessage() .
-                    " in {$e->getFile()}:{$e->getLine()}\n{$e->getTraceAsString()}";
+                $text = substr($e->getMessage(), 0, 4096);
+                if (!$e instanceof Fail)
+                    $text = get_class($e) . ": $text in {$e->getFile()}:{$e->getLine()}\n" . substr($e->getTraceAsString(), 0, 4096);
                 $this->send("FAIL $job->id " . strlen($text) . $more, $text);
             }
             $this->running = null;
@@ -121,6 +119,8 @@ class Worker
     public function push(string $topic, $body, array $options = [], ?string &$why = null): ?string
     {
         $body = is_string($body) ? $body : json_encode($body, JSON_THROW_ON_ERROR);
+        if (strlen($body) > $this->max && $why = 'a body of ' . strlen($body) . " bytes, $this->max are allowed")
+            return null;
         $ref = ++$this->refs;
         $line = "PUSH $topic " . strlen($body) . " ref=$ref";
         foreach ($options as $key => $value)
@@ -134,10 +134,7 @@ class Worker
         return $ok ? $word : null;
     }
     /** A line of the log. $level: error, warn, info, debug. */
-    public function log(string $level, string $text): void
-    {
-        $this->send("LOG $level " . strlen($text), $text, true);
-    }
+    public function log(string $level, string $text): void { $this->send("LOG $level " . strlen($text), $text, true); }
 
     /** Asks to be replaced, when the jobs that it has are done. */
     public function bye(): void { $this->send('BYE'); }
@@ -151,10 +148,11 @@ class Worker
     }
 
     /** For Job. Takes what has come, and does not wait. */
-    public function look(): void
+    public function look(): bool
     {
         for ($read = [$this->in], $none = null; !feof($this->in) && ($this->isBuffered() || stream_select($read, $none, $none, 0));)
             [, $read] = [$this->take(), [$this->in]];
+        return false;
     }
 
     private function isBuffered(): bool { return stream_get_meta_data($this->in)['unread_bytes'] > 0; }
@@ -193,6 +191,8 @@ class Worker
                     $job->cancelled = true;
         } elseif ($words[0] === 'OK' || $words[0] === 'ERR') {
             $this->replies[(int)$words[1]] = [$words[0] === 'OK', implode(' ', array_slice($words, 2))];
+        } elseif ($words[0] === 'HELLO') {
+            $this->max = preg_match('/ max=(\d+)/', implode(' ', $words), $m) ? (int)$m[1] : $this->max;
         } elseif ($words[0] === 'QUIT') {
             $this->leaving = true;
         }

@@ -10,7 +10,6 @@
 
 An exception makes the job fail, to be tried again; troupe.Fail says more: Fail("bad input", retry=False) is dead at once.
 """
-import collections
 import json
 import os
 import select
@@ -84,8 +83,8 @@ class Worker:
             sys.exit(f"This is a worker: it is started by troupe (try: troupe worker-test python3 {sys.argv[0]}).")
         self.out = int(os.environ["TROUPE_FD"])
         self.unread, self.unsent = bytearray(), bytearray()
-        self.waiting, self.running, self.replies = collections.OrderedDict(), None, {}
-        self.refs, self.leaving, self.closed = 0, False, False
+        self.waiting, self.running, self.replies = {}, None, {}
+        self.refs, self.max, self.leaving, self.closed = 0, 1 << 20, False, False
         sys.stdout.reconfigure(line_buffering=True)
         try:
             with open("/proc/self/comm", "w") as name:  # what top and ps -e show
@@ -101,24 +100,23 @@ class Worker:
                 self.take()
             if not self.waiting:
                 break
-            _, job = self.waiting.popitem(last=False)
-            self.running = job
+            self.running = job = self.waiting.pop(next(iter(self.waiting)))
             try:
-                result = as_bytes(handle(job))
+                result = self.fits(as_bytes(handle(job)), "result")
                 self.send(f"ACK {job.id} {len(result)}", result)
             except Release as why:
                 self.send(f"RELEASE {job.id} delay={why.delay}")
             except Fail as why:
                 more = ("" if why.retry else " retry=no") + ("" if why.delay is None else f" delay={why.delay}")
                 self.fail(job, str(why), more)
-            except Exception:  # whatever a task does, the worker lives
+            except Exception:
                 self.fail(job, traceback.format_exc())
             self.running = None
         self.flush()
 
     def push(self, topic, body, **options):
         """A task of its own, at once. Returns its id; Fail, when it was refused."""
-        body = as_bytes(body)
+        body = self.fits(as_bytes(body), "body")
         self.refs += 1
         ref, line = self.refs, f"PUSH {topic} {len(body)} ref={self.refs}"
         for key, value in options.items():
@@ -133,15 +131,19 @@ class Worker:
 
     def log(self, level, text):
         """A line of the log. level: error, warn, info, debug."""
-        text = as_bytes(text)
-        self.send(f"LOG {level} {len(text)}", text, now=True)
+        self.send(f"LOG {level} {len(as_bytes(text))}", as_bytes(text), now=True)
 
     def bye(self):
-        """Asks to be replaced, when the jobs that it has are done."""
-        self.send("BYE")
+        self.send("BYE")  # asks to be replaced, when the jobs that it has are done
+
+    def fits(self, data, what):
+        if len(data) > self.max:
+            raise Fail(f"a {what} of {len(data)} bytes, {self.max} are allowed", retry=False)
+        return data
 
     def fail(self, job, text, more=""):
-        text = as_bytes(text)
+        text = text.encode(errors="backslashreplace")
+        text = text if len(text) <= 8192 else text[:4096] + text[-4096:]  # what was raised stands last
         self.send(f"FAIL {job.id} {len(text)}{more}", text)
 
     def send(self, line, body=None, now=False):
@@ -189,9 +191,10 @@ class Worker:
                     job.cancelled = True
         elif words[0] in ("OK", "ERR"):
             self.replies[int(words[1])] = (words[0] == "OK", " ".join(words[2:]))
+        elif words[0] == "HELLO":
+            self.max = int(dict(word.split("=", 1) for word in words[2:]).get("max", self.max))
         elif words[0] == "QUIT":
             self.leaving = True
 
 
-def run(handle):
-    Worker().run(handle)
+def run(handle): Worker().run(handle)

@@ -7,6 +7,7 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/base/words.h"
+#include "core/net/http_url.h"
 #include "core/proc/user.h"
 #include "roles/supervisor/sv_parse.h"
 
@@ -48,34 +49,30 @@ static int exec_words(const char *command, char ***argv, struct err *err)
 	return 0;
 }
 
-static int http_probe(const char *rest, struct sv_probe *out, struct err *err)
+static int http_probe(const char *text, struct sv_probe *out, struct err *err)
 {
-	size_t n = strcspn(rest, "/?");
-	char host[ADDRESS_BYTES];
+	struct http_url url;
+	int rc = http_url_read(&url, text, err);
 
-	if (n >= sizeof(host))
-		return err_set(err, ERR_CONF, "a host's name over %d bytes", ADDRESS_BYTES - 1);
-	snprintf(host, sizeof(host), "%.*s", (int)n, rest);
-	int rc = addr_parse(&out->addr, host, 80, err);
 	if (rc)
 		return rc;
-	if (asprintf(&out->path, "%s%s", rest[n] == '/' ? "" : "/", rest + n) < 0)
-		abort();
+	out->url = mem_new(sizeof(*out->url));
+	*out->url = url;
 	out->by = SV_PROBE_HTTP;
 	return 0;
 }
 
 int sv_address_probe(const char *text, struct sv_probe *out, struct err *err)
 {
-	const char *http = behind(text, "http://"), *exec = behind(text, "exec:");
+	const char *exec = behind(text, "exec:");
 	const char *tcp = behind(text, "tcp://") ? behind(text, "tcp://") : behind(text, "tcp:");
 	int rc = 0;
 
 	*out = (struct sv_probe){ .by = SV_PROBE_NONE };
 	if (!*text || strcmp(text, "none") == 0)
 		return 0;
-	if (http)
-		return http_probe(http, out, err);
+	if (behind(text, "http://"))
+		return http_probe(text, out, err);
 	if (tcp && (rc = addr_parse(&out->addr, tcp, -1, err)) == 0)
 		out->by = SV_PROBE_TCP;
 	else if (exec && (rc = exec_words(exec, &out->argv, err)) == 0)
@@ -89,7 +86,7 @@ int sv_address_probe(const char *text, struct sv_probe *out, struct err *err)
 
 void sv_address_probe_fini(struct sv_probe *probe)
 {
-	free(probe->path);
+	free(probe->url);
 	words_free(probe->argv);
 	*probe = (struct sv_probe){ .by = SV_PROBE_NONE };
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/err.h"
+#include "core/net/http_client.h"
 #include "core/proc/env.h"
 #include "core/proc/spawn.h"
 #include "roles/supervisor/sv.h"
@@ -29,9 +30,9 @@ static void on_timer_closed(uv_handle_t *h)
 	settle(h->data);
 }
 
-static void on_stream_closed(struct stream *s)
+static void on_client_closed(void *data)
 {
-	settle(s->owner);
+	settle(data);
 }
 
 static void on_child_closed(struct child *c)
@@ -48,8 +49,8 @@ static void finish(struct sv_probe_run *r, const char *why)
 	uv_close((uv_handle_t *)&r->deadline, on_timer_closed);
 	if (r->dialing)
 		dial_cancel(&r->dial);
-	if (r->has_stream)
-		stream_close(&r->stream, on_stream_closed);
+	if (r->http)
+		http_client_close(r->http, on_client_closed, r);
 	if (r->has_child) {
 		child_signal_group(&r->child, SIGKILL);
 		child_close(&r->child, on_child_closed);
@@ -61,59 +62,33 @@ static void on_deadline(uv_timer_t *t)
 	finish(t->data, "no answer within health_timeout");
 }
 
-/* ---- TCP and HTTP ---------------------------------------------------------------------------- */
+/* ---- HTTP and TCP ---------------------------------------------------------------------------- */
 
-/* "HTTP/1.1 200" */
-static void take_status(struct sv_probe_run *r)
+static void on_answer(void *data, const struct http_outcome *o)
 {
-	int status = 0;
+	struct sv_probe_run *r = data;
 	char text[64];
 
-	if (sscanf(r->head, "HTTP/1.%*d %d", &status) != 1)
-		finish(r, "the answer is not HTTP's");
-	else if (status >= 200 && status < 400)
+	if (!o->response) {
+		finish(r, o->why);
+	} else if (o->response->status < 400) {
 		finish(r, NULL);
-	else {
-		snprintf(text, sizeof(text), "it answers with status %d", status);
+	} else {
+		snprintf(text, sizeof(text), "it answers with status %d", o->response->status);
 		finish(r, text);
 	}
 }
 
-static void on_answer(struct stream *s, enum stream_event event)
+/* Only its status is of interest. */
+static void ask(struct sv_probe_run *r, const struct sv_probe *probe, uint64_t timeout)
 {
-	struct sv_probe_run *r = s->owner;
-	size_t room = sizeof(r->head) - 1 - r->head_len;
-
-	(void)event;
-	ssize_t n = stream_read(s, r->head + r->head_len, room);
-	if (n < 0) {
-		finish(r, n == UV_EOF ? "it closes without an answer" : uv_strerror((int)n));
-		return;
-	}
-	r->head_len += (size_t)n;
-	r->head[r->head_len] = '\0';
-	if (strchr(r->head, '\n') || r->head_len == sizeof(r->head) - 1)
-		take_status(r);
-}
-
-static void ask(struct sv_probe_run *r, int fd)
-{
-	const struct sv_probe *p = r->proc->conf->health;
-	char text[1200];
-
-	if (stream_open(&r->stream, r->proc->sv->loop, fd, on_answer, r) != 0) {
-		close(fd);
-		finish(r, "its socket can't be watched");
-		return;
-	}
-	r->has_stream = true;
+	r->http = http_client_new(r->proc->sv->loop, &(struct http_client_conf){ .idle = 0 });
 	r->open++;
-	int n = snprintf(text, sizeof(text),
-			 "GET %.900s HTTP/1.1\r\nHost: %.200s\r\nUser-Agent: troupe\r\n"
-			 "Connection: close\r\n\r\n",
-			 p->path && *p->path ? p->path : "/",
-			 p->addr.is_unix ? "localhost" : p->addr.host);
-	stream_put(&r->stream, text, (size_t)n);
+	http_client_ask(r->http, &(struct http_ask){ .method = "GET",
+						     .url = probe->url,
+						     .connect_timeout = timeout,
+						     .done = on_answer,
+						     .data = r });
 }
 
 static void on_dialed(struct dial *d, int status, int fd)
@@ -125,8 +100,6 @@ static void on_dialed(struct dial *d, int status, int fd)
 		close(fd);
 	else if (status)
 		finish(r, uv_strerror(status));
-	else if (r->proc->conf->health->by == SV_PROBE_HTTP)
-		ask(r, fd);
 	else {
 		close(fd);
 		finish(r, NULL);
@@ -211,22 +184,26 @@ int sv_probe_command(struct sv_proc *p, char **argv, struct err *err)
 void sv_probe_start(struct sv_probe_run *r, struct sv_proc *p, sv_probe_done done)
 {
 	const struct sv_probe *probe = p->conf->health;
-	int64_t timeout = p->conf->program->conf->health_timeout;
+	int64_t set = p->conf->program->conf->health_timeout;
+	uint64_t timeout = set > 0 ? (uint64_t)set : 1000;
 	void *data = r->data;
 
 	*r = (struct sv_probe_run){ .data = data, .proc = p, .done = done, .open = 1 };
 	uv_timer_init(p->sv->loop, &r->deadline);
 	r->deadline.data = r;
-	uv_timer_start(&r->deadline, on_deadline, timeout > 0 ? (uint64_t)timeout : 1000, 0);
+	uv_timer_start(&r->deadline, on_deadline, timeout, 0);
 	if (probe->by == SV_PROBE_EXEC) {
 		run_command(r);
+		return;
+	}
+	if (probe->by == SV_PROBE_HTTP) {
+		ask(r, probe, timeout);
 		return;
 	}
 	r->dial.data = r;
 	r->open++;
 	r->dialing = true;
-	int rc = dial_start(&r->dial, p->sv->loop, &probe->addr,
-			    timeout > 0 ? (uint64_t)timeout : 1000, on_dialed);
+	int rc = dial_start(&r->dial, p->sv->loop, &probe->addr, timeout, on_dialed);
 	if (rc) {
 		r->dialing = false;
 		r->open--;

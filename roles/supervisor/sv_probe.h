@@ -1,7 +1,7 @@
 /*
  * sv_probe - one question to a process: does an address answer, does a command succeed?
  *
- *	start -- dial -- (GET, status line) --+
+ *	start -- dial, or GET ----------------+
  *	     \-- spawn -- exit status --------+--> done, once, from the loop
  */
 #pragma once
@@ -11,10 +11,10 @@
 #include <uv.h>
 
 #include "core/net/dial.h"
-#include "core/net/stream.h"
 #include "core/proc/child.h"
 
 struct err;
+struct http_client;
 struct sv_probe_run;
 struct sv_proc;
 
@@ -31,12 +31,10 @@ struct sv_probe_run {
 	sv_probe_closed closed;
 	uv_timer_t deadline;
 	struct dial dial;
-	struct stream stream;
+	struct http_client *http; /* NULL: none */
 	struct child child;
-	bool dialing, has_stream, has_child, over;
+	bool dialing, has_child, over;
 	char why[256];
-	char head[64]; /* of the answer */
-	size_t head_len;
 	int open;
 };
 

@@ -24,6 +24,7 @@
 #include "roles/supervisor/sv_keys.h"
 
 struct cron;
+struct http_url;
 struct sv_group;
 struct sv_process_conf;
 struct sv_program;
@@ -82,8 +83,8 @@ enum sv_probe_by { SV_PROBE_NONE, SV_PROBE_HTTP, SV_PROBE_TCP, SV_PROBE_EXEC };
 /* One question to a process. */
 struct sv_probe {
 	enum sv_probe_by by;
-	struct addr addr; /* HTTP, TCP */
-	char *path;       /* HTTP: with its query */
+	struct addr addr;     /* TCP */
+	struct http_url *url; /* HTTP */
 	char **argv;      /* EXEC */
 };
 

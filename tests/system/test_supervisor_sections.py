@@ -1,5 +1,6 @@
 """The keys of the supervisor's other sections and our own keys of a program, seen at work; and that none is left out."""
 import base64
+import http.server
 import json
 import os
 import pathlib
@@ -11,6 +12,8 @@ import socket
 import stat
 import subprocess
 import tempfile
+import threading
+import time
 import urllib.request
 import xmlrpc.client
 
@@ -407,6 +410,41 @@ def test_health(supervisor, tmp_path):
     s.wait_log("restarting name=never")  # its first check is at once, the next 10 s later
     wait_for("three failures", lambda: len(s.text("three").split()) >= 4)
     assert len(moments(s, "spawned name=three:")) == 1 and len(moments(s, "restarting name=three")) == 0
+
+
+class Health(http.server.BaseHTTPRequestHandler):
+    """GET /NUMBER is answered with that status, /close and /hang not at all."""
+    hosts = set()
+
+    def do_GET(self):
+        self.hosts.add(self.headers["Host"])
+        if self.path[1:].isdigit():
+            self.send_response(int(self.path[1:]))
+            self.send_header("Content-Length", "3")
+            self.end_headers()
+            self.wfile.write(b"yes")
+        elif self.path == "/hang":
+            time.sleep(5)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_health_by_http(supervisor):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Health)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    host, asks = f"127.0.0.1:{server.server_address[1]}", "startsecs = 0\nhealth_action = none\nhealth_interval = 200ms"
+    s = supervisor("".join(program(f"h{path}", "/bin/cat", asks, f"health = http://{host}/{path}", "health_timeout = 400ms")
+                           for path in ("200", "302", "404", "503", "close", "hang"))
+                   + program("gone", "/bin/cat", asks, f"health = http://127.0.0.1:{free_port()}/"))
+    for name, why in (("h404", "it answers with status 404"), ("h503", "it answers with status 503"),
+                      ("hclose", "the connection was closed without an answer"),
+                      ("hhang", "no answer within health_timeout"), ("gone", "connection refused")):
+        s.wait_log(f"health check failed name={name}:?\\w*: {why}")
+    assert not re.search("failed name=h(200|302)", s.log()) and Health.hosts == {host}
+    server.shutdown()
+    server.server_close()
 
 
 @ROOT

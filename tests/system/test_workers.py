@@ -65,16 +65,46 @@ def test_the_workers_of_the_readme_keep_it_too(tmp_path, language):
     ("wrong", "ready", "ACK of 'NOSUCHJOB', which it was not given"),
     ("raw hello\\n", "ready", "protocol: an unknown verb: hello"),
     ("giant", "ready", "protocol: a body longer than the agreed maximum"),
-    ("die", "ready", "not answered: it has closed its connection"),
+    ("die", "ready", "a job: 1 of 1 not answered: it has ended with signal 9"),
+    ("close", "ready", "not answered: it has closed its connection, and goes on"),
     ("sleep 1000", "ready", "a job: 1 of 1 not answered in time"),
     ("echo", "never", "READY: not said in time"),
-    ("echo", "exits 3", "READY: not said, it has closed its connection"),
+    ("echo", "exits 3", "READY: not said, it has ended with status 3"),
     ("echo", "garbage", "protocol: an unknown verb: Fatal error"),
     ("echo", "forger", "ACK of '0000000000000', which it was not given"),
 ])
 def test_what_breaks_it_is_told(body, start, why):
     status, said = tried(f"/usr/bin/python3 -S {TESTER} {start}", "-b", body, "-s", "0.7")
     assert status == 1 and why in said and "violations" in said
+
+
+def test_what_it_printed_is_told(tmp_path):
+    worker = tmp_path / "w.sh"
+    worker.write_text("echo READY 1; cat >/dev/null\n")
+    status, said = tried(["sh", str(worker)], "-s", "0.5")
+    assert status == 1 and "it says that on standard output; answers belong on descriptor 3" in said
+    worker.write_text("echo one\necho no such library\nexit 1\n")
+    status, said = tried(["sh", str(worker)])
+    assert status == 1 and "ended with status 1" in said and "the last that it printed: no such library" in said
+    worker.write_text('yes | head -c 300000; echo "READY 1" >&3; read -r x; yes | head -c 300000\n')  # nobody's pipe is full
+    status, said = tried(["bash", str(worker)], "-s", "3")
+    assert "READY for 1" in said and "yyy" not in said
+    status, said = tried(["sh", "-c", "echo loud; exit 1"], "-v")
+    assert "loud\n" in said.split("BAD")[0]
+
+
+def test_a_cancelled_job_that_is_never_answered_is_told(tmp_path):
+    worker = tmp_path / "w.py"
+    worker.write_text("""import os, sys
+out, left = os.fdopen(3, "wb", 0), sys.stdin.buffer
+out.write(b"READY 1 caps=cancel\\n")
+while word := left.readline().split():
+    if word[0] == b"JOB":
+        left.read(int(word[4]) + 1)
+        if not b"T8" == word[1]: out.write(b"ACK %s\\n" % word[1])
+""")
+    status, said = tried(["/usr/bin/python3", str(worker)], "-s", "0.5")
+    assert status == 1 and "BAD  a job that is cancelled is answered, too: 1 of 1 not answered in time" in said, said
 
 
 def test_how_it_ends_is_told(tmp_path):

@@ -5,6 +5,7 @@
 
 #include "core/base/err.h"
 #include "core/base/words.h"
+#include "core/net/http_url.h"
 #include "roles/supervisor/sv_address.h"
 #include "roles/supervisor/sv_event.h"
 #include "roles/supervisor/sv_parse.h"
@@ -99,12 +100,12 @@ Test(sv_address, reads_probes_sockets_and_scales)
 	struct addr addr;
 
 	check_int(sv_address_probe("http://[::1]:8080/a?b", &probe, NULL), 0);
-	check_str(probe.addr.host, "::1");
-	check_str(probe.path, "/a?b");
+	check_str(probe.url->addr.host, "::1");
+	check_str(probe.url->target, "/a?b");
 	sv_address_probe_fini(&probe);
 	check_int(sv_address_probe("http://localhost?x", &probe, NULL), 0);
-	check_int(probe.addr.port, 80);
-	check_str(probe.path, "/?x");
+	check_int(probe.url->addr.port, 80);
+	check_str(probe.url->target, "/?x");
 	sv_address_probe_fini(&probe);
 	check_int(sv_address_probe("exec:test 'a b'", &probe, NULL), 0);
 	check_str(probe.argv[1], "a b");

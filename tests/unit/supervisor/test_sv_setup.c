@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/base/err.h"
+#include "core/net/http_url.h"
 #include "roles/supervisor/sv_event.h"
 #include "roles/supervisor/sv_schedule.h"
 #include "tests/lib/check.h"
@@ -67,8 +68,8 @@ Test(sv_setup, makes_each_process_from_its_number)
 	check_str(p->out.path, "/tmp/web_08.log");
 	check_int(p->err.to, SV_LOG_NONE);
 	check_int(p->health->by, SV_PROBE_HTTP);
-	check_int(p->health->addr.port, 8008);
-	check_str(p->health->path, "/ok");
+	check_int(p->health->url->addr.port, 8008);
+	check_str(p->health->url->target, "/ok");
 	check_true(!p->spare && sv_try_process(s, "web", "web_09")->spare);
 	static const char *const env[] = { "SUPERVISOR_ENABLED=1",
 					   "SUPERVISOR_PROCESS_NAME=web_08",
