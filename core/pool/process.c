@@ -30,6 +30,8 @@ static void hand_line(struct process_words *w, size_t n)
 	char line[PROCESS_LINE + 1];
 
 	memcpy(line, buf_data(&w->partial), n);
+	for (size_t i = 0; i < n; i++)
+		line[i] = line[i] ? line[i] : ' ';
 	line[n] = '\0';
 	if (n && line[n - 1] == '\r')
 		line[--n] = '\0';

@@ -83,6 +83,18 @@ static void on_work(void *data, const struct work_event *e)
 		      e->crashes, "run", (json_int_t)e->run));
 }
 
+/* Bytes of a worker's, for whoever reads JSON. */
+static const char *ascii(const char *text)
+{
+	static char out[8192];
+	size_t n = 0;
+
+	for (; text && *text && n < sizeof(out) - 1; text++)
+		out[n++] = *text < 0 ? '?' : *text;
+	out[n] = '\0';
+	return text ? out : NULL;
+}
+
 static void on_pool(void *data, const struct pool_event *e)
 {
 	static const char *const names[] = { "started",  "ready",    "ended", "loops",
@@ -91,7 +103,7 @@ static void on_pool(void *data, const struct pool_event *e)
 	(void)data;
 	say(json_pack("{ss ss ss? ss si si ss?}", "what", names[e->what], "pool", e->pool, "worker",
 		      e->worker, "job", e->job ? id_text(e->job) : "", "percent", e->percent,
-		      "level", e->level, "text", e->text));
+		      "level", e->level, "text", ascii(e->text)));
 }
 
 static bool on_start(void *data, const struct work_job *job, struct pool_extra *extra)

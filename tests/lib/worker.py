@@ -3,7 +3,9 @@
 The payload is words: "echo TEXT", "sleep S", "die", "exit N", "fail TEXT", "raw BYTES", ... see the table at the end. The
 first word after the script's name says how it starts: "ready" (the default), "slow S", "never", "garbage", ...
 """
+import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -117,6 +119,13 @@ def grow(job, rest):
     ack(job)
 
 
+def facts(job, _):
+    """What a process was given beside its environment."""
+    ack(job, json.dumps({"cwd": os.getcwd(), "nice": os.nice(0), "nofile": resource.getrlimit(resource.RLIMIT_NOFILE),
+                         "user": [os.getuid(), os.getgid(), os.getgroups()], "home": os.environ.get("HOME"),
+                         "session": os.getsid(0) == os.getpid(), "fds": sorted(map(int, os.listdir("/proc/self/fd")))}).encode())
+
+
 def push(job, rest):
     """PUSH words, then what the manager says."""
     topic, options, body = (rest.split("|") + ["", ""])[:3]
@@ -160,6 +169,8 @@ actions = {
     "progress": progress,
     "data": data,
     "grow": grow,
+    "write": lambda job, rest: (os.write(1, rest.encode().decode("unicode_escape").encode("latin1")), ack(job)),
+    "facts": facts,
     "push": push,
     "pushdie": push_and_die,
     "close": lambda job, rest: (s.shutdown(socket.SHUT_RDWR), os.close(0), os.close(3), s.detach(), time.sleep(1000)),

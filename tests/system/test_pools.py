@@ -1,12 +1,14 @@
 """Pools of workers: tasks and calls in processes that stay, what their deaths cost, and hostile ones."""
+import json
 import os
 import pathlib
+import pwd
 import signal
 import time
 
 import pytest
 
-from pools import Pools
+from pools import SANITIZED, Pools
 
 WORKER = pathlib.Path(__file__).resolve().parents[1] / "lib" / "worker.py"
 
@@ -129,6 +131,33 @@ def test_touch_keeps_a_long_job_alive(pools):
     assert p.count("ended") == 0
 
 
+def test_output_line_by_line(pools):
+    p = pools()
+    p.run("t", "write " + "x" * 10_000 + "\\nafter it\\n")  # longer ones in pieces
+    p.wait("said", text="after it")
+    said = [e["text"] for e in p.said if e["what"] == "said"]
+    assert "".join(said[:-1]) == "x" * 10_000 and [len(text) for text in said[:-1]] == [3072, 3072, 3072, 784]
+    p.run("t", "write in two ")
+    p.run("t", "write halves\\r\\n\\n\\nlast\\n")
+    p.wait("said", text="in two halves")
+    p.wait("said", text="last")
+    assert p.count("said", text="") == 0
+    p.run("t", "write \\xff\\x00 odd\\n")
+    p.wait("said", text="?  odd")
+    p.run("t", "write without an end")
+    p.submit("t", "exit 1", max_attempts=1)
+    p.wait("said", text="without an end")  # what a worker leaves behind is a line
+
+
+def test_many_lines_of_output_harm_no_task(pools):
+    p = pools(text=section() + section(name="q", topics="q"))
+    task = p.submit("t", "write " + "line of output\\n" * 20_000, max_attempts=1)
+    for _ in range(5):
+        assert p.run("q", "echo x", 3)["state"] == "succeeded"
+    assert p.ended(task)["state"] == "succeeded"
+    p.until(lambda: p.count("said", text="line of output") == 20_000)
+
+
 # ---- new tasks from a worker --------------------------------------------------------------------
 
 
@@ -173,6 +202,28 @@ def test_calls_wait_for_their_answer(pools):
     assert [e["body"] for e in p.said if e["what"] == "part" and e["tag"] == tag] == ["a", "bb"]
     for what, why in ((("nowhere", "x"), "ENOENT"), (("t", "x" * 5000), "E2BIG")):
         assert p.wait("refused", tag=p.call(*what))["name"] == why
+
+
+def test_as_many_calls_wait_as_may(pools, tmp_path):
+    gate = tmp_path / "gate"
+    p = pools("max_calls = 2")
+    p.wait("ready")
+    tags = [p.call("t", f"wait {gate}") for _ in range(3)]
+    assert p.wait("refused", tag=p.call("t", "echo x"))["name"] == "limit reached"
+    gate.write_text("")
+    assert all(p.answer(tag)["name"] == "" for tag in tags)
+
+
+def test_calls_go_before_tasks(pools, tmp_path):
+    gate = tmp_path / "gate"
+    p = pools()
+    first = p.submit("t", f"wait {gate}")
+    p.running(first)
+    tasks = [p.submit("t", "echo task") for _ in range(3)]
+    tag = p.call("t", "echo call")
+    gate.write_text("")
+    answer = p.answer(tag)
+    assert all(answer["at"] <= p.ended(task)["at"] for task in tasks)
 
 
 def test_calls_that_get_no_answer(pools):
@@ -354,6 +405,17 @@ def test_a_crash_loop_slows_down_and_ends_when_workers_come_up(pools, tmp_path):
     assert p.count("started") < 12
 
 
+def test_pauses_between_starts_grow_up_to_their_most(pools):
+    p = pools("restart_max = 400ms", "exits 1")
+    p.wait("loops")
+    p.until(lambda: p.count("started") >= 9)
+    at = [e["at"] for e in p.said if e["what"] == "started"]
+    pauses = [b - a for a, b in zip(at, at[1:])]
+    assert pauses[0] < 0.1 * (5 if SANITIZED else 1)  # the first is replaced at once
+    for k, least in ((2, 0.09), (3, 0.19), (4, 0.39), (5, 0.39), (6, 0.39)):
+        assert least < pauses[k] < least + (3 if SANITIZED else 0.35), pauses
+
+
 def test_a_command_that_is_not_there(pools):
     p = pools(text="[pool p]\ncommand = /nope\ntopics = t\n")
     p.wait("loops")
@@ -422,6 +484,56 @@ def test_recycled_workers_have_a_successor_first(pools, lines, task, reason):
     assert ready["at"] <= ended["at"] and p.said.index(ready) < p.said.index(ended)
     assert p.figures("p")["ended"] == {reason: 1}
     assert p.run("t", "echo on")["result"] == "on"
+
+
+def test_jitter_spreads_the_ends_of_workers(pools):
+    p = pools("workers_min = 10\nworkers_max = 10\nmax_time = 3s\nrecycle_jitter = 90")
+    p.wait("ready", worker="p-10")
+    born = {e["worker"]: e["at"] for e in p.said if e["what"] == "started"}
+    first = p.wait("ended")
+    assert 0.25 < first["at"] - born[first["worker"]] < 2  # 3 s less up to 90 %: one of ten is early
+    p.until(lambda: p.count("ended") >= 10)
+
+
+def test_a_worker_stays_as_long_as_its_successor_does_not_come_up(pools, tmp_path):
+    good = tmp_path / "good"
+    good.write_text("")
+    p = pools(start=f"fixed {good}", lines="restart_max = 200ms")
+    pid = p.run("t", "pid")["result"]
+    good.unlink()
+    p.ask("recycle", pool="p")
+    p.wait("loops")
+    assert p.run("t", "pid")["result"] == pid  # broken code was deployed; the old one works on
+    good.write_text("")
+    p.wait("ended", worker="p-1")
+    assert p.run("t", "pid")["result"] != pid and p.figures("p")["ended"]["reload"] == 1
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may become another user")
+def test_what_a_worker_is_given(pools, tmp_path):
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if parent.owner() == "root" and parent != pathlib.Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o055)
+    p = pools(f"directory = {tmp_path}\nnice = 7\nrlimit = nofile=100:200\nuser = nobody")
+    facts = json.loads(p.run("t", "facts")["result"])
+    nobody = pwd.getpwnam("nobody")
+    assert facts["cwd"] == str(tmp_path) and facts["nice"] == os.nice(0) + 7 and facts["nofile"] == [100, 200]
+    assert facts["user"][:2] == [nobody.pw_uid, nobody.pw_gid] and 0 not in facts["user"][2]
+    assert facts["home"] == nobody.pw_dir and facts["session"]
+    assert [fd for fd in facts["fds"] if fd > 3] in ([], [4])  # none of ours; 4: of the listing itself
+
+
+def test_the_order_of_topics(pools, tmp_path):
+    gate = tmp_path / "gate"
+    p = pools(text=section("topic_order = strict\ntopics = hold, first, second"))
+    p.running(p.submit("hold", f"wait {gate}"))
+    for topic in ("second", "first", "second", "first"):
+        p.submit(topic, f"echo {topic}")
+    gate.write_text("")
+    p.until(lambda: p.count("task", state="succeeded") == 5)
+    assert [e["result"] for e in p.said if e["what"] == "task" and e["state"] == "succeeded"][1:] == \
+        ["first", "first", "second", "second"]
 
 
 def test_watched_files_replace_all_workers_one_by_one(pools, tmp_path):

@@ -175,6 +175,44 @@ def test_a_library_answers_calls_with_large_bodies(pools, language):
     assert all(json.loads(p.answer(tag)["body"]) == {"sum": 100_000} for tag in tags)
 
 
+@pytest.mark.parametrize("language,titles", [("php", ["troupe worker p-1"]), ("python", ["p-1"]), ("node", ["troupe worker p-1"])])
+def test_a_library_names_its_process(pools, language, titles):
+    p = pools(SAMPLES[language])
+    p.run("t", "{}")
+    folder = pathlib.Path(f"/proc/{p.workers()[0]['pid']}")
+    shown = [(folder / "cmdline").read_text().split("\0")[0], (folder / "comm").read_text().strip()]
+    assert any(title in shown for title in titles), shown
+
+
+@pytest.mark.parametrize("language", SAMPLES)
+def test_a_library_says_that_something_is_too_long(pools, tmp_path, language):
+    """Its task fails; the worker lives on, as the other tasks do."""
+    folder = tmp_path / "w"
+    shutil.copytree(WORKERS, folder)
+    name = {"php": "sample.php", "python": "sample.py", "node": "sample.js"}[language]
+    big = {"php": "if (isset($task['big'])) return str_repeat('x', $task['big']); "
+                  "if (isset($task['hand'])) { $job->push('t', str_repeat('x', $task['hand']), [], $why); throw new Troupe\\Fail($why, false); } "
+                  "if (isset($task['long'])) throw new Exception(str_repeat('x', $task['long']));\n",
+           "python": "    if 'big' in task: return 'x' * task['big']\n    if 'hand' in task: job.push('t', 'x' * task['hand'])\n"
+                     "    if 'long' in task: raise Exception('x' * task['long'])\n",
+           "node": "  if (task.big) return 'x'.repeat(task.big);\n  if (task.hand) await job.push('t', 'x'.repeat(task.hand));\n"
+                   "  if (task.long) throw new Error('x'.repeat(task.long));\n"}[language]
+    source = (folder / name).read_text()
+    at = source.index("\n", source.index("job.json()" if language != "php" else "$job->json()")) + 1
+    (folder / name).write_text(source[:at] + big + source[at:])
+    p = pools(SAMPLES[language].replace(str(WORKERS), str(folder)), "max_body = 4KiB\nresult_max = 4KiB")
+    assert p.run("t", '{"big":4096}')["state"] == "succeeded"
+    over = p.run("t", '{"big":4097}')
+    assert (over["state"], over["attempts"], over["error"]) == ("dead", 1, "a result of 4097 bytes, 4096 are allowed")
+    assert p.run("t", '{"hand":5000}', max_attempts=1)["error"] == "a body of 5000 bytes, 4096 are allowed"
+    assert p.count("ended") == 0
+    p.conf.write_text(p.conf.read_text().replace("4KiB", "1MiB"))
+    p.do("reload", file=str(p.conf))
+    p.wait("ended")  # max_body is told to workers when they start
+    error = p.run("t", '{"long":3000000}', max_attempts=1)["error"]
+    assert error.count("x") > 3000 and len(error) <= 8192 and p.count("ended") == 1
+
+
 def test_node_runs_jobs_side_by_side(pools):
     p = pools(SAMPLES["node"], "credit = 4")
     tasks = [p.submit("t", '{"sleep":300}') for _ in range(4)]
