@@ -617,7 +617,11 @@ static int usage(void)
 int pool_try(int argc, char **argv)
 {
 	struct try t = {
-		.body = "{}", .topic = "test", .credit_asked = 4, .patience = 10000, .fd = -1,
+		.body = "{}",
+		.topic = "test",
+		.credit_asked = 4,
+		.patience = 10000,
+		.fd = -1,
 		.words = -1,
 	};
 

@@ -85,7 +85,7 @@ struct sv_probe {
 	enum sv_probe_by by;
 	struct addr addr;     /* TCP */
 	struct http_url *url; /* HTTP */
-	char **argv;      /* EXEC */
+	char **argv;          /* EXEC */
 };
 
 enum sv_action { SV_ACTION_RESTART, SV_ACTION_KILL, SV_ACTION_NONE, SV_ACTION_EXEC };
