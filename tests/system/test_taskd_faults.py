@@ -17,7 +17,7 @@ from servers import die_with_parent, wait_for
 from supervisor import may_mount
 from taskd import Load, Told, known
 
-CLIENTS = 64
+CLIENTS = 16 if SANITIZED else 64
 HERE = pathlib.Path(__file__).resolve().parent
 WORKER = f"/usr/bin/python3 -S {HERE.parent / 'lib' / 'noting.py'}"
 KEEP = "[store]\nkeep_done = 1d\n[topic run]\nmax_crashes = 0\nmax_attempts = 1000\nbackoff = fixed 1ms\n"
