@@ -276,13 +276,17 @@ def follow():
         one.stdout.close()
 
 
-def until(process, text):
-    seen = ""
+def until(process, text, seconds=20):
+    """What it printed up to that text; the next look begins behind it."""
+    seen, end = getattr(process, "rest", ""), time.monotonic() + seconds
     while text not in seen:
-        line = process.stdout.readline()
-        assert line, seen
-        seen += line
-    return seen
+        assert select.select([process.stdout], [], [], max(end - time.monotonic(), 0))[0], f"waited in vain for {text!r}: {seen}"
+        more = os.read(process.stdout.fileno(), 65536).decode()
+        assert more, seen
+        seen += more
+    at = seen.index(text) + len(text)
+    process.rest = seen[at:]
+    return seen[:at]
 
 
 @pytest.mark.parametrize("words", [["supervisorctl"], ["ctl"]])
