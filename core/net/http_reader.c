@@ -86,12 +86,16 @@ static int on_head(llhttp_t *p)
 		r->reason = "it changes the protocol, which nobody asked for";
 		return -1;
 	}
+	if (p->status_code < 100 || p->status_code > 999) {
+		r->reason = "its status has not three digits";
+		return -1;
+	}
 	r->past_head = p->status_code >= 200;
 	if (r->past_head)
 		r->response.status = p->status_code;
 	else
 		r->response = (struct http_response){ 0 };
-	return p->status_code == 204 || p->status_code == 304 ? NO_BODY : 0;
+	return !r->past_head || p->status_code == 204 || p->status_code == 304 ? NO_BODY : 0;
 }
 
 /* ---- the body -------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 #include "core/net/tls.h"
 
+#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdatomic.h>
@@ -95,6 +96,14 @@ void tls_ctx_drop(struct tls_ctx *ctx)
 	free(ctx);
 }
 
+/* RFC 6066 3: SNI has no addresses. */
+static bool is_address(const char *name)
+{
+	unsigned char bytes[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
+}
+
 struct tls *tls_new(struct tls_ctx *ctx, const char *name)
 {
 	struct tls *t = mem_new(sizeof(*t));
@@ -110,10 +119,10 @@ struct tls *tls_new(struct tls_ctx *ctx, const char *name)
 		return t;
 	}
 	SSL_set_connect_state(t->ssl);
-	if (name && *name) {
+	if (name && *name && !is_address(name))
 		SSL_set_tlsext_host_name(t->ssl, name);
+	if (name && *name)
 		SSL_set1_host(t->ssl, name);
-	}
 	return t;
 }
 

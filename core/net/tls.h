@@ -24,7 +24,8 @@ struct tls_ctx *tls_ctx_new(const struct tls_conf *conf, bool server, struct err
 struct tls_ctx *tls_ctx_hold(struct tls_ctx *ctx);
 void tls_ctx_drop(struct tls_ctx *ctx); /* NULL is fine */
 
-/* name: the server's, checked when the context verifies and sent as SNI; NULL for a server. */
+/* name: the server's, or its address; checked when the context verifies, a name is sent as SNI.
+ * NULL for a server. */
 struct tls *tls_new(struct tls_ctx *ctx, const char *name);
 void tls_free(struct tls *t);
 

@@ -3,6 +3,9 @@ import hashlib
 import hmac
 import http.server
 import json
+import os
+import pathlib
+import re
 import socket
 import ssl
 import subprocess
@@ -13,7 +16,8 @@ import pytest
 
 from peers import Closer, Peer, Refuser, Silent, hang_up
 from pools import SANITIZED, Pools
-from servers import die_with_parent, free_port
+from servers import die_with_parent, free_port, wait_for
+from taskd import Taskd
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -42,6 +46,7 @@ class Service:
 
     def __init__(self, answer=lambda request: (200, {}, b"done"), port=0, tls=None, version="HTTP/1.1"):
         self.asked, self.connections, self.links, self.answer = [], set(), [], answer
+        self.names = []  # that TLS clients asked for
         service = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -72,6 +77,7 @@ class Service:
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*tls)
+            context.sni_callback = lambda link, name, _: self.names.append(name)
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}/work?x=1"
@@ -441,7 +447,7 @@ def test_tls(pools, service, pems):
     p = pools(section(s.url, f"tls_ca = {pems}/ca.pem\nresult_max = 1MiB"))
     for size in (1, 300_000):
         assert p.run("t", "x" * size)["result"] == "x" * size
-    assert len(s.connections) == 1
+    assert len(s.connections) == 1 and s.names == [None]  # an address is no name
     p.conf.write_text(section(s.url))  # the system does not know that CA
     p.do("reload", file=str(p.conf))
     p.wait("loaded", ok=True)
@@ -456,7 +462,7 @@ def test_tls_of_another_name_is_none(pools, service, pems):
     s = service(tls=(pems / "localhost.pem", pems / "localhost.key"))
     p = pools(section(s.url, f"tls_ca = {pems}/ca.pem") +
               section(s.url.replace("127.0.0.1", "localhost"), f"tls_ca = {pems}/ca.pem", "q", "q"))
-    assert p.run("q", "x")["state"] == "succeeded"
+    assert p.run("q", "x")["state"] == "succeeded" and s.names == ["localhost"]
     p.submit("t", "x")
     p.until(lambda: "IP address mismatch" in p.log())
     assert len(s.asked) == 1
@@ -468,6 +474,37 @@ def test_tls_to_who_speaks_none(pools):
         task = p.submit("t", "x", max_attempts=1)
         p.wait("loops")
         assert p.count("task", id=task, state="dead") == 0
+
+
+# ---- under taskd ----------------------------------------------------------------------------------
+
+
+def test_tasks_of_taskd(service, tmp_path):
+    s = service(lambda r: (422, {}, b"no") if r["body"] == b'"bad"' else (200, {}, b'{"got":' + r["body"] + b"}"))
+    one = Taskd(tmp_path, extra=section(s.url, "dead_on = 422") + section(f"http://127.0.0.1:{free_port()}/", name="gone", topics="gone")
+                + "[store]\nkeep_done = 1h\n").ready()
+    try:
+        own = {"tenant": "a b", "Content-Type": "text/x-mine", "Host": "evil", "content-length": "7", "Transfer-Encoding": "chunked",
+               "X-Troupe-Id": "forged", "Connection": "close", "Expect": "100-continue"}
+        done = one.post("/v1/tasks?wait=10s", {"topic": "t", "payload": {"n": 1}, "type": "mail", "headers": own}).json
+        assert done["state"] == "succeeded" and done["result"] == {"got": {"n": 1}}
+        fields = s.asked[0]["headers"]
+        assert s.asked[0]["body"] == b'{"n": 1}' and fields["tenant"] == "a b" and fields.get_all("Content-Type") == ["text/x-mine"]
+        assert fields.get_all("X-Troupe-Id") == [done["id"]] and fields["X-Troupe-Type"] == "mail"
+        assert fields["Host"] == f"127.0.0.1:{s.port}" and fields.get_all("Content-Length") == ["8"]
+        assert fields["Transfer-Encoding"] is None and fields["Connection"] is None and fields["Expect"] is None
+        dead = one.post("/v1/tasks?wait=10s", {"topic": "t", "payload": "bad"}).json
+        assert (dead["state"], dead["error"]) == ("dead", "status 422: no")
+        answer = one.post("/v1/rpc/t", "[1]")
+        assert answer.status == 200 and answer.json == {"got": [1]}
+        assert one.post("/v1/rpc/t", '"bad"').status == 422 and one.post("/v1/rpc/gone", "1").status == 502
+        task = one.push("gone")
+        wait_for("loops", lambda: [p for p in one.get("/v1/workers").json["pools"] if p["name"] == "gone"][0]["crash_loop"])
+        assert one.get(f"/v1/tasks/{task}").json["attempts"] == 0
+        assert 'mode":"http' in one.get("/v1/workers").body.decode()
+        assert one.ask("DELETE", f"/v1/tasks/{task}").status in (202, 204)
+    finally:
+        assert one.stop() == 0
 
 
 # ---- real servers of other languages --------------------------------------------------------------
@@ -494,6 +531,22 @@ def test_servers_of_other_languages(pools, tmp_path, language):
             assert json.loads(p.run("t", json.dumps([1, 2, k]))["result"]) == {"sum": 3 + k}
         dead = p.run("t", "no JSON")
         assert (dead["state"], dead["attempts"], dead["error"]) == ("dead", 1, "status 422: no JSON")
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_the_service_of_the_workers_readme(pools, tmp_path):
+    readme = (pathlib.Path(__file__).resolve().parents[2] / "etc" / "workers" / "README.md").read_text()
+    source, port = tmp_path / "app.php", free_port()
+    source.write_text(re.search(r"## A request for each task.*?```php\n(.*?)```", readme, re.S)[1])
+    server = subprocess.Popen(["php", "-S", f"127.0.0.1:{port}", str(source)], stdout=subprocess.DEVNULL, preexec_fn=die_with_parent,
+                              stderr=subprocess.DEVNULL, env={**os.environ, "TASK_SECRET": "a secret"})
+    try:
+        p = pools(section(f"http://127.0.0.1:{port}/", "restart_max = 100ms\nsecret = a secret") +
+                  section(f"http://127.0.0.1:{port}/", "secret = another", "q", "q"))
+        assert json.loads(p.run("t", "[1,2,3]")["result"]) == {"sum": 6}
+        assert p.run("q", "[1,2,3]", max_attempts=1)["error"] == "status 401"
     finally:
         server.kill()
         server.wait()

@@ -1,4 +1,5 @@
 """What the READMEs say of taskd is done as it stands there."""
+import hashlib
 import json
 import os
 import pathlib
@@ -37,6 +38,25 @@ def test_workers_of_ones_own(tmp_path, readme):
                               (("php", "PHP"), ("python", "Python"), ("node", "Node"))}, "bash": "hello Ann, from bash\n"}
         for way in ("php", "python", "node", "bash"):
             assert "greeting Ann pool=" + way in one.log()
+    finally:
+        assert one.stop() == 0
+
+
+def test_the_example(tmp_path):
+    """etc/examples/taskd.ini as it stands, but for its address and its folder."""
+    text = (ROOT / "etc/examples/taskd.ini").read_text()
+    done = subprocess.run([TROUPE, "check", str(ROOT / "etc/examples/taskd.ini")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = re.sub(r"\[taskd\]\n(.+\n)+", "", text).replace("etc/workers", f"{ROOT}/etc/workers")
+    one = Taskd(tmp_path, extra=text, name="example").ready()
+    try:
+        assert one.post("/v1/topics/square/tasks?wait=10s", "12").json["result"] == 144
+        digest = hashlib.sha256(b"hello").hexdigest()
+        assert one.post("/v1/topics/digest/tasks?wait=10s", "hello").json["result"] == f"{digest}  -\n"
+        task = one.push("mail", {"to": "a"}, headers={"tenant": "b"})
+        wait_for("nobody is there", lambda: "connection refused pool=shop" in one.log())
+        assert one.get(f"/v1/tasks/{task}").json["attempts"] == 0
+        assert [s["name"] for s in one.get("/v1/schedules").json["items"]] == ["nightly"]
     finally:
         assert one.stop() == 0
 

@@ -93,6 +93,25 @@ def test_what_it_printed_is_told(tmp_path):
     assert "loud\n" in said.split("BAD")[0]
 
 
+@pytest.mark.parametrize("last", ["", "BYE"])
+def test_a_worker_that_ends_after_each_job_is_started_anew(tmp_path, last):
+    worker = tmp_path / "w.sh"
+    worker.write_text(f"""echo READY 1 >&3
+while read -r verb id _ _ length _; do
+    [ "$verb" = QUIT ] && exit 0
+    [ "$verb" = JOB ] || continue
+    head -c $((length + 1)) >/dev/null
+    echo "ACK $id" >&3
+    {'[ -n "$once" ] || echo BYE >&3; once=1' if last else 'exit 0'}
+done
+""")
+    status, said = tried(["bash", str(worker)], "-s", "3")
+    assert status == 0 and said.count("started anew") >= 6, said
+    worker.write_text(worker.read_text().replace("exit 0", "exit 4").replace("done\n", "done; exit 4\n"))
+    status, said = tried(["bash", str(worker)], "-s", "3")
+    assert status == 1 and "it ends with status 4" in said, said
+
+
 def test_a_cancelled_job_that_is_never_answered_is_told(tmp_path):
     worker = tmp_path / "w.py"
     worker.write_text("""import os, sys

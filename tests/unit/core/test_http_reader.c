@@ -31,8 +31,8 @@ static const struct good_case good_cases[] = {
 	{ "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", false, 200, "x", "", "", false },
 	{ "HTTP/1.1 503 S\r\nReTry-After: 120\r\nretry-after: 7\r\nContent-Length: 0\r\n\r\n",
 	  false, 503, "", "", "120", true },
-	{ "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 103 H\r\nContent-Type: hint\r\n\r\n" OK
-	  "Content-Length: 1\r\n\r\nx",
+	{ "HTTP/1.1 100 C\r\nContent-Length: 5\r\n\r\nHTTP/1.1 103 H\r\nContent-Type: "
+	  "hint\r\n\r\n" OK "Content-Length: 1\r\n\r\nx",
 	  false, 200, "x", "", "", true },
 	{ OK "Content-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\n", false, 200, "x", "", "", false },
 };
@@ -82,6 +82,8 @@ static const struct {
 	{ "", "the connection was closed without an answer" },
 	{ "SSH-2.0-x\r\n", NULL },
 	{ "HTTP/1.1 OK\r\n\r\n", NULL },
+	{ "HTTP/1.1 20 OK\r\n\r\nbody", "its status has not three digits" },
+	{ "HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n", NULL },
 	{ OK, "the connection was closed in the middle of an answer" },
 	{ OK "Content-Length: 5\r\n\r\nabc",
 	  "the connection was closed in the middle of an answer" },
