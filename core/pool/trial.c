@@ -355,4 +355,3 @@ void trial_say_printed(const struct trial *t)
 	else if (t->printed[0])
 		printf("     the last that it printed: %s\n", t->printed);
 }
-

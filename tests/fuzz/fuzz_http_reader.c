@@ -23,15 +23,18 @@ static struct outcome run(const char *text, size_t size, size_t step, size_t hea
 
 	http_reader_reset(r, body);
 	for (size_t used = 0; used < size && got.state == HTTP_READER_MORE; used += step)
-		got.state = http_reader_feed(r, text + used, size - used < step ? size - used : step);
+		got.state =
+			http_reader_feed(r, text + used, size - used < step ? size - used : step);
 	if (got.state == HTTP_READER_MORE)
 		got.state = http_reader_feed(r, NULL, 0);
 	assert(got.state != HTTP_READER_MORE);
 	if (got.state == HTTP_READER_WHOLE) {
 		const struct http_response *a = http_reader_response(r);
 		assert(a->status >= 200 && a->size <= body && !(a->cut && a->keep_alive));
-		assert(strlen(a->type) < sizeof(a->type) && http_retry_after(a->retry_after, 0) >= -1);
-		got = (struct outcome){ got.state, a->status, a->cut, a->size, malloc(a->size + 1) };
+		assert(strlen(a->type) < sizeof(a->type) &&
+		       http_retry_after(a->retry_after, 0) >= -1);
+		got = (struct outcome){ got.state, a->status, a->cut, a->size,
+					malloc(a->size + 1) };
 		memcpy(got.body, a->body, a->size);
 	} else {
 		assert(*http_reader_reason(r));
