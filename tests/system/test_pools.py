@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import pwd
+import shutil
 import signal
 import time
 
@@ -515,7 +516,8 @@ def test_what_a_worker_is_given(pools, tmp_path):
     for parent in tmp_path.parents:
         if parent.owner() == "root" and parent != pathlib.Path("/"):
             parent.chmod(parent.stat().st_mode | 0o055)
-    p = pools(f"directory = {tmp_path}\nnice = 7\nrlimit = nofile=100:200\nuser = nobody")
+    worker = shutil.copy(WORKER, tmp_path)  # a checkout below /root is nobody's to read
+    p = pools(f"command = /usr/bin/python3 -S {worker}\ndirectory = {tmp_path}\nnice = 7\nrlimit = nofile=100:200\nuser = nobody")
     facts = json.loads(p.run("t", "facts")["result"])
     nobody = pwd.getpwnam("nobody")
     assert facts["cwd"] == str(tmp_path) and facts["nice"] == os.nice(0) + 7 and facts["nofile"] == [100, 200]

@@ -3,6 +3,7 @@ import json
 import os
 import pwd
 import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -192,8 +193,9 @@ def test_without_a_file_the_first_task_is_one_curl_away(tmp_path):
     home.mkdir()
     home.chmod(0o777)
     env = {**os.environ, "TROUPE_CONF": "", "XDG_STATE_HOME": str(home), "XDG_RUNTIME_DIR": str(home), "HOME": str(home)}
+    program = shutil.copy(TROUPE, folder.path)  # a checkout below /root is nobody's to read
     with open(tmp_path / "log", "w") as log:
-        started = subprocess.Popen([TROUPE, "taskd"], env=env, stdout=log, stderr=log, cwd="/", **user)
+        started = subprocess.Popen([program, "taskd"], env=env, stdout=log, stderr=log, cwd="/", **user)
     started.port = 9523
     try:
         wait_for("ready", lambda: "ready role=taskd" in (tmp_path / "log").read_text())
