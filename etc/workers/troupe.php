@@ -49,18 +49,18 @@ class Job
     /** It goes on: its time-out counts from now, for $ms or as long as it was. */
     public function touch(?int $ms = null): void
     {
-        $this->worker->send("TOUCH $this->id" . ($ms === null ? '' : " $ms"), null, true);
+        $this->worker->send("TOUCH $this->id" . ($ms === null ? '' : " $ms"));
     }
 
     public function progress(int $percent, string $text = ''): void
     {
-        $this->worker->send("PROGRESS $this->id $percent " . strlen($text), $text, true);
+        $this->worker->send("PROGRESS $this->id $percent " . strlen($text), $text);
     }
 
     /** A part of the answer, for who waits for it. */
     public function data(string $bytes): void
     {
-        $this->worker->send("DATA $this->id " . strlen($bytes), $bytes, true);
+        $this->worker->send("DATA $this->id " . strlen($bytes), $bytes);
     }
 
     /**
@@ -78,7 +78,7 @@ class Job
 
 class Worker
 {
-    private $in, $out, $unsent = '', $waiting = [], $running = null, $replies = [], $refs = 0, $leaving = false, $max = 1 << 20;
+    private $in, $out, $waiting = [], $running = null, $replies = [], $refs = 0, $leaving = false, $max = 1 << 20;
 
     public function __construct()
     {
@@ -92,7 +92,7 @@ class Worker
     /** Runs jobs until troupe wants no more. $handle gets a Job and returns its result. */
     public function run(callable $handle): void
     {
-        $this->send('READY ' . getenv('TROUPE_CREDIT') . ' caps=cancel', null, true);
+        $this->send('READY ' . getenv('TROUPE_CREDIT') . ' caps=cancel');
         while ($job = $this->next()) {
             $this->running = $job;
             try {
@@ -112,7 +112,6 @@ class Worker
             }
             $this->running = null;
         }
-        $this->flush();
     }
 
     /** A task of its own, at once. Returns its id; null, with the reason in $why, when it was refused. */
@@ -125,7 +124,7 @@ class Worker
         $line = "PUSH $topic " . strlen($body) . " ref=$ref";
         foreach ($options as $key => $value)
             $line .= " $key=" . rawurlencode(is_array($value) ? implode(',', $value) : (string)$value);
-        $this->send($line, $body, true);
+        $this->send($line, $body);
         while (!isset($this->replies[$ref]) && !feof($this->in))
             $this->take();
         [$ok, $word] = $this->replies[$ref] ?? [false, 'the connection is closed'];
@@ -134,17 +133,17 @@ class Worker
         return $ok ? $word : null;
     }
     /** A line of the log. $level: error, warn, info, debug. */
-    public function log(string $level, string $text): void { $this->send("LOG $level " . strlen($text), $text, true); }
+    public function log(string $level, string $text): void { $this->send("LOG $level " . strlen($text), $text); }
 
     /** Asks to be replaced, when the jobs that it has are done. */
     public function bye(): void { $this->send('BYE'); }
 
-    /** For Job. What may wait goes out together, before the next look at what comes. */
-    public function send(string $line, ?string $body = null, bool $now = false): void
+    /** For Job. Goes out at once: what has been answered is not lost when the next job ends the process. */
+    public function send(string $line, ?string $body = null): void
     {
-        $this->unsent .= $line . "\n" . ($body === null ? '' : $body . "\n");
-        if ($now || strlen($this->unsent) > 65536)
-            $this->flush();
+        for ($unsent = $line . "\n" . ($body === null ? '' : $body . "\n"); $unsent !== ''; $unsent = substr($unsent, $n))
+            if (!($n = fwrite($this->out, $unsent)))
+                exit(1); // troupe is gone
     }
 
     /** For Job. Takes what has come, and does not wait. */
@@ -157,14 +156,6 @@ class Worker
 
     private function isBuffered(): bool { return stream_get_meta_data($this->in)['unread_bytes'] > 0; }
 
-    private function flush(): void
-    {
-        for (; $this->unsent !== ''; $this->unsent = substr($this->unsent, $n))
-            if (!($n = fwrite($this->out, $this->unsent)))
-                exit(1); // troupe is gone
-        fflush($this->out);
-    }
-
     private function next(): ?Job
     {
         while (!$this->waiting && !$this->leaving && !feof($this->in))
@@ -175,8 +166,6 @@ class Worker
     /** One line, with its body, of what troupe says. */
     private function take(): void
     {
-        if (!$this->isBuffered())
-            $this->flush();
         $words = explode(' ', rtrim((string)fgets($this->in), "\n"));
         if ($words[0] === 'JOB') {
             $options = [];

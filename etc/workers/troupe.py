@@ -53,16 +53,16 @@ class Job:
 
     def touch(self, ms=None):
         """It goes on: its time-out counts from now, for ms or as long as it was."""
-        self.worker.send(f"TOUCH {self.id}" + ("" if ms is None else f" {ms}"), now=True)
+        self.worker.send(f"TOUCH {self.id}" + ("" if ms is None else f" {ms}"))
 
     def progress(self, percent, text=""):
         text = as_bytes(text)
-        self.worker.send(f"PROGRESS {self.id} {percent} {len(text)}", text, now=True)
+        self.worker.send(f"PROGRESS {self.id} {percent} {len(text)}", text)
 
     def data(self, part):
         """A part of the answer, for who waits for it."""
         part = as_bytes(part)
-        self.worker.send(f"DATA {self.id} {len(part)}", part, now=True)
+        self.worker.send(f"DATA {self.id} {len(part)}", part)
 
     def push(self, topic, body, **options):
         """A task that follows: it is there exactly when this one has succeeded. options: delay, prio, uniq, type, after.
@@ -82,7 +82,7 @@ class Worker:
         if os.environ.get("TROUPE_PROTO") != "twp/1":
             sys.exit(f"This is a worker: it is started by troupe (try: troupe worker-test python3 {sys.argv[0]}).")
         self.out = int(os.environ["TROUPE_FD"])
-        self.unread, self.unsent = bytearray(), bytearray()
+        self.unread = bytearray()
         self.waiting, self.running, self.replies = {}, None, {}
         self.refs, self.max, self.leaving, self.closed = 0, 1 << 20, False, False
         sys.stdout.reconfigure(line_buffering=True)
@@ -94,7 +94,7 @@ class Worker:
 
     def run(self, handle):
         """Runs jobs until troupe wants no more. handle gets a Job and returns its result."""
-        self.send(f"READY {os.environ['TROUPE_CREDIT']} caps=cancel", now=True)
+        self.send(f"READY {os.environ['TROUPE_CREDIT']} caps=cancel")
         while True:
             while not self.waiting and not self.leaving and not self.closed:
                 self.take()
@@ -112,7 +112,6 @@ class Worker:
             except Exception:
                 self.fail(job, traceback.format_exc())
             self.running = None
-        self.flush()
 
     def push(self, topic, body, **options):
         """A task of its own, at once. Returns its id; Fail, when it was refused."""
@@ -121,7 +120,7 @@ class Worker:
         ref, line = self.refs, f"PUSH {topic} {len(body)} ref={self.refs}"
         for key, value in options.items():
             line += f" {key}=" + quote(",".join(value) if isinstance(value, (list, tuple)) else str(value), safe="")
-        self.send(line, body, now=True)
+        self.send(line, body)
         while ref not in self.replies and not self.closed:
             self.take()
         ok, word = self.replies.pop(ref, (False, "the connection is closed"))
@@ -131,7 +130,7 @@ class Worker:
 
     def log(self, level, text):
         """A line of the log. level: error, warn, info, debug."""
-        self.send(f"LOG {level} {len(as_bytes(text))}", as_bytes(text), now=True)
+        self.send(f"LOG {level} {len(as_bytes(text))}", as_bytes(text))
 
     def bye(self):
         self.send("BYE")  # asks to be replaced, when the jobs that it has are done
@@ -146,17 +145,11 @@ class Worker:
         text = text if len(text) <= 8192 else text[:4096] + text[-4096:]  # what was raised stands last
         self.send(f"FAIL {job.id} {len(text)}{more}", text)
 
-    def send(self, line, body=None, now=False):
-        """What may wait goes out together, before the next wait for what comes."""
-        self.unsent += line.encode() + b"\n"
-        if body is not None:
-            self.unsent += body + b"\n"
-        if now or len(self.unsent) > 65536:
-            self.flush()
-
-    def flush(self):
-        while self.unsent:
-            del self.unsent[:os.write(self.out, self.unsent)]
+    def send(self, line, body=None):
+        """At once: what has been answered is not lost when the next job ends the process."""
+        unsent = bytearray(line.encode() + b"\n" + (b"" if body is None else body + b"\n"))
+        while unsent:
+            del unsent[:os.write(self.out, unsent)]
 
     def look(self):
         """Takes what has come, and does not wait."""
@@ -164,7 +157,6 @@ class Worker:
             self.take()
 
     def more(self):
-        self.flush()
         came = os.read(0, 65536)
         self.closed = not came
         self.unread += came

@@ -1,4 +1,5 @@
 """Pools in mode http: tasks as requests, to real servers and to hostile ones."""
+import base64
 import hashlib
 import hmac
 import http.server
@@ -480,7 +481,8 @@ def test_tls_to_who_speaks_none(pools):
 
 
 def test_tasks_of_taskd(service, tmp_path):
-    s = service(lambda r: (422, {}, b"no") if r["body"] == b'"bad"' else (200, {}, b'{"got":' + r["body"] + b"}"))
+    s = service(lambda r: (422, {}, b"no") if r["body"] == b'"bad"' else (422, {}, b"\xff\xfe \x01 raw") if r["body"] == b'"raw"' else
+                (200, {}, b"\xff\x00") if r["body"] == b'"odd"' else (200, {}, b'{"got":' + r["body"] + b"}"))
     one = Taskd(tmp_path, extra=section(s.url, "dead_on = 422") + section(f"http://127.0.0.1:{free_port()}/", name="gone", topics="gone")
                 + "[store]\nkeep_done = 1h\n").ready()
     try:
@@ -495,6 +497,10 @@ def test_tasks_of_taskd(service, tmp_path):
         assert fields["Transfer-Encoding"] is None and fields["Connection"] is None and fields["Expect"] is None
         dead = one.post("/v1/tasks?wait=10s", {"topic": "t", "payload": "bad"}).json
         assert (dead["state"], dead["error"]) == ("dead", "status 422: no")
+        dead = one.post("/v1/tasks?wait=10s", {"topic": "t", "payload": "raw"}).json
+        assert dead["error"].startswith("status 422: ") and dead["error"].endswith(" raw")
+        done = one.post("/v1/tasks?wait=10s", {"topic": "t", "payload": "odd"}).json
+        assert base64.b64decode(done["result_b64"]) == b"\xff\x00"
         answer = one.post("/v1/rpc/t", "[1]")
         assert answer.status == 200 and answer.json == {"got": [1]}
         assert one.post("/v1/rpc/t", '"bad"').status == 422 and one.post("/v1/rpc/gone", "1").status == 502

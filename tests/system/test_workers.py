@@ -203,12 +203,48 @@ def test_a_library_names_its_process(pools, language, titles):
     assert any(title in shown for title in titles), shown
 
 
+def changed(folder, language, lines):
+    """The command of a sample with more lines at its beginning."""
+    shutil.copytree(WORKERS, folder)
+    source = folder / {"php": "sample.php", "python": "sample.py", "node": "sample.js"}[language]
+    text = source.read_text()
+    at = text.index("\n", text.index("job.json()" if language != "php" else "$job->json()")) + 1
+    source.write_text(text[:at] + lines + text[at:])
+    return SAMPLES[language].replace(str(WORKERS), str(folder))
+
+
+DIES = {"php": "if (isset($task['exit'])) exit($task['exit']); if (isset($task['die'])) posix_kill(getmypid(), 9);\n"
+               "if (isset($task['memory'])) { ini_set('memory_limit', '8M'); $x = str_repeat('x', 1 << 24); }\n",
+        "python": "    import os, sys\n    if 'exit' in task: sys.exit(task['exit'])\n    if 'die' in task: os.kill(os.getpid(), 9)\n",
+        "node": "  if (task.exit) process.exit(task.exit);\n  if (task.die) process.kill(process.pid, 'SIGKILL');\n"}
+
+
+@pytest.mark.parametrize("language", SAMPLES)
+def test_a_task_that_ends_its_process(pools, tmp_path, language):
+    p = pools(changed(tmp_path / "w", language, DIES[language]), "restart_max = 100ms")
+    over = p.run("t", '{"exit":3}', backoff="fixed 1ms", seconds=20)
+    assert (over["state"], over["crashes"], over["error"]) == ("dead", 3, "its worker died: exit status 3")
+    assert json.loads(p.run("t", '{"add":[1]}')["result"]) == {"sum": 1}
+    if language == "php":
+        assert p.run("t", '{"memory":1}', max_attempts=1)["error"] == "its worker died: exit status 255"
+        p.wait("said", text=lambda t: "Allowed memory size" in t)
+
+
+@pytest.mark.parametrize("language", ["php", "python"])
+def test_only_the_task_that_ends_its_process_pays_for_that(pools, tmp_path, language):
+    """Those before it were answered, those behind it had not begun: with all of them in one worker's hands."""
+    p = pools(changed(tmp_path / "w", language, DIES[language]), "credit = 4")
+    p.wait("ready")
+    tasks = [p.submit("t", body, backoff="fixed 1ms") for body in ('{"sleep":300}', '{"add":[1]}', '{"die":1}', '{"add":[2]}')]
+    ends = [p.ended(task, 20) for task in tasks]
+    assert [e["state"] for e in ends] == ["succeeded", "succeeded", "dead", "succeeded"]
+    assert [e["crashes"] for e in ends] == [0, 0, 3, 0]
+    assert [p.count("task", id=task, state="running") for task in tasks[:2]] == [1, 1]
+
+
 @pytest.mark.parametrize("language", SAMPLES)
 def test_a_library_says_that_something_is_too_long(pools, tmp_path, language):
     """Its task fails; the worker lives on, as the other tasks do."""
-    folder = tmp_path / "w"
-    shutil.copytree(WORKERS, folder)
-    name = {"php": "sample.php", "python": "sample.py", "node": "sample.js"}[language]
     big = {"php": "if (isset($task['big'])) return str_repeat('x', $task['big']); "
                   "if (isset($task['hand'])) { $job->push('t', str_repeat('x', $task['hand']), [], $why); throw new Troupe\\Fail($why, false); } "
                   "if (isset($task['long'])) throw new Exception(str_repeat('x', $task['long']));\n",
@@ -216,10 +252,7 @@ def test_a_library_says_that_something_is_too_long(pools, tmp_path, language):
                      "    if 'long' in task: raise Exception('x' * task['long'])\n",
            "node": "  if (task.big) return 'x'.repeat(task.big);\n  if (task.hand) await job.push('t', 'x'.repeat(task.hand));\n"
                    "  if (task.long) throw new Error('x'.repeat(task.long));\n"}[language]
-    source = (folder / name).read_text()
-    at = source.index("\n", source.index("job.json()" if language != "php" else "$job->json()")) + 1
-    (folder / name).write_text(source[:at] + big + source[at:])
-    p = pools(SAMPLES[language].replace(str(WORKERS), str(folder)), "max_body = 4KiB\nresult_max = 4KiB")
+    p = pools(changed(tmp_path / "w", language, big), "max_body = 4KiB\nresult_max = 4KiB")
     assert p.run("t", '{"big":4096}')["state"] == "succeeded"
     over = p.run("t", '{"big":4097}')
     assert (over["state"], over["attempts"], over["error"]) == ("dead", 1, "a result of 4097 bytes, 4096 are allowed")
