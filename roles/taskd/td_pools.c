@@ -19,6 +19,7 @@
 #include "roles/taskd/td_route.h"
 #include "roles/taskd/td_setup.h"
 #include "roles/taskd/td_spec.h"
+#include "roles/taskd/td_wait.h"
 
 /* ---- what they ask and tell -------------------------------------------------------------------
  */
@@ -46,10 +47,10 @@ static void put_escaped(char *to, size_t size, const char *text)
 static bool on_start(void *data, const struct work_job *job, struct pool_extra *extra)
 {
 	struct json all = td_meta_get(job->meta, job->meta_size, "headers"), key, value;
+	bool sync = td_is_waited_for(data, job->id);
 
-	(void)data;
 	if (all.kind != JSON_OBJECT)
-		return false;
+		return sync;
 	for (struct json_at at = json_begin(&all); json_member(&at, &key, &value);) {
 		char *name = json_unquoted(&key, NULL), *text = json_unquoted(&value, NULL);
 		size_t n = strlen(extra->fields), args = strlen(extra->args);
@@ -65,7 +66,7 @@ static bool on_start(void *data, const struct work_job *job, struct pool_extra *
 		free(name);
 		free(text);
 	}
-	return false;
+	return sync;
 }
 
 static int on_push(void *data, struct work_spec *spec, struct err *err)

@@ -88,6 +88,16 @@ void td_wait(struct td *td, const struct td_reply *reply, uint64_t id, int64_t m
 	http_call_wait(w->reply.call, w, on_gone);
 }
 
+bool td_is_waited_for(struct td *td, uint64_t id)
+{
+	const struct list *bucket = bucket_of(td, id);
+
+	for (const struct list *it = bucket->next; td->waits->n && it != bucket; it = it->next)
+		if (container_of(it, struct waiter, link)->id == id)
+			return true;
+	return false;
+}
+
 void td_wait_event(struct td *td, const struct work_event *e)
 {
 	struct list *it, *tmp, *bucket = bucket_of(td, e->id);

@@ -17,6 +17,9 @@ void td_wait_close(struct td *td);
  */
 void td_wait(struct td *td, const struct td_reply *reply, uint64_t id, int64_t ms);
 
+/* Whether somebody waits for it. */
+bool td_is_waited_for(struct td *td, uint64_t id);
+
 /* A task is over: whoever waits is answered. */
 void td_wait_event(struct td *td, const struct work_event *e);
 

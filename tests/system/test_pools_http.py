@@ -495,6 +495,9 @@ def test_tasks_of_taskd(service, tmp_path):
         assert fields.get_all("X-Troupe-Id") == [done["id"]] and fields["X-Troupe-Type"] == "mail"
         assert fields["Host"] == f"127.0.0.1:{s.port}" and fields.get_all("Content-Length") == ["8"]
         assert fields["Transfer-Encoding"] is None and fields["Connection"] is None and fields["Expect"] is None
+        assert fields["X-Troupe-Sync"] == "1"  # somebody waits
+        one.wait_state(one.push("t", 1), "succeeded")
+        assert s.asked[1]["headers"]["X-Troupe-Sync"] is None
         dead = one.post("/v1/tasks?wait=10s", {"topic": "t", "payload": "bad"}).json
         assert (dead["state"], dead["error"]) == ("dead", "status 422: no")
         dead = one.post("/v1/tasks?wait=10s", {"topic": "t", "payload": "raw"}).json
