@@ -14,8 +14,8 @@ while read -r verb id topic attempt length _; do
 	body=$(head -c "$length" | tr -d '\0'; echo .) body=${body%.} # bash knows no byte 0
 	read -r _                                                    # the end of line behind it
 	case $body in
-	'' | *[!0-9a-z.\ -]* | fail*) answer FAIL "$id" "not a number: $body" ;;
-	sleep\ *) sleep "${body#sleep }" && answer ACK "$id" slept ;;
-	*) echo "attempt $attempt of $topic" && answer ACK "$id" "$((body * body))" ;;
+	sleep\ *) why=$(sleep "${body#sleep }" 2>&1) && answer ACK "$id" slept || answer FAIL "$id" "$why" ;;
+	'' | *[!0-9]*) answer FAIL "$id" "not a number: $body" ;;
+	*) echo "attempt $attempt of $topic" && answer ACK "$id" "$((10#$body * 10#$body))" ;;
 	esac
 done

@@ -139,7 +139,8 @@ namespace {
         $route = explode('.', $op);
         $class = App::getConfig('app.ns_pre') . '\\' . App::getConfig('app.ns_ctrl') . '\\' . ucfirst($route[0]) . 'Ctrl';
         $action = lcfirst($route[1] ?? '') . 'Action';
-        if (count($route) < 2 || !class_exists($class) || !method_exists($class, $action))
+        if (count($route) < 2 || !class_exists($class) || !method_exists($class, $action) ||
+            !(new ReflectionMethod($class, $action))->isPublic())
             throw new Fail("no such action: $op", false);
         $app->setDebug($id, $params['debug'] ?? App::getConfig('app.debug'));
         $ctrl = new $class($params, $op, $id);
@@ -154,7 +155,7 @@ namespace {
     $worker = new Troupe\Worker();
     $dir = rtrim($argv[1] ?? 'sw-app', '/');
     if (!is_dir($dir))
-        exit("swoole-task.php: no application in $dir\n");
+        exit(print "swoole-task.php: no application in $dir\n"); // status 1
     $server = (object)['worker' => $worker, 'setting' => [
         'app_dir' => realpath($dir), 'app_env' => getenv('APP_ENV') ?: 'dev', 'process_name' => 'swTask']];
     date_default_timezone_set(getenv('APP_TZ') ?: 'Asia/Shanghai');

@@ -83,7 +83,7 @@ class Worker
     public function __construct()
     {
         if (getenv('TROUPE_PROTO') !== 'twp/1')
-            exit("This is a worker: it is started by troupe (try: troupe worker-test php {$GLOBALS['argv'][0]}).\n");
+            exit(print "This is a worker: it is started by troupe (try: troupe worker-test php {$GLOBALS['argv'][0]}).\n"); // 1
         $this->in = fopen('php://fd/0', 'r');
         $this->out = fopen('php://fd/' . getenv('TROUPE_FD'), 'w');
         PHP_OS_FAMILY === 'Linux' && @cli_set_process_title('troupe worker ' . getenv('TROUPE_TITLE'));

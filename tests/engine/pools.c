@@ -16,6 +16,7 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/base/utf8.h"
 #include "core/log/log.h"
 #include "core/pool/pool.h"
 #include "core/proc/limits.h"
@@ -51,9 +52,24 @@ static void say(json_t *j)
 	json_decref(j);
 }
 
+/* Bytes of a worker's, for whoever reads JSON: what is no UTF-8 is shown by question marks. */
 static json_t *bytes(const void *data, size_t n)
 {
-	return data ? json_stringn_nocheck(data, n) : json_null();
+	json_t *text = data ? json_stringn(data, n) : json_null();
+
+	if (text)
+		return text;
+	char *copy = mem_new(n + 1);
+	memcpy(copy, data, n);
+	utf8_mend(copy, n);
+	text = json_stringn(copy, n);
+	free(copy);
+	return text;
+}
+
+static json_t *words(const char *text)
+{
+	return bytes(text, text ? strlen(text) : 0);
 }
 
 static const char *id_text(uint64_t id)
@@ -77,22 +93,10 @@ static const char *name_of(int rc)
 static void on_work(void *data, const struct work_event *e)
 {
 	(void)data;
-	say(json_pack("{ss ss ss ss? so si si sI}", "what", "task", "id", id_text(e->id), "state",
-		      work_state_name(e->state), "error", e->error, "result",
+	say(json_pack("{ss ss ss so so si si sI}", "what", "task", "id", id_text(e->id), "state",
+		      work_state_name(e->state), "error", words(e->error), "result",
 		      bytes(e->result, e->result_size), "attempts", e->attempts, "crashes",
 		      e->crashes, "run", (json_int_t)e->run));
-}
-
-/* Bytes of a worker's, for whoever reads JSON. */
-static const char *ascii(const char *text)
-{
-	static char out[8192];
-	size_t n = 0;
-
-	for (; text && *text && n < sizeof(out) - 1; text++)
-		out[n++] = *text < 0 ? '?' : *text;
-	out[n] = '\0';
-	return text ? out : NULL;
 }
 
 static void on_pool(void *data, const struct pool_event *e)
@@ -101,9 +105,9 @@ static void on_pool(void *data, const struct pool_event *e)
 					     "recovers", "progress", "said" };
 
 	(void)data;
-	say(json_pack("{ss ss ss? ss si si ss?}", "what", names[e->what], "pool", e->pool, "worker",
+	say(json_pack("{ss ss ss? ss si si so}", "what", names[e->what], "pool", e->pool, "worker",
 		      e->worker, "job", e->job ? id_text(e->job) : "", "percent", e->percent,
-		      "level", e->level, "text", ascii(e->text)));
+		      "level", e->level, "text", words(e->text)));
 }
 
 static bool on_start(void *data, const struct work_job *job, struct pool_extra *extra)

@@ -276,12 +276,18 @@ def test_bash_at_work(pools):
     p = pools(f"bash {WORKERS}/sample.sh")
     assert p.run("t", "12")["result"] == "144"
     assert p.run("t", "fail", max_attempts=1)["error"] == "not a number: fail"
+    assert p.run("t", "08")["result"] == "64" and p.run("t", "sleep 0.1")["result"] == "slept"
+    assert "invalid time interval" in p.run("t", "sleep well", max_attempts=1)["error"]
+    for body in ("", "body", "1.5", "-3", "1 2", "$(exit 1)", "a[$(exit)]", "x" * 100_000, "\n\n", "\x01\r\n"):
+        over = p.run("t", body, max_attempts=1)
+        assert over["state"] == "dead" and over["error"].startswith("not a number: ") and over["crashes"] == 0
+    assert p.count("ended") == 0
 
 
 def test_started_by_hand_a_worker_says_what_it_is():
     for command in SAMPLES.values():
-        done = subprocess.run(command.split(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20)
-        assert "started by troupe" in done.stdout
+        done = subprocess.run(command.split(), capture_output=True, text=True, timeout=20)
+        assert "started by troupe" in done.stdout + done.stderr and done.returncode == 1
 
 
 # ---- a swoole-task application ----------------------------------------------------------------------------
@@ -307,6 +313,40 @@ def test_controllers_of_swoole_task(pools, tmp_path):
     assert p.run("t", '{"op":"user.chain"}')["state"] == "succeeded"
     p.wait("task", state="succeeded", result=lambda r: r and json.loads(r)["data"] == "after user.chain 3")
     assert p.count("ended") == 0
+
+
+def test_bad_controllers_of_swoole_task(pools, tmp_path):
+    app = tmp_path / "sw-app"
+    shutil.copytree(ROOT / "tests" / "lib" / "sw-app", app)
+    (app / "Ctrl" / "BrokenCtrl.php").write_text("<?php\nnamespace Shop\\Ctrl;\nclass BrokenCtrl extends {\n")
+    (app / "Ctrl" / "OddCtrl.php").write_text("""<?php
+namespace Shop\\Ctrl;
+class OddCtrl extends \\Ping\\SwooleTask\\Base\\Ctrl {
+    public function exitAction() { exit(3); }
+    public function noneAction() { }
+    public function warnAction() { return ['errno' => 0, 'data' => [][1]]; }
+    private function hiddenAction() { return 1; }
+    public function oddAction() { return "\\xff"; }
+    public function binaryAction() { return ['data' => "\\xff"]; }
+}
+""")
+    p = pools(f"php {WORKERS}/swoole-task.php {app}", "restart_max = 100ms")
+    over = p.run("t", '{"op":"broken.x"}', max_attempts=1)
+    assert over["crashes"] == 0 and "ParseError" in over["error"] and "BrokenCtrl.php:3" in over["error"]
+    assert p.run("t", '{"op":"odd.none"}')["state"] == "succeeded"
+    assert p.run("t", '{"op":"odd.warn"}')["state"] == "succeeded"
+    assert p.run("t", '{"op":"odd.odd"}')["state"] == "succeeded"
+    assert "JsonException" in p.run("t", '{"op":"odd.binary"}', max_attempts=1)["error"]
+    over = p.run("t", '{"op":"odd.hidden"}')
+    assert (over["state"], over["attempts"], over["error"]) == ("dead", 1, "no such action: odd.hidden")
+    assert p.run("t", '"text"')["error"] == "the body is no JSON object"
+    assert "JsonException" in p.run("t", "a=1&b=2", max_attempts=1)["error"]
+    assert p.count("ended") == 0
+    over = p.run("t", '{"op":"odd.exit"}', backoff="fixed 1ms", seconds=20)
+    assert (over["state"], over["crashes"], over["error"]) == ("dead", 3, "its worker died: exit status 3")
+    assert json.loads(p.run("t", '{"op":"user.hello"}')["result"])["errno"] == 0
+    status, said = tried(f"php {WORKERS}/swoole-task.php {tmp_path}/nope")
+    assert status == 1 and f"the last that it printed: swoole-task.php: no application in {tmp_path}/nope" in said
 
 
 def test_an_environment_of_a_swoole_task_application(pools):
