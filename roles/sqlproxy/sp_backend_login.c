@@ -189,7 +189,8 @@ static void switch_plugin(struct sp_backend *b, const uint8_t *payload, size_t l
 		sp_backend_close(b, "the server wants passwords of before 4.1");
 		return;
 	}
-	if (left > 0 && r.at[left - 1] == 0)
+	/* A scramble has a 0 behind it; what ed25519 signs has none, and may end in one. */
+	if (left == SP_SCRAMBLE + 1 && r.at[left - 1] == 0)
 		left--;
 	snprintf(plugin, sizeof(plugin), "%.*s", (int)name.len, name.at);
 	remember_plugin(b, plugin, r.at, left);

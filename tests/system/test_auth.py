@@ -220,6 +220,16 @@ def test_clear_text_password_only_over_tls(proxy):
         assert not any(well for _, well in fake.logins)
 
 
+def test_an_ed25519_nonce_that_ends_in_zero(proxy):
+    """One of 256 does, and no 0 stands behind it as behind a scramble."""
+    with fake_mysql.FakeMySQL({"app": "secret", "monitor": "watch"}, plugin=fake_mysql.ED25519,
+                              default_plugin=fake_mysql.NATIVE) as fake:
+        front = proxy(daemon.sqlproxy_conf([("db1", fake.address, "primary")], database="queue_timeout = 1s"))
+        with Wire(("127.0.0.1", front.port), "app", "secret") as link:
+            assert not link.query("select 1").error
+        assert ("app", True) in fake.logins
+
+
 # ---- PROXY headers -----------------------------------------------------------------
 
 
