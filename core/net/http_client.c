@@ -43,7 +43,8 @@ struct conn {
 	struct stream stream;
 	struct dial dial;
 	struct http_reader *reader;
-	uint64_t since; /* idle */
+	struct tls_ctx *trust; /* the stream's; not held */
+	uint64_t since;        /* idle */
 	bool dialing, open, used, closing;
 };
 
@@ -221,7 +222,8 @@ static void answered(struct conn *k)
 	struct http_exchange *x = k->x;
 	struct http_client *c = k->client;
 	const struct http_response *r = http_reader_response(k->reader);
-	bool keep = r->keep_alive && stream_backlog(&k->stream) == 0;
+	bool keep = r->keep_alive && stream_backlog(&k->stream) == 0 &&
+		    (!k->origin.tls || k->trust == c->conf.tls);
 
 	x->conn = NULL;
 	list_remove(&k->link);
@@ -337,6 +339,7 @@ static int open_stream(struct conn *k, int fd, struct err *err)
 	struct tls_ctx *ctx = tls_of(c, err);
 	if (!ctx)
 		return err->code;
+	k->trust = ctx;
 	rc = stream_secure(&k->stream, ctx, k->origin.addr.host);
 	return rc ? err_set(err, rc, "%s", reason(k, rc)) : 0;
 }
@@ -479,6 +482,20 @@ struct http_exchange *http_client_ask(struct http_client *c, const struct http_a
 	return x;
 }
 
+static void close_idle(struct http_client *c)
+{
+	while (!list_empty(&c->idle))
+		conn_close(container_of(c->idle.next, struct conn, link));
+}
+
+void http_client_secure(struct http_client *c, struct tls_ctx *tls)
+{
+	tls_ctx_hold(tls);
+	tls_ctx_drop(c->conf.tls);
+	c->conf.tls = tls;
+	close_idle(c);
+}
+
 void http_client_close(struct http_client *c, void (*closed)(void *data), void *data)
 {
 	c->closing = true;
@@ -487,7 +504,6 @@ void http_client_close(struct http_client *c, void (*closed)(void *data), void *
 	while (!list_empty(&c->busy))
 		tell_later(container_of(c->busy.next, struct conn, link)->x, UV_ECANCELED,
 			   "cancelled");
-	while (!list_empty(&c->idle))
-		conn_close(container_of(c->idle.next, struct conn, link));
+	close_idle(c);
 	uv_timer_start(&c->timer, on_timer, 0, 0);
 }

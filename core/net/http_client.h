@@ -34,6 +34,9 @@ struct http_client_conf {
 
 struct http_client *http_client_new(uv_loop_t *loop, const struct http_client_conf *conf);
 
+/* From now on new connections trust by this; no other is used for another request. Held. */
+void http_client_secure(struct http_client *c, struct tls_ctx *tls);
+
 /* What is under way ends with UV_ECANCELED. closed: the last callback; may be NULL. */
 void http_client_close(struct http_client *c, void (*closed)(void *data), void *data);
 

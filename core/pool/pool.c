@@ -12,6 +12,7 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
+#include "core/net/http_client.h"
 #include "core/pool/private.h"
 
 enum { QUICK_STARTS = 2, LOOPS_AT = 5, FIRST_PAUSE = 100, BAD_ROWS = 3 };
@@ -85,7 +86,10 @@ static bool give(struct pool *pool, struct job *job)
 	w = worker_start(pool, job, &err);
 	if (!w) {
 		log_error("%s pool=%s", err.text, pool->name);
-		job_fail(job, WORK_FAULT_FAILED, err.text, -1);
+		job_fail_by(job, (struct twp_word){ err.text, strlen(err.text) },
+			    err.code != UV_E2BIG, -1);
+		if (!pool->retry_at) /* its room is free again; from the loop, there may be many */
+			pools_at(pool->all, &pool->retry, pools_now(pool->all));
 	}
 	return true;
 }
@@ -393,6 +397,8 @@ void pool_change(struct pool *pool, struct setup *setup)
 	enum setup_change change = setup_compare(old, setup);
 
 	pool->setup = setup_hold(setup);
+	if (setup->tls) /* the file of whom to trust may say something else by now */
+		http_client_secure(pool->http, setup->tls);
 	if (change >= SETUP_VALUES && !same_number(old, setup))
 		pool_scale(pool, (int)setup->v->workers_min, (int)setup->v->workers_max);
 	if (change == SETUP_WORKERS)

@@ -697,6 +697,13 @@ def test_exec_time_out_and_cancel_reach_all_of_it(pools, tmp_path):
     assert p.ended(task)["state"] == "cancelled"
 
 
+def test_exec_of_a_body_that_is_too_long_for_a_word(pools):
+    p = pools(text=section("mode = exec\ncommand = /bin/echo {body}"))
+    over = p.run("t", "x" * 200_000)
+    assert (over["state"], over["attempts"]) == ("dead", 1) and "rgument list too long" in over["error"]
+    assert p.run("t", "short")["result"] == "short\n"
+
+
 def test_exec_of_what_is_not_there(pools):
     p = pools(text=section("mode = exec\ncommand = /nope"))
     over = p.run("t", max_attempts=1)

@@ -459,6 +459,23 @@ def test_tls(pools, service, pems):
     assert p.ended(task)["state"] == "succeeded"
 
 
+def test_a_reload_reads_whom_to_trust_again(pools, service, pems, tmp_path):
+    s = service(tls=(pems / "127.0.0.1.pem", pems / "127.0.0.1.key"))
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes((pems / "localhost.pem").read_bytes())
+    p = pools(section(s.url, f"tls_ca = {trusted}\nrestart_max = 200ms"))
+    task = p.submit("t", "x", max_attempts=1)
+    p.wait("loops")
+    trusted.write_bytes((pems / "ca.pem").read_bytes())
+    p.do("reload", file=str(p.conf))
+    assert p.ended(task)["state"] == "succeeded"
+    trusted.write_bytes((pems / "localhost.pem").read_bytes())
+    p.do("reload", file=str(p.conf))
+    again = p.submit("t", "x", max_attempts=1)  # over no connection that was trusted before
+    p.wait("loops", after=p.said.index(p.wait("recovers")))
+    assert p.count("task", id=again, state="succeeded") == 0 and len(s.asked) == 1
+
+
 def test_tls_of_another_name_is_none(pools, service, pems):
     s = service(tls=(pems / "localhost.pem", pems / "localhost.key"))
     p = pools(section(s.url, f"tls_ca = {pems}/ca.pem") +
