@@ -472,7 +472,7 @@ Test(work_edit, a_task_tells_how_far_it_is_and_what_it_wrote)
 	cr_expect(heard.progressed == 1 && heard.percent == 100);
 	cr_expect_str_eq(heard.text, "half");
 	for (int i = 0; i < 20000; i++) {
-		char line[8];
+		char line[16];
 		snprintf(line, sizeof(line), "%06d\n", i);
 		work_log(work, id, line, 7);
 	}
