@@ -17,21 +17,22 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/api/alarm.h"
+#include "core/api/api.h"
+#include "core/api/counts.h"
+#include "core/api/events.h"
+#include "core/api/http.h"
+#include "core/api/keys.h"
+#include "core/api/pools.h"
+#include "core/api/setup.h"
+#include "core/api/wait.h"
 #include "core/base/buf.h"
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/conf/conf.h"
 #include "core/log/log.h"
 #include "core/run/settings.h"
-#include "roles/taskd/td.h"
-#include "roles/taskd/td_alarm.h"
-#include "roles/taskd/td_counts.h"
-#include "roles/taskd/td_events.h"
-#include "roles/taskd/td_http.h"
-#include "roles/taskd/td_keys.h"
-#include "roles/taskd/td_pools.h"
-#include "roles/taskd/td_setup.h"
-#include "roles/taskd/td_wait.h"
+#include "roles/taskd/taskd.h"
 
 enum {
 	RAW = 1,
@@ -50,7 +51,7 @@ static const char text[] =
 	"[topic t]\nmax_jobs = 50\n[topic r]\nmax_jobs = 50\nbackoff = fixed 1ms\n"
 	"[topic index.index]\nrate = 5/s\n[topic .x]\n";
 
-static struct td td;
+static struct api api;
 static struct work_taker *taker;
 static struct work_job *hands[WORKERS];
 static char path[64];
@@ -78,8 +79,8 @@ static void on_job(void *data, struct work_job *job)
 	struct work_job *before = hands[at];
 
 	(void)data;
-	work_progress(td.work, job->id, 50, "half");
-	work_log(td.work, job->id, "line\n", 5);
+	work_progress(api.work, job->id, 50, "half");
+	work_log(api.work, job->id, "line\n", 5);
 	hands[at] = job;
 	if (before)
 		over(before, before->id);
@@ -113,9 +114,9 @@ static void on_cancel(void *data, struct work_job *job, bool now)
 static void on_event(void *data, const struct work_event *e)
 {
 	(void)data;
-	td_count_event(&td, e);
-	td_wait_event(&td, e);
-	td_events_add(&td, e);
+	api_count_event(&api, e);
+	api_wait_event(&api, e);
+	api_events_add(&api, e);
 }
 
 static void need(int rc, const struct err *err)
@@ -130,25 +131,27 @@ static void remove_folder(void)
 {
 	char command[128];
 
-	snprintf(command, sizeof(command), "rm -rf %s", td.dir);
+	snprintf(command, sizeof(command), "rm -rf %s", api.dir);
 	if (system(command) != 0)
-		perror(td.dir);
+		perror(api.dir);
 }
 
 static void open_engine(struct err *err)
 {
 	static const char *const topics[] = { "r" };
-	struct work_conf c = { .dir = td.dir, .on_event = on_event, .data = &td };
+	struct work_conf c = { .dir = api.dir, .on_event = on_event, .data = &api };
 	struct work_taker_conf t = { .topics = topics,
 				     .n_topics = 1,
 				     .on_job = on_job,
 				     .on_overdue = on_overdue,
 				     .on_cancel = on_cancel };
 
-	need(work_open(&td.work, td.loop, &c, err), err);
-	taker = work_taker_new(td.work, &t);
+	need(work_open(&api.work, api.loop, &c, err), err);
+	taker = work_taker_new(api.work, &t);
 	work_want(taker, WORKERS);
 }
+
+static const struct api_role role = { .name = "taskd" };
 
 static const struct conf *read_conf(void)
 {
@@ -159,7 +162,7 @@ static const struct conf *read_conf(void)
 	size_t n = 1;
 
 	sections[0] = settings_section;
-	for (const struct conf_section *s = td_sections; s->name; s++) {
+	for (const struct conf_section *s = taskd_role.sections; s->name; s++) {
 		assert(n < 31);
 		sections[n++] = *s;
 	}
@@ -179,24 +182,25 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	log_set_level(LOG_LEVEL_ERROR);
-	td.dir = mkdtemp(folder);
-	assert(td.dir);
+	api.dir = mkdtemp(folder);
+	assert(api.dir);
 	atexit(remove_folder);
-	snprintf(path, sizeof(path), "%s/s", td.dir);
+	snprintf(path, sizeof(path), "%s/s", api.dir);
 	const struct conf *conf = read_conf();
-	td.loop = uv_default_loop();
-	td.conf = conf;
-	td.keys = td_keys_of(conf);
-	td.born_wall = td_now();
-	list_init(&td.servers);
-	td_counts_open(&td);
-	td_wait_open(&td);
-	td_events_open(&td);
-	td_alarm_open(&td);
+	api.loop = uv_default_loop();
+	api.role = &role;
+	api.conf = conf;
+	api.keys = api_keys_of(conf, "taskd");
+	api.born_wall = api_now();
+	list_init(&api.servers);
+	api_counts_open(&api);
+	api_wait_open(&api);
+	api_events_open(&api);
+	api_alarm_open(&api);
 	open_engine(&err);
-	need(td_setup_apply(&td, conf, &err), &err);
-	need(td_pools_open(&td, conf, &err), &err);
-	need(td_http_open(&td, &err), &err);
+	need(api_setup_apply(&api, conf, &err), &err);
+	need(api_pools_open(&api, conf, &err), &err);
+	need(api_http_open(&api, &err), &err);
 	return 0;
 }
 
@@ -267,7 +271,7 @@ static int hear(int fd)
 static void talk(int fd, const struct buf *out, int wanted, int flags)
 {
 	size_t sent = 0, step = flags & IN_PIECES ? 7 : buf_len(out);
-	struct pollfd backend = { .fd = uv_backend_fd(td.loop), .events = POLLIN };
+	struct pollfd backend = { .fd = uv_backend_fd(api.loop), .events = POLLIN };
 
 	for (int turn = 0, idle = 0; turn < TURNS && idle < IDLE_TURNS && wanted > 0;) {
 		size_t left = buf_len(out) - sent;
@@ -278,7 +282,7 @@ static void talk(int fd, const struct buf *out, int wanted, int flags)
 			if (sent == buf_len(out) && flags & HANGS_UP)
 				shutdown(fd, SHUT_WR);
 		}
-		uv_run(td.loop, UV_RUN_NOWAIT);
+		uv_run(api.loop, UV_RUN_NOWAIT);
 		int n = hear(fd);
 		if (n < 0 || (flags & GOES_AT_ONCE && sent == buf_len(out)))
 			break;
@@ -305,8 +309,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int fd = dial();
 	talk(fd, &out, wanted, *data);
 	close(fd);
-	uv_run(td.loop, UV_RUN_NOWAIT);
-	uv_run(td.loop, UV_RUN_NOWAIT);
+	uv_run(api.loop, UV_RUN_NOWAIT);
+	uv_run(api.loop, UV_RUN_NOWAIT);
 	buf_fini(&out);
 	return 0;
 }
