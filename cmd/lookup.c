@@ -34,14 +34,62 @@ const char *roles_near(const char *name)
 	return conf_near(name, names, n);
 }
 
+static bool has_section(const struct role *role, const char *name)
+{
+	for (const struct conf_section *s = role->sections; s->name; s++)
+		if (strcmp(s->name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool is_shared(const char *section)
+{
+	int n = 0;
+
+	for (const struct role *const *role = roles; *role; role++)
+		n += has_section(*role, section);
+	return n > 1;
+}
+
+static bool is_in(const struct conf *conf, const char *section)
+{
+	const struct conf_item *item = conf_next(conf, section, NULL);
+
+	return item && item->file;
+}
+
+/* By a section that is its alone. */
+static bool is_named(const struct conf *conf, const struct role *role)
+{
+	for (const struct conf_section *s = role->sections; s->name; s++)
+		if (!is_shared(s->name) && is_in(conf, s->name))
+			return true;
+	return false;
+}
+
+/* Whom a section of several roles speaks of where the file names none of them: the first. */
+static const struct role *owner(const struct conf *conf, const char *section)
+{
+	const struct role *first = NULL;
+
+	for (const struct role *const *role = roles; *role; role++) {
+		if (!has_section(*role, section))
+			continue;
+		if (is_named(conf, *role))
+			return NULL;
+		if (!first)
+			first = *role;
+	}
+	return first;
+}
+
 bool roles_describes(const struct conf *conf, const struct role *role)
 {
-	for (const struct conf_section *s = role->sections; s->name; s++) {
-		const struct conf_item *item = conf_next(conf, s->name, NULL);
-
-		if (item && item->file)
+	if (is_named(conf, role))
+		return true;
+	for (const struct conf_section *s = role->sections; s->name; s++)
+		if (is_shared(s->name) && is_in(conf, s->name) && owner(conf, s->name) == role)
 			return true;
-	}
 	return false;
 }
 

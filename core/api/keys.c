@@ -322,8 +322,8 @@ const char *api_alarm_event_name(enum api_alarm_event e)
 
 /* ---- rules -------------------------------------------------------------------------- */
 
-static void check_addresses(const struct conf_item *at, const char *key, char *const *list,
-			    struct conf_errors *errors)
+void api_addresses_check(const struct conf_item *at, const char *key, char *const *list,
+			 struct conf_errors *errors)
 {
 	for (; *list; list++) {
 		struct addr addr;
@@ -353,8 +353,8 @@ static void check_role(const struct conf *conf, const char *role, struct conf_er
 	char *end;
 	long mode = strtol(k->socket_mode, &end, 8);
 
-	check_addresses(at, "listen", k->listen, errors);
-	check_addresses(at, "listen_tls", k->listen_tls, errors);
+	api_addresses_check(at, "listen", k->listen, errors);
+	api_addresses_check(at, "listen_tls", k->listen_tls, errors);
 	if (*k->listen_tls && (!k->tls_cert || !*k->tls_cert))
 		conf_error(errors, at, "listen_tls", "needs tls_cert");
 	if (*end || mode < 0 || mode > 0777)

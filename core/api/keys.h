@@ -96,6 +96,8 @@ const struct api_store_keys *api_store_of(const struct conf *conf);
 
 /* For the role's check. */
 void api_keys_check(const struct conf *conf, const char *role, struct conf_errors *errors);
+void api_addresses_check(const struct conf_item *at, const char *key, char *const *list,
+			 struct conf_errors *errors);
 
 /* "100/s burst 20": 0, or ERR_CONF and a sentence. */
 int api_rate_parse(const char *text, struct work_rate *rate, struct err *err);

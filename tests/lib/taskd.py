@@ -1,4 +1,4 @@
-"""A running taskd, and requests to it: by http.client, or byte for byte."""
+"""A running taskd or jobd, and requests to it: by http.client, or byte for byte."""
 import http.client
 import json
 import pathlib
@@ -49,31 +49,33 @@ class Reply:
 
 
 class Taskd(Daemon):
-    """`extra`: more of the file; `keys`: more of [taskd].
+    """`extra`: more of the file; `keys`: more of the role's section.
 
     `answers`: the method, path and status of each answer to ask(), of all that ran.
     """
 
     answers = set()
+    role, address = "taskd", "listen"
 
-    def __init__(self, folder, keys="", extra=ECHO, name="taskd", data=None, prefix=(), env=None, listen="127.0.0.1:0",
+    def __init__(self, folder, keys="", extra=ECHO, name=None, data=None, prefix=(), env=None, listen="127.0.0.1:0",
                  drain="5s"):
+        name = name or self.role
         self.data = pathlib.Path(data or folder / f"{name}.data")
         text = (f"[troupe]\ndata_dir = {self.data}\ndrain_timeout = {drain}\n"
-                f"[taskd]\nlisten = {listen}\n{keys}\n{extra}")
-        super().__init__("taskd", text, folder, name, prefix=prefix, env=env)
+                f"[{self.role}]\n{self.address} = {listen}\n{keys}\n{extra}")
+        super().__init__(self.role, text, folder, name, prefix=prefix, env=env)
         self._port = None
 
     def ready(self, seconds=10.0):
-        self.wait_log(r"ready role=taskd", seconds)
+        self.wait_log(f"ready role={self.role}", seconds)
         return self
 
     def again(self, seconds=20.0):
         """The same once more after its end, on another port."""
-        before = len(re.findall("ready role=taskd", self.log()))
+        before = len(re.findall(f"ready role={self.role}", self.log()))
         self.launch()
         wait_for("ready", lambda: self.process.poll() is not None or
-                 len(re.findall("ready role=taskd", self.log())) > before, seconds)
+                 len(re.findall(f"ready role={self.role}", self.log())) > before, seconds)
         assert self.process.poll() is None, self.log()[-4000:]
         self._port = int(re.findall(r"listening on 127\.0\.0\.1:(\d+)(?! tls)\n", self.log())[-1])
 
@@ -133,6 +135,10 @@ class Taskd(Daemon):
             except (TimeoutError, ConnectionResetError):
                 pass
             return b"".join(parts)
+
+
+class Jobd(Taskd):
+    role, address = "jobd", "http"
 
 
 def fill(one, topic, n, size=100) -> set:

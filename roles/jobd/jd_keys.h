@@ -1,0 +1,13 @@
+/* jd_keys - the section of jobd. */
+#pragma once
+
+#include "core/api/keys.h"
+
+struct jd_keys {
+	struct api_keys api; /* first; http is its listen */
+};
+
+extern const struct conf_key jd_rows[];
+
+const struct jd_keys *jd_keys_of(const struct conf *conf);
+void jd_keys_check(const struct conf *conf, struct conf_errors *errors);
