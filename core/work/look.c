@@ -120,6 +120,15 @@ static void set_log(struct work_status *s, const char *bytes, size_t n)
 	s->log_size = n - skip;
 }
 
+/* `run` ms before `then`. One clock tells how long it runs, another when: their milliseconds do not
+ * begin together, but nothing has started before it was there. */
+static int64_t start_of(uint64_t id, int64_t then, int64_t run)
+{
+	int64_t submitted = ident_time(id);
+
+	return then - run < submitted && then >= submitted ? submitted : then - run;
+}
+
 /* false: it ended after the row was read. */
 static bool add_live(struct work *w, struct work_status *s)
 {
@@ -136,7 +145,7 @@ static bool add_live(struct work *w, struct work_status *s)
 		if (t->run->tail)
 			set_log(s, t->run->tail->bytes, t->run->tail->size);
 		s->run = w->mono - t->run->started;
-		s->started = w->wall - s->run;
+		s->started = start_of(s->id, w->wall, s->run);
 	}
 	return true;
 }
@@ -181,7 +190,7 @@ static void see_done(struct look *l, const struct store_value *c)
 		.state = (enum work_state)number(&c[3]),
 		.finished = number(&c[4]),
 		.run = number(&c[5]),
-		.started = number(&c[4]) - number(&c[5]),
+		.started = start_of((uint64_t)c[0].n, number(&c[4]), number(&c[5])),
 		.attempts = (int)number(&c[6]),
 		.crashes = (int)number(&c[7]),
 		.worker = text(&c[8]),
