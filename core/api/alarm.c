@@ -326,8 +326,9 @@ static void look_at(void *data, const struct work_topic_figures *f)
 	if (!k || f->paused)
 		return;
 	snprintf(subject, sizeof(subject), "topic %s", f->name);
-	if (k->alarm_length && f->ready >= (uint64_t)k->alarm_length)
-		snprintf(text, sizeof(text), "%lu tasks are ready", (unsigned long)f->ready);
+	if (k->alarm_length && f->ready + f->outside >= (uint64_t)k->alarm_length)
+		snprintf(text, sizeof(text), "%lu tasks are ready",
+			 (unsigned long)(f->ready + f->outside));
 	else if (k->alarm_wait && f->oldest >= k->alarm_wait)
 		snprintf(text, sizeof(text), "the first one waits for %lld s",
 			 (long long)(f->oldest / 1000));

@@ -130,6 +130,7 @@ static void put_topics(FILE *out, const struct rows *r)
 		of_topic(out, "topic_jobs", f->name, ",state=\"waiting\"", (double)f->waiting);
 		of_topic(out, "topic_jobs", f->name, ",state=\"running\"", (double)f->running);
 		of_topic(out, "topic_jobs", f->name, ",state=\"dead\"", (double)f->dead);
+		of_topic(out, "topic_jobs", f->name, ",state=\"outside\"", (double)f->outside);
 	}
 	head(out, "topic_oldest_seconds", "gauge", "Age of the first one that is ready.");
 	for (size_t i = 0; i < r->n; i++)
@@ -281,6 +282,7 @@ static void topic_row(void *data, const struct work_topic_figures *f)
 	stat_gauge(out, "waiting", "Tasks that wait for others.", (double)f->waiting);
 	stat_gauge(out, "running", "Tasks that run.", (double)f->running);
 	stat_gauge(out, "dead", "Tasks that are dead.", (double)f->dead);
+	stat_gauge(out, "outside", "Tasks that are ready in a source.", (double)f->outside);
 	stat_gauge(out, "oldest_seconds", "Age of the first one that is ready.",
 		   (double)f->oldest / 1000);
 	stat_counter(out, "succeeded", "Tasks done.", f->succeeded);

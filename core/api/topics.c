@@ -22,10 +22,10 @@ static void put_figures(struct json_out *o, const struct work_topic_figures *f)
 	json_printf(
 		o,
 		",\"paused\":%s,\"ready\":%lu,\"scheduled\":%lu,\"waiting\":%lu,\"running\":%lu,"
-		"\"dead\":%lu,\"bytes\":%lu,\"oldest_ms\":%lld",
+		"\"outside\":%lu,\"dead\":%lu,\"bytes\":%lu,\"oldest_ms\":%lld",
 		f->paused ? "true" : "false", (unsigned long)f->ready, (unsigned long)f->scheduled,
-		(unsigned long)f->waiting, (unsigned long)f->running, (unsigned long)f->dead,
-		(unsigned long)f->bytes, (long long)f->oldest);
+		(unsigned long)f->waiting, (unsigned long)f->running, (unsigned long)f->outside,
+		(unsigned long)f->dead, (unsigned long)f->bytes, (long long)f->oldest);
 	json_printf(o,
 		    ",\"submitted\":%lu,\"succeeded\":%lu,\"failed\":%lu,\"died\":%lu,"
 		    "\"cancelled\":%lu,\"expired\":%lu",

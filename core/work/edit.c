@@ -203,7 +203,7 @@ int work_edit(struct work *w, uint64_t id, const struct work_edit *e,
 		return UV_EROFS;
 	if (!t)
 		return UV_ENOENT;
-	if (task_state(t) == WORK_RUNNING)
+	if (task_state(t) == WORK_RUNNING || task_lender(t))
 		return UV_EBUSY;
 	int rc = check(w, t, e);
 	if (rc != 0)

@@ -27,7 +27,9 @@ const char *work_state_name(enum work_state s)
 
 void tell(struct work *w, struct task *t, enum work_state what, const struct ending *e)
 {
-	if (!w->conf.on_event)
+	struct work_lender *lender = e ? task_lender(t) : NULL;
+
+	if (!w->conf.on_event && !lender)
 		return;
 	struct work_event event = {
 		.state = what,
@@ -47,7 +49,10 @@ void tell(struct work *w, struct task *t, enum work_state what, const struct end
 		event.wait = e->wait;
 		event.run = e->run;
 	}
-	w->conf.on_event(w->conf.data, &event);
+	if (w->conf.on_event)
+		w->conf.on_event(w->conf.data, &event);
+	if (lender)
+		lender->back(lender->data, &event, e->delay);
 }
 
 /* What holds for a time goes on without its task. */

@@ -68,6 +68,7 @@ struct more {
 	struct key *key;
 	struct uniq *uniq;
 	struct batch *batch;
+	struct work_lender *lender; /* whose it is; NULL: ours */
 	char *backoff;
 	uint64_t *blocks; /* those that wait for this one */
 	int n_blocks;
@@ -152,6 +153,8 @@ struct topic {
 		uint64_t submitted, succeeded, failed, died, run, wait;
 	} told; /* what is in the store's hours */
 	char *note;
+	uint64_t outside; /* ready with a lender */
+	int64_t outside_since;
 	char name[];
 };
 
@@ -207,7 +210,8 @@ struct work {
 	char **types;
 	int n_types;
 	struct heap times;
-	struct list hot_topics, hot_takers, takers;
+	struct list hot_topics, hot_takers, takers, lenders;
+	bool wanting;    /* somebody has come to want more in this turn */
 	uint64_t *loads; /* tasks that run, whose payload is to be read */
 	size_t n_loads;
 	uint64_t resident, dead;
@@ -298,6 +302,7 @@ struct ending {
 	size_t size, meta_size;
 	struct tail *tail; /* own */
 	int64_t wait, run;
+	int64_t delay; /* of one that was lent */
 };
 
 /* The task is in no heap. error: copied, cut at 8 KiB; may be NULL. */
@@ -429,6 +434,16 @@ int submit_with(struct work *w, const struct submitted *what);
 struct submission *submission_make(struct work *w, const struct work_spec *specs, int n);
 /* A unit that must be done, with s in it (NULL: nothing); u: NULL when nothing is stored. */
 void submission_commit(struct work *w, struct submission *s, struct store_unit *u);
+struct task *submit_task(struct work *w, const struct work_spec *s, uint64_t id);
+int submit_check(const struct work_spec *s, struct err *err); /* without what its topic says */
+
+/* lend.c */
+static inline struct work_lender *task_lender(const struct task *t)
+{
+	return t->more ? t->more->lender : NULL;
+}
+
+void lenders_ask(struct work *w);
 
 /* batch.c */
 struct batch *batch_find(struct work *w, uint64_t id);

@@ -171,6 +171,16 @@ static int64_t next_delay(struct work *w, struct task *t)
 	return backoff_delay(&b, t->attempts, w->chance >> 33);
 }
 
+/* To be tried again, which is its lender's to see to. */
+static void give_back(struct run *r, const char *error, int64_t delay)
+{
+	struct ending *e = over(r, WORK_SCHEDULED, error);
+
+	e->delay = delay;
+	ending_go(e);
+	run_free(r);
+}
+
 void work_fail(struct work_job *job, enum work_fault fault, const char *error, bool retry,
 	       int64_t delay)
 {
@@ -188,8 +198,12 @@ void work_fail(struct work_job *job, enum work_fault fault, const char *error, b
 	} else if (!retry || used_up(t)) {
 		ending_go(over(r, WORK_DEAD, error));
 	} else {
-		finish(r);
 		delay = delay >= 0 ? delay : next_delay(w, t);
+		if (task_lender(t)) {
+			give_back(r, error, delay);
+			return;
+		}
+		finish(r);
 		t->node.c &= (uint8_t) ~(TASK_TURN | TASK_MOMENT);
 		if (task_is_stored(t))
 			persist_retry(w, t, w->wall + delay, error);
@@ -203,8 +217,12 @@ void work_release(struct work_job *job, int64_t delay)
 {
 	struct run *r = run_of(job);
 	struct work *w = r->w;
-	struct task *t = finish(r);
 
+	if (task_lender(r->task) && delay > 0 && !job->cancelled) {
+		give_back(r, NULL, delay);
+		return;
+	}
+	struct task *t = finish(r);
 	if (job->cancelled) {
 		ending_go(ending_new(w, t, WORK_CANCELLED, NULL));
 	} else if (delay > 0) {

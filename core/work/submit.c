@@ -80,7 +80,7 @@ static int check_rest(const struct work_spec *s, struct err *err)
 	return 0;
 }
 
-int work_spec_check(struct work *w, const struct work_spec *s, struct err *err)
+int submit_check(const struct work_spec *s, struct err *err)
 {
 	struct backoff b;
 	int rc = check_texts(s, err);
@@ -91,6 +91,13 @@ int work_spec_check(struct work *w, const struct work_spec *s, struct err *err)
 		rc = check_rest(s, err);
 	if (rc == 0 && s->backoff && backoff_parse(&b, s->backoff, err) != 0)
 		rc = err_wrap(err, UV_EINVAL, "backoff");
+	return rc;
+}
+
+int work_spec_check(struct work *w, const struct work_spec *s, struct err *err)
+{
+	int rc = submit_check(s, err);
+
 	if (rc != 0)
 		return rc;
 	if (s->batch && !batch_is_open(w, s->batch))
@@ -170,10 +177,10 @@ static void make_more(struct work *w, struct task *t, const struct work_spec *s)
 	}
 }
 
-static struct task *make(struct work *w, struct topic *topic, const struct work_spec *s)
+struct task *submit_task(struct work *w, const struct work_spec *s, uint64_t id)
 {
-	w->last_id = ident_next(w->last_id, w->wall);
-	struct task *t = task_new(w, w->last_id);
+	struct topic *topic = topic_get(w, s->topic);
+	struct task *t = task_new(w, id);
 
 	t->topic = topic;
 	t->node.kind = AT_TASK;
@@ -219,7 +226,8 @@ struct submission *submission_make(struct work *w, const struct work_spec *specs
 		s->stored |= is_stored(topic) && !specs[i].fleeting;
 		if (met(w, topic, &specs[i], &s->receipts[i]))
 			continue;
-		s->tasks[i] = make(w, topic, &specs[i]);
+		w->last_id = ident_next(w->last_id, w->wall);
+		s->tasks[i] = submit_task(w, &specs[i], w->last_id);
 		s->receipts[i].id = s->tasks[i]->id;
 	}
 	return s;

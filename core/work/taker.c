@@ -112,6 +112,7 @@ void work_taker_free(struct work_taker *t)
 void work_want(struct work_taker *t, int n)
 {
 	t->wants = n - t->loading;
+	t->w->wanting |= t->wants > 0;
 	if (t->wants > 0 && t->ready.n && list_empty(&t->hot))
 		list_append(&t->w->hot_takers, &t->hot);
 }

@@ -347,7 +347,10 @@ static int64_t oldest(struct work *w, struct topic *t)
 	struct heap_node *n = heap_first(&t->ready);
 	int64_t since = n ? ident_time(container_of(n, struct task, node)->id) : 0;
 
-	return n && w->wall > since ? w->wall - since : 0;
+	int64_t here = n && w->wall > since ? w->wall - since : 0;
+	int64_t outside = t->outside ? w->mono - t->outside_since : 0;
+
+	return here > outside ? here : outside;
 }
 
 void work_topics(struct work *w, void (*row)(void *data, const struct work_topic_figures *f),
@@ -379,6 +382,7 @@ void work_topics(struct work *w, void (*row)(void *data, const struct work_topic
 			.cancelled = t->cancelled,
 			.expired = t->expired,
 			.oldest = oldest(w, t),
+			.outside = t->outside,
 		};
 		row(data, &f);
 	}
@@ -393,7 +397,7 @@ void work_backlog(struct work_taker *t, struct work_backlog *b)
 		struct topic *topic = t->subs[i]->topic;
 		int64_t age = topic->paused ? 0 : oldest(t->w, topic);
 		if (!topic->paused)
-			b->ready += topic->ready.n;
+			b->ready += topic->ready.n + topic->outside;
 		if (age > b->oldest)
 			b->oldest = age;
 	}

@@ -76,6 +76,8 @@ static void on_turn(uv_prepare_t *h)
 		takers_serve(w);
 		persist_loads(w);
 	}
+	if (w->wanting && !w->closing)
+		lenders_ask(w);
 	set_timer(w);
 	w->turning = false;
 }
@@ -185,6 +187,7 @@ int work_open(struct work **out, uv_loop_t *loop, const struct work_conf *conf, 
 	list_init(&w->hot_topics);
 	list_init(&w->hot_takers);
 	list_init(&w->takers);
+	list_init(&w->lenders);
 	list_init(&w->laters);
 	w->sweep.pos = HEAP_OUT;
 	w->sweep.kind = AT_SWEEP;

@@ -36,6 +36,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "core/base/list.h"
 #include "core/store/store.h"
 #include "core/work/backoff.h"
 #include "core/work/ident.h"
@@ -152,8 +153,10 @@ struct work_topic_figures {
 	const char *name;
 	bool paused;
 	uint64_t ready, scheduled, waiting, running, dead, bytes;
+	uint64_t outside;                                                /* ready with a lender */
 	uint64_t submitted, succeeded, failed, died, cancelled, expired; /* since the start */
-	int64_t oldest; /* ms that the first of the ready ones has waited; 0: none */
+	int64_t oldest; /* ms that the first of the ready ones has waited, here or outside; 0: none
+			 */
 };
 
 /* By name; row: each once. */
@@ -241,6 +244,51 @@ int work_spec_check(struct work *w, const struct work_spec *spec, struct err *er
 int work_submit(struct work *w, const struct work_spec *specs, int n, work_submitted done,
 		void *data);
 
+/* ---- tasks of others ------------------------------------------------------------------ */
+
+/*
+ * Whose tasks only run here: a queue elsewhere that has them until they are over. They are kept in
+ * memory alone and are tried once: whether and when a task is to be tried again, by the rules of
+ * its topic, is told to the lender, who keeps it in mind.
+ */
+struct work_lender {
+	/* It is over, or (WORK_SCHEDULED) to be tried again in `delay` ms; e->attempts and
+	 * e->crashes are those to be lent with then. It is forgotten here. */
+	void (*back)(void *data, const struct work_event *e, int64_t delay);
+	/* Somebody wants tasks, see work_room: at the end of a turn of the loop. */
+	void (*hungry)(void *data);
+	void *data;
+	struct list link; /* ours */
+};
+
+struct work_loan {
+	struct work_spec spec; /* no ext_id, uniq, idem_key, after, batch */
+	uint64_t id;           /* of work_ids, or that of an earlier time */
+	int attempts, crashes; /* so far */
+};
+
+void work_lender_add(struct work *w, struct work_lender *l);
+
+/* What it has lent must be back, or recalled. */
+void work_lender_remove(struct work_lender *l);
+
+/* The first of n ids that follow each other, and are no other task's. */
+uint64_t work_ids(struct work *w, int n);
+
+/* 0; UV_EEXIST: one of that id is here; UV_ECANCELED: closing; what work_spec_check says, but of
+ * its topic's limits. */
+int work_lend(struct work *w, struct work_lender *l, const struct work_loan *loan);
+
+/* It is forgotten, without a word. false: it runs, or is none that was lent. */
+bool work_recall(struct work *w, uint64_t id);
+
+/* How many more tasks of a topic would be handed out at once; it need not be there yet. */
+int work_room(struct work *w, const char *topic);
+
+/* What of a topic is ready elsewhere, and how long (ms) the first of it has waited: for
+ * work_backlog and figures. */
+void work_outside(struct work *w, const char *topic, uint64_t ready, int64_t oldest);
+
 /* ---- tasks out -------------------------------------------------------------------- */
 
 /* A task that runs: the taker's until it says how it ended. */
@@ -290,7 +338,7 @@ void work_taker_free(struct work_taker *t);
 void work_want(struct work_taker *t, int n);
 
 struct work_backlog {
-	uint64_t ready; /* of all its topics */
+	uint64_t ready; /* of all its topics, here and outside */
 	int64_t oldest; /* ms that the first of them has waited */
 };
 
@@ -353,9 +401,9 @@ struct work_edit {
 };
 
 /*
- * Another topic, time, payload for a pending one. UV_ENOENT; UV_EBUSY: it runs; UV_EEXIST: what it
- * holds (unique) is another's there; UV_EROFS: the store is failing; what work_spec_check says.
- * done: when the store has it; not called unless 0 is returned.
+ * Another topic, time, payload for a pending one. UV_ENOENT; UV_EBUSY: it runs, or is lent;
+ * UV_EEXIST: what it holds (unique) is another's there; UV_EROFS: the store is failing; what
+ * work_spec_check says. done: when the store has it; not called unless 0 is returned.
  */
 int work_edit(struct work *w, uint64_t id, const struct work_edit *e,
 	      void (*done)(void *data, int status), void *data);
