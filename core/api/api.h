@@ -39,6 +39,8 @@ struct api_role {
 	/* Gives back all tasks that it holds, now; what closes later counts in api->open. Comes
 	 * also when open has failed, or never came. */
 	void (*close)(void *data);
+	void (*status)(void *data, struct stat_out *out);
+	const char *(*unready)(void *data); /* why it takes nothing in; NULL: it does */
 	void (*free)(void *data); /* the last word */
 };
 

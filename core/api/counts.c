@@ -311,4 +311,6 @@ void api_status(void *self, struct stat_out *out)
 	work_topics(api->work, topic_row, out);
 	if (api->pools)
 		pools_status(api->pools, out);
+	if (api->role->status)
+		api->role->status(api->role_data, out);
 }

@@ -4,6 +4,7 @@
  *	lender --work_lend--> ready, running, as any other --> back: over, or to be tried again
  *	       <---hungry---- somebody wants tasks: work_room says how many
  */
+#include "core/store/marks.h"
 #include "core/work/private.h"
 
 void work_lender_add(struct work *w, struct work_lender *l)
@@ -47,6 +48,22 @@ int work_lend(struct work *w, struct work_lender *l, const struct work_loan *loa
 	sched_place(w, t, (int64_t)t->node.key);
 	tell(w, t, task_state(t), NULL);
 	return 0;
+}
+
+bool work_was_running(struct work *w, uint64_t id)
+{
+	size_t n = 0;
+	const uint64_t *left = w->marks ? marks_left(w->marks, &n) : NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (left[i] == id)
+			return true;
+	return false;
+}
+
+uint64_t work_ready(struct work *w, const char *topic)
+{
+	return topic_get(w, topic)->ready.n;
 }
 
 bool work_recall(struct work *w, uint64_t id)

@@ -218,7 +218,7 @@ void work_release(struct work_job *job, int64_t delay)
 	struct run *r = run_of(job);
 	struct work *w = r->w;
 
-	if (task_lender(r->task) && delay > 0 && !job->cancelled) {
+	if (task_lender(r->task) && !job->cancelled) {
 		give_back(r, NULL, delay);
 		return;
 	}

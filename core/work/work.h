@@ -252,8 +252,8 @@ int work_submit(struct work *w, const struct work_spec *specs, int n, work_submi
  * its topic, is told to the lender, who keeps it in mind.
  */
 struct work_lender {
-	/* It is over, or (WORK_SCHEDULED) to be tried again in `delay` ms; e->attempts and
-	 * e->crashes are those to be lent with then. It is forgotten here. */
+	/* It is over, or (WORK_SCHEDULED) to be tried again in `delay` ms, or given back unharmed:
+	 * e->attempts and e->crashes are those to be lent with then. It is forgotten here. */
 	void (*back)(void *data, const struct work_event *e, int64_t delay);
 	/* Somebody wants tasks, see work_room: at the end of a turn of the loop. */
 	void (*hungry)(void *data);
@@ -269,7 +269,7 @@ struct work_loan {
 
 void work_lender_add(struct work *w, struct work_lender *l);
 
-/* What it has lent must be back, or recalled. */
+/* It is asked for nothing more; what it has lent still comes back. */
 void work_lender_remove(struct work_lender *l);
 
 /* The first of n ids that follow each other, and are no other task's. */
@@ -278,6 +278,12 @@ uint64_t work_ids(struct work *w, int n);
 /* 0; UV_EEXIST: one of that id is here; UV_ECANCELED: closing; what work_spec_check says, but of
  * its topic's limits. */
 int work_lend(struct work *w, struct work_lender *l, const struct work_loan *loan);
+
+/* Whether it ran when the last process died. */
+bool work_was_running(struct work *w, uint64_t id);
+
+/* Of a topic, here. */
+uint64_t work_ready(struct work *w, const char *topic);
 
 /* It is forgotten, without a word. false: it runs, or is none that was lent. */
 bool work_recall(struct work *w, uint64_t id);

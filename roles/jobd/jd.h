@@ -12,4 +12,6 @@
 struct jd {
 	struct api *api; /* NULL: it was never there */
 	const struct jd_keys *keys;
+	struct list sources;
+	char node[300]; /* who we are to a queue: host and a number that stays with the data */
 };

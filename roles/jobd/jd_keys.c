@@ -1,5 +1,7 @@
 #include "roles/jobd/jd_keys.h"
 
+#include "roles/jobd/jd_source.h"
+
 const struct conf_key jd_rows[] = {
 	{ .name = "http",
 	  .type = CONF_LIST,
@@ -17,4 +19,5 @@ const struct jd_keys *jd_keys_of(const struct conf *conf)
 void jd_keys_check(const struct conf *conf, struct conf_errors *errors)
 {
 	api_keys_check(conf, "jobd", errors);
+	jd_sources_check(conf, errors);
 }

@@ -1,9 +1,17 @@
 #include "roles/jobd/jobd.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/run/place.h"
 #include "roles/jobd/jd.h"
+#include "roles/jobd/jd_source.h"
 
 /* Without a file: one pool, which says hello to whatever comes. */
 static const char embedded[] =
@@ -19,22 +27,76 @@ static const struct conf_section sections[] = {
 	  .help = "Workers on queues, by topic.",
 	  .keys = jd_rows,
 	  .size = sizeof(struct jd_keys) },
+	{ .name = "source",
+	  .help = "A queue elsewhere whose jobs run here.",
+	  .keys = jd_source_rows,
+	  .size = sizeof(struct jd_source_keys),
+	  .named = true },
 	API_SECTIONS,
 	{ .name = NULL },
 };
+
+/* A file of our own: made with the data, kept with it. */
+static int read_node(struct jd *jd, struct err *err)
+{
+	char path[PATH_MAX], host[200] = "";
+	uint32_t n = 0;
+
+	snprintf(path, sizeof(path), "%s/node", jd->api->dir);
+	FILE *f = fopen(path, "r");
+	if (f && fscanf(f, "%299s", jd->node) != 1)
+		jd->node[0] = '\0';
+	if (f)
+		fclose(f);
+	if (*jd->node)
+		return 0;
+	gethostname(host, sizeof(host) - 1);
+	uv_random(NULL, NULL, &n, sizeof(n), 0, NULL);
+	snprintf(jd->node, sizeof(jd->node), "%s-%08x", host, n);
+	f = fopen(path, "w");
+	if (!f || fprintf(f, "%s\n", jd->node) < 0 || fclose(f) != 0)
+		return err_set(err, uv_translate_sys_error(errno), "%s: %s", path,
+			       strerror(errno));
+	place_give(jd->api->conf, path);
+	return 0;
+}
 
 static int open_jobd(void *data, struct api *api, struct err *err)
 {
 	struct jd *jd = data;
 
-	(void)err;
 	jd->api = api;
-	return 0;
+	int rc = read_node(jd, err);
+	return rc != 0 ? rc : jd_sources_open(jd, api->conf, err);
+}
+
+static void drain(void *data)
+{
+	jd_sources_drain(data);
+}
+
+static void close_jobd(void *data)
+{
+	jd_sources_close(data);
+}
+
+static void status(void *data, struct stat_out *out)
+{
+	jd_sources_status(data, out);
+}
+
+static const char *unready(void *data)
+{
+	return jd_sources_down(data) ? "a source is not connected" : NULL;
 }
 
 static const struct api_role role = {
 	.name = "jobd",
 	.open = open_jobd,
+	.drain = drain,
+	.close = close_jobd,
+	.status = status,
+	.unready = unready,
 	.free = free,
 };
 
@@ -43,6 +105,7 @@ static int init(struct run *run, const struct conf *conf, void **self, struct er
 	struct jd *jd = mem_new(sizeof(*jd));
 
 	jd->keys = jd_keys_of(conf);
+	list_init(&jd->sources);
 	return api_init(self, &(struct api_start){ .run = run, .role = &role, .data = jd }, conf,
 			err);
 }

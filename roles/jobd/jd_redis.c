@@ -1,0 +1,460 @@
+#include "roles/jobd/jd_redis.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+#include "core/log/log.h"
+#include "core/net/tls.h"
+#include "roles/jobd/jd.h"
+#include "roles/jobd/jd_redis_parts.h"
+
+enum { TICK = 1000, SOONEST = 2, CLOSE_TIME = 3000, MOST = 256 << 20, RETRY_MOST = 5000 };
+
+void jr_eval(struct jr *jr, enum jd_script script, int words, redis_done done, void *data)
+{
+	redis_begin(jr->cmd, 2 + words, done, data);
+	redis_text(jr->cmd, "EVALSHA");
+	redis_text(jr->cmd, jr->sha[script]);
+}
+
+/* ---- once a second, and when something is due -------------------------------------------- */
+
+static void on_tick(uv_timer_t *timer);
+
+static void plan_tick(struct jr *jr, int64_t next)
+{
+	int64_t wait = next < 0 || next > TICK ? TICK : next < SOONEST ? SOONEST : next + 1;
+
+	uv_timer_start(&jr->tick, on_tick, (uint64_t)wait, 0);
+}
+
+static void pause_by(struct jr_topic *t, int paused)
+{
+	if (t->paused == paused || t->jr->closing)
+		return;
+	t->paused = paused;
+	work_pause(t->jr->work, t->name, paused);
+}
+
+static void on_ticked(void *data, const redisReply *r)
+{
+	struct jr *jr = data;
+	int64_t next = -1;
+
+	jr->ticking = false;
+	if (!r)
+		return;
+	if (r->type != REDIS_REPLY_ARRAY || r->elements != 1 + 5 * (size_t)jr->n_topics) {
+		redis_break(jr->cmd, r->type == REDIS_REPLY_ERROR ? r->str : "a tick's answer");
+		return;
+	}
+	if (r->element[0]->integer)
+		log_warn("source %s: %lld jobs of dead nodes are ready again", jr->source.name,
+			 r->element[0]->integer);
+	for (int i = 0; i < jr->n_topics; i++) {
+		struct jr_topic *t = &jr->topics[i];
+		redisReply **of = &r->element[1 + 5 * i];
+		if (of[1]->integer >= 0 && (next < 0 || of[1]->integer < next))
+			next = of[1]->integer;
+		t->later = of[3]->integer;
+		t->buried = of[4]->integer;
+		t->broken = false;
+		pause_by(t, (int)of[2]->integer);
+		jr_left(t, of[0]->integer);
+		jr_consider(t);
+	}
+	plan_tick(jr, next);
+}
+
+static void tick(struct jr *jr)
+{
+	struct redis *cmd = jr->cmd;
+
+	if (jr->ticking || !redis_is_up(cmd))
+		return;
+	jr->ticking = true;
+	jr_eval(jr, JD_TICK, 2 + 6 * jr->n_topics + 2, on_ticked, jr);
+	redis_number(cmd, 1 + 6 * jr->n_topics);
+	redis_text(cmd, "tr:nodes");
+	for (int i = 0; i < jr->n_topics; i++) {
+		struct jr_topic *t = &jr->topics[i];
+		redis_text(cmd, t->list);
+		redis_text(cmd, t->at);
+		redis_text(cmd, t->job);
+		redis_text(cmd, t->meta);
+		redis_text(cmd, t->dead);
+		redis_text(cmd, t->runs);
+	}
+	redis_text(cmd, jr->node);
+	redis_number(cmd, jr->keys->node_dead);
+	redis_send(cmd);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct jr *jr = timer->data;
+
+	if (jr->closing) {
+		jr_settle(jr);
+		plan_tick(jr, SOONEST * 10);
+		return;
+	}
+	tick(jr);
+	if (redis_is_up(jr->wake)) {
+		redis_begin(jr->wake, 1, NULL, NULL);
+		redis_text(jr->wake, "PING");
+		redis_send(jr->wake);
+	}
+	if (!jr->ticking)
+		plan_tick(jr, -1);
+}
+
+/* ---- being told -------------------------------------------------------------------------- */
+
+static void on_tracking(void *data, const redisReply *r)
+{
+	struct jr *jr = data;
+
+	if (!r)
+		return;
+	jr->tracking = r->type != REDIS_REPLY_ERROR;
+	if (!jr->tracking)
+		log_warn("source %s does not tell when a list has something (%s): it is asked once "
+			 "a second",
+			 jr->source.name, r->str);
+	for (int i = 0; i < jr->n_topics; i++) {
+		jr->topics[i].armed = false;
+		jr_consider(&jr->topics[i]);
+	}
+}
+
+static void track(struct jr *jr)
+{
+	if (!redis_is_up(jr->cmd) || !redis_is_up(jr->wake))
+		return;
+	redis_begin(jr->cmd, 6, on_tracking, jr);
+	redis_text(jr->cmd, "CLIENT");
+	redis_text(jr->cmd, "TRACKING");
+	redis_text(jr->cmd, "ON");
+	redis_text(jr->cmd, "REDIRECT");
+	redis_number(jr->cmd, redis_client_id(jr->wake));
+	redis_text(jr->cmd, "NOLOOP");
+	redis_send(jr->cmd);
+}
+
+static void changed(struct jr_topic *t)
+{
+	t->armed = false;
+	if (!t->left)
+		jr_left(t, 1);
+	jr_consider(t);
+}
+
+/* message, channel, the keys that have changed (nil: all) */
+static void on_message(void *data, const redisReply *r)
+{
+	struct jr *jr = data;
+	const redisReply *keys = r->elements == 3 ? r->element[2] : NULL;
+	size_t n = keys && keys->type == REDIS_REPLY_ARRAY ? keys->elements : 0;
+
+	for (int i = 0; i < jr->n_topics; i++) {
+		bool told = n == 0;
+		for (size_t k = 0; k < n && !told; k++)
+			told = keys->element[k]->type == REDIS_REPLY_STRING &&
+			       strcmp(keys->element[k]->str, jr->topics[i].list) == 0;
+		if (told)
+			changed(&jr->topics[i]);
+	}
+}
+
+static void on_wake_up(void *data)
+{
+	struct jr *jr = data;
+
+	redis_begin(jr->wake, 2, NULL, NULL);
+	redis_text(jr->wake, "SUBSCRIBE");
+	redis_text(jr->wake, "__redis__:invalidate");
+	redis_send(jr->wake);
+	track(jr);
+}
+
+/* ---- the connection ------------------------------------------------------------------------ */
+
+static void on_loaded(void *data, const redisReply *r)
+{
+	char *sha = data;
+
+	if (r && r->type == REDIS_REPLY_STRING && r->len < JR_SHA)
+		memcpy(sha, r->str, r->len + 1);
+}
+
+static void on_policy(void *data, const redisReply *r)
+{
+	struct jr *jr = data;
+
+	if (r && r->type == REDIS_REPLY_ARRAY && r->elements == 2 &&
+	    r->element[1]->type == REDIS_REPLY_STRING &&
+	    strcmp(r->element[1]->str, "noeviction") != 0)
+		log_warn("source %s: its maxmemory-policy is %s, not noeviction: jobs can be lost "
+			 "when its memory is full",
+			 jr->source.name, r->element[1]->str);
+}
+
+static void on_keys(void *data, const redisReply *r)
+{
+	struct jr_topic *t = data;
+
+	if (!r)
+		return;
+	if (r->type == REDIS_REPLY_ARRAY)
+		jr_reconcile(t, r);
+	else
+		redis_break(t->jr->cmd, r->str ? r->str : "an answer to HKEYS");
+	jr_settle(t->jr);
+}
+
+static void on_up(void *data)
+{
+	struct jr *jr = data;
+
+	for (int i = 0; i < JD_SCRIPTS; i++) {
+		redis_begin(jr->cmd, 3, on_loaded, jr->sha[i]);
+		redis_text(jr->cmd, "SCRIPT");
+		redis_text(jr->cmd, "LOAD");
+		redis_text(jr->cmd, jd_scripts[i]);
+	}
+	redis_begin(jr->cmd, 3, on_policy, jr);
+	redis_text(jr->cmd, "CONFIG");
+	redis_text(jr->cmd, "GET");
+	redis_text(jr->cmd, "maxmemory-policy");
+	jr->look++;
+	for (int i = 0; i < jr->n_topics; i++) {
+		struct jr_topic *t = &jr->topics[i];
+		redis_begin(jr->cmd, 2, on_keys, t);
+		redis_text(jr->cmd, "HKEYS");
+		redis_text(jr->cmd, t->run);
+	}
+	redis_send(jr->cmd);
+	jd_source_up(&jr->source);
+	track(jr);
+	plan_tick(jr, 0);
+}
+
+static void on_down(void *data, const char *why)
+{
+	struct jr *jr = data;
+
+	for (int i = 0; i < jr->n_topics; i++) {
+		jr->topics[i].known = jr->topics[i].asking = jr->topics[i].armed = false;
+		jr->topics[i].broken = false;
+	}
+	jr->tracking = jr->ticking = false;
+	jd_source_down(&jr->source, why);
+	jr_settle(jr);
+}
+
+static void on_wake_down(void *data, const char *why)
+{
+	struct jr *jr = data;
+
+	(void)why; /* the other one says it */
+	jr->tracking = false;
+}
+
+/* ---- its life -------------------------------------------------------------------------------- */
+
+static void release(struct jr *jr)
+{
+	if (--jr->open > 0)
+		return;
+	for (int i = 0; i < jr->n_topics; i++) {
+		struct jr_topic *t = &jr->topics[i];
+		char *all[] = { t->name, t->list,   t->run,  t->at,  t->job,
+				t->dead, t->corpse, t->meta, t->runs };
+		while (!list_empty(&t->loans))
+			jr_loan_free(container_of(t->loans.next, struct jr_loan, mine));
+		for (size_t k = 0; k < sizeof(all) / sizeof(all[0]); k++)
+			free(all[k]);
+	}
+	free(jr->topics);
+	jd_source_closed(&jr->source);
+	free(jr);
+}
+
+static void on_redis_closed(void *data)
+{
+	release(data);
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+	release(h->data);
+}
+
+/* All that could be told is told. */
+static void shut(struct jr *jr)
+{
+	jr->shut = true;
+	redis_close(jr->cmd, on_redis_closed, jr);
+	redis_close(jr->wake, on_redis_closed, jr);
+	uv_close((uv_handle_t *)&jr->tick, on_timer_closed);
+	uv_close((uv_handle_t *)&jr->flush, on_timer_closed);
+}
+
+void jr_settle(struct jr *jr)
+{
+	if (jr->closing && !jr->shut &&
+	    (!jr->n_loans || !redis_is_up(jr->cmd) || uv_now(jr->loop) > jr->deadline))
+		shut(jr);
+}
+
+static void drain(struct jd_source *s)
+{
+	struct jr *jr = (struct jr *)(void *)s;
+
+	jr->draining = true;
+	jr_give_back(jr);
+}
+
+static void close_it(struct jd_source *s)
+{
+	struct jr *jr = (struct jr *)(void *)s;
+
+	drain(s);
+	jr->closing = true;
+	jr->deadline = uv_now(jr->loop) + CLOSE_TIME;
+	work_lender_remove(&jr->lender);
+	plan_tick(jr, 0);
+}
+
+static char *key(const char *fmt, ...)
+{
+	char text[JR_PREFIX];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	return mem_str(text);
+}
+
+static void open_topic(struct jr *jr, struct jr_topic *t, const char *name)
+{
+	const char *prefix = jr->keys->prefix;
+
+	t->jr = jr;
+	t->name = mem_str(name);
+	t->list = key("%s%s", prefix, name);
+	t->run = key("tr:{%s%s}:run:%s", prefix, name, jr->node);
+	t->runs = key("tr:{%s%s}:run:", prefix, name);
+	t->at = key("tr:{%s%s}:at", prefix, name);
+	t->job = key("tr:{%s%s}:job", prefix, name);
+	t->dead = key("tr:{%s%s}:dead", prefix, name);
+	t->corpse = key("tr:{%s%s}:corpse", prefix, name);
+	t->meta = key("tr:{%s%s}:meta", prefix, name);
+	t->paused = -1;
+	list_init(&t->loans);
+	list_init(&t->done);
+}
+
+static void open_topics(struct jr *jr)
+{
+	while (jr->keys->topics[jr->n_topics])
+		jr->n_topics++;
+	jr->topics = mem_new(((size_t)jr->n_topics + 1) * sizeof(*jr->topics));
+	for (int i = 0; i < jr->n_topics; i++)
+		open_topic(jr, &jr->topics[i], jr->keys->topics[i]);
+}
+
+static int secure(const struct jr *jr, struct redis_conf *conf, struct err *err)
+{
+	const char *ca = jr->keys->tls_ca;
+	struct tls_conf tls = { .ca = ca && *ca ? ca : NULL, .verify = jr->keys->tls_verify };
+
+	if (!conf->url.tls)
+		return 0;
+	conf->tls = tls_ctx_new(&tls, false, err);
+	return conf->tls ? 0 : err->code;
+}
+
+static int open_connections(struct jr *jr, struct err *err)
+{
+	char name[320];
+	struct redis_conf conf = { .name = name,
+				   .timeout = (uint64_t)jr->keys->timeout,
+				   .retry_most = RETRY_MOST,
+				   .most = MOST,
+				   .on_up = on_up,
+				   .on_down = on_down,
+				   .data = jr };
+	int rc = redis_url_read(&conf.url, jr->keys->url, err);
+
+	if (rc == 0)
+		rc = secure(jr, &conf, err);
+	if (rc != 0)
+		return rc;
+	snprintf(name, sizeof(name), "troupe-%s", jr->node);
+	jr->cmd = redis_new(jr->loop, &conf);
+	conf.on_up = on_wake_up;
+	conf.on_down = on_wake_down;
+	conf.on_message = on_message;
+	jr->wake = redis_new(jr->loop, &conf);
+	tls_ctx_drop(conf.tls);
+	return 0;
+}
+
+static void open_timer(struct jr *jr, uv_timer_t *t)
+{
+	uv_timer_init(jr->loop, t);
+	t->data = jr;
+}
+
+static struct jd_source *open_it(struct jd *jd, const struct conf_item *item, struct err *err)
+{
+	struct jr *jr = mem_new(sizeof(*jr));
+
+	jr->keys = item->values;
+	jr->loop = jd->api->loop;
+	jr->work = jd->api->work;
+	snprintf(jr->node, sizeof(jr->node), "%s", jd->node);
+	list_init(&jr->others);
+	if (open_connections(jr, err) != 0) {
+		free(jr);
+		return NULL;
+	}
+	jr->open = 4;
+	open_topics(jr);
+	open_timer(jr, &jr->tick);
+	open_timer(jr, &jr->flush);
+	jd_source_init(&jr->source, &jd_redis, jd, item->name);
+	jr->lender = (struct work_lender){ .back = jr_back, .hungry = jr_hungry, .data = jr };
+	work_lender_add(jr->work, &jr->lender);
+	return &jr->source;
+}
+
+static void check(const struct conf_item *item, struct conf_errors *errors)
+{
+	const struct jd_source_keys *k = item->values;
+	struct redis_url url;
+	struct err err = { .text = "" };
+
+	if (*k->url && redis_url_read(&url, k->url, &err) != 0)
+		conf_error(errors, item, "url", "%s", err.text);
+	if (k->tls_ca && *k->tls_ca && access(k->tls_ca, R_OK) != 0)
+		conf_error(errors, item, "tls_ca", "%s: %s", k->tls_ca, strerror(errno));
+	if (strlen(k->prefix) > 64)
+		conf_error(errors, item, "prefix", "longer than 64 bytes");
+}
+
+const struct jd_source_type jd_redis = {
+	.check = check,
+	.open = open_it,
+	.drain = drain,
+	.close = close_it,
+};

@@ -1,0 +1,191 @@
+/*
+ * jd_redis_take - how many jobs are taken, and when.
+ *
+ * As many as workers want, and ahead of them as many as were done in the last 10 ms (up to `take`):
+ * short jobs come in large pieces, long ones are left to whichever node has a worker for them.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/jsontext.h"
+#include "core/base/mem.h"
+#include "core/log/log.h"
+#include "roles/jobd/jd_redis_parts.h"
+
+enum { STALE = 100 };
+
+/* ---- what comes ------------------------------------------------------------------------ */
+
+struct piece {
+	struct jr_topic *topic;
+	int wanted;
+};
+
+/* What the line before the payload says; returns the payload. */
+static const char *read_head(const char *job, size_t *n, struct work_loan *loan)
+{
+	const char *stop = *n > 5 && memcmp(job, "tr1 {", 5) == 0 ? memchr(job, '\n', *n) : NULL;
+	struct json head, v;
+	int64_t number;
+
+	if (!stop || json_read(&head, job + 4, (size_t)(stop - job) - 4, NULL) != 0)
+		return job;
+	v = json_get(&head, "attempts");
+	if (json_int(&v, &number) && number > 0 && number <= WORK_MAX_ATTEMPTS)
+		loan->attempts = (int)number;
+	v = json_get(&head, "crashes");
+	if (json_int(&v, &number) && number > 0 && number <= WORK_MAX_ATTEMPTS)
+		loan->crashes = (int)number;
+	*n -= (size_t)(stop + 1 - job);
+	return stop + 1;
+}
+
+static void lend(struct jr_topic *t, uint64_t id, const redisReply *job)
+{
+	struct jr *jr = t->jr;
+	struct jr_loan *l = jr_loan_new(t, id);
+	struct work_loan loan = { .spec = { .topic = t->name, .prio = WORK_PRIO }, .id = id };
+	size_t n = job->len;
+
+	jr->source.taken++;
+	loan.spec.payload = read_head(job->str, &n, &loan);
+	loan.spec.size = n;
+	int rc = jr->draining ? UV_ECANCELED : work_lend(jr->work, &jr->lender, &loan);
+	if (rc == UV_ECANCELED) {
+		jr_over(l, JR_RETURN);
+	} else if (rc != 0) {
+		char head[160];
+		snprintf(head, sizeof(head), "{\"id\":\"%" PRIu64 "\",\"error\":\"%s\"}", id,
+			 uv_strerror(rc));
+		l->head = mem_str(head);
+		jr_over(l, JR_DEAD);
+	}
+}
+
+static void lend_all(struct jr_topic *t, const redisReply *reply)
+{
+	for (size_t i = 1; i + 1 < reply->elements; i += 2) {
+		const redisReply *id = reply->element[i], *job = reply->element[i + 1];
+		uint64_t n = id->type == REDIS_REPLY_STRING ? strtoull(id->str, NULL, 10) : 0;
+		if (!n || job->type != REDIS_REPLY_STRING || jr_loan_find(t->jr, n))
+			log_warn("source %s: topic %s has a job of an id that can't be: %.40s",
+				 t->jr->source.name, t->name, id->str ? id->str : "");
+		else
+			lend(t, n, job);
+	}
+}
+
+/* For those who count what waits: by the pace at which jobs are done, if they are. */
+void jr_left(struct jr_topic *t, int64_t left)
+{
+	uint64_t now = uv_now(t->jr->loop);
+
+	if (!t->left || !left)
+		t->since = now;
+	t->left = left;
+	if (t->jr->closing)
+		return;
+	int64_t oldest = left ? (int64_t)(now - t->since) : 0;
+	if (t->pace && left * 10 / t->pace < oldest)
+		oldest = left * 10 / t->pace;
+	work_outside(t->jr->work, t->name, (uint64_t)left, oldest);
+}
+
+static void on_taken(void *data, const redisReply *r)
+{
+	struct piece *p = data;
+	struct jr_topic *t = p->topic;
+	struct jr *jr = t->jr;
+
+	t->asking = false;
+	if (r && r->type == REDIS_REPLY_ARRAY && r->elements &&
+	    r->element[0]->type == REDIS_REPLY_INTEGER) {
+		lend_all(t, r);
+		jr_left(t, r->element[0]->integer);
+		jr_consider(t);
+	} else if (r && r->type == REDIS_REPLY_ERROR && strncmp(r->str, "NOSCRIPT", 8) != 0) {
+		log_warn("source %s: topic %s: %s", jr->source.name, t->name, r->str);
+		t->broken = true;
+	} else if (r) {
+		redis_break(jr->cmd, r->str ? r->str : "an answer of another kind");
+	}
+	if (jr->draining)
+		jr_flush(jr);
+	free(p);
+}
+
+static void ask(struct jr_topic *t, int n)
+{
+	struct jr *jr = t->jr;
+	struct piece *p = mem_new(sizeof(*p));
+	uint64_t id = work_ids(jr->work, n);
+
+	p->topic = t;
+	t->asking = true;
+	jr_eval(jr, JD_TAKE, 4 + n, on_taken, p);
+	redis_text(jr->cmd, "3");
+	redis_text(jr->cmd, t->list);
+	redis_text(jr->cmd, t->run);
+	redis_text(jr->cmd, t->meta);
+	for (int i = 0; i < n; i++)
+		redis_number(jr->cmd, (int64_t)(id + (uint64_t)i));
+	redis_send(jr->cmd);
+}
+
+/* ---- when -------------------------------------------------------------------------------- */
+
+static void on_length(void *data, const redisReply *r)
+{
+	struct jr_topic *t = data;
+
+	t->asking = false;
+	if (!r)
+		return;
+	t->armed = true;
+	if (r->type == REDIS_REPLY_INTEGER && r->integer)
+		jr_left(t, r->integer);
+	else if (r->type == REDIS_REPLY_ERROR)
+		t->broken = true;
+	jr_consider(t);
+}
+
+/* A look at the list, which the server remembers: who changes it makes it tell us. */
+void jr_arm(struct jr_topic *t)
+{
+	t->asking = true;
+	redis_begin(t->jr->cmd, 2, on_length, t);
+	redis_text(t->jr->cmd, "LLEN");
+	redis_text(t->jr->cmd, t->list);
+	redis_send(t->jr->cmd);
+}
+
+void jr_consider(struct jr_topic *t)
+{
+	struct jr *jr = t->jr;
+
+	if (!redis_is_up(jr->cmd) || jr->draining || !t->known || t->asking || t->broken)
+		return;
+	if (!t->left) {
+		if (!t->armed)
+			jr_arm(t);
+		return;
+	}
+	if (uv_now(jr->loop) - t->lately_at > STALE)
+		t->pace = 0;
+	int room = work_room(jr->work, t->name);
+	int ready = (int)work_ready(jr->work, t->name);
+	int n = room > 0 ? room + t->pace : ready < t->pace / 2 ? t->pace - ready : 0;
+	if (n > 0 && t->paused != 1)
+		ask(t, n < JR_IDS ? n : JR_IDS);
+}
+
+void jr_hungry(void *data)
+{
+	struct jr *jr = data;
+
+	for (int i = 0; i < jr->n_topics; i++)
+		if (jr->topics[i].left || !jr->topics[i].armed)
+			jr_consider(&jr->topics[i]);
+}

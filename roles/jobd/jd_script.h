@@ -1,0 +1,19 @@
+/* jd_script - what is done within Redis, in one step each (Lua). */
+#pragma once
+
+enum jd_script {
+	/* KEYS list run meta; ARGV an id for each job wanted -> { left, id, job, id, job, ... } */
+	JD_TAKE,
+	/* KEYS run list at job; ARGV id, delay (ms), head ("": as it was; "+": a crash is charged) */
+	JD_RETURN,
+	/* KEYS run dead corpse; ARGV id, head, most */
+	JD_BURY,
+	/* KEYS nodes, then of each topic list at job meta dead run-prefix; ARGV node, silent for ms
+	 * -> { reaped, then of each topic: left, ms to the next or -1, paused, later, dead } */
+	JD_TICK,
+	/* KEYS dead corpse list; ARGV most -> how many are ready again */
+	JD_RAISE,
+	JD_SCRIPTS
+};
+
+extern const char *const jd_scripts[JD_SCRIPTS];

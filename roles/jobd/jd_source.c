@@ -1,0 +1,167 @@
+#include "roles/jobd/jd_source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/api/alarm.h"
+#include "core/base/err.h"
+#include "core/base/mem.h"
+#include "core/log/log.h"
+#include "core/stat/stat.h"
+#include "roles/jobd/jd.h"
+#include "roles/jobd/jd_redis.h"
+
+static const struct conf_word types[] = {
+	{ "redis", JD_REDIS },
+	{ NULL, 0 },
+};
+
+static const struct jd_source_type *const kinds[] = { [JD_REDIS] = &jd_redis };
+
+const struct conf_key jd_source_rows[] = {
+	CONF_KEY_ENUM(struct jd_source_keys, type, types, .flags = CONF_REQUIRED,
+		      .help = "Whose queues they are."),
+	CONF_KEY_STR(struct jd_source_keys, url, .flags = CONF_REQUIRED | CONF_SECRET,
+		     .help = "redis://[[user]:password@]host[:port][/db], rediss:// by TLS, "
+			     "redis+unix:///path[?db=n]."),
+	CONF_KEY_LIST(struct jd_source_keys, topics, .flags = CONF_REQUIRED,
+		      .help = "Whose jobs are taken. In Redis each is a list of that name: RPUSH "
+			      "puts, the left end is first."),
+	CONF_KEY_STR(struct jd_source_keys, prefix, .dflt = "",
+		     .help = "Before each topic's name in the source."),
+	CONF_KEY_INT(struct jd_source_keys, take, .dflt = "64", .min = "1", .max = "1000",
+		     .help = "Jobs of a topic taken at a time, and ahead of those who can run them, "
+			     "at most; no more than were done in the last 10 ms."),
+	CONF_KEY_INT(struct jd_source_keys, max_dead, .dflt = "100000", .min = "0",
+		     .max = "100000000", .help = "Dead jobs of a topic that are kept there."),
+	CONF_KEY_DURATION(struct jd_source_keys, timeout, .dflt = "5s", .min = "100ms", .max = "5m",
+			  .help = "To connect, and for each answer."),
+	CONF_KEY_DURATION(struct jd_source_keys, node_dead, .dflt = "15s", .min = "3s", .max = "1h",
+			  .help = "A node that was silent for so long is dead: others run its "
+				  "jobs."),
+	CONF_KEY_STR(struct jd_source_keys, tls_ca,
+		     .help = "Whom we trust, as a PEM file; empty: whom the system does."),
+	CONF_KEY_BOOL(struct jd_source_keys, tls_verify, .dflt = "yes",
+		      .help = "Whether the server's certificate is looked at."),
+	CONF_END,
+};
+
+/* ---- rules --------------------------------------------------------------------------- */
+
+void jd_sources_check(const struct conf *conf, struct conf_errors *errors)
+{
+	for (const struct conf_item *i = NULL; (i = conf_next(conf, "source", i));) {
+		const struct jd_source_keys *k = i->values;
+		if (k->type >= 0 && (size_t)k->type < sizeof(kinds) / sizeof(kinds[0]))
+			kinds[k->type]->check(i, errors);
+		for (char *const *topic = k->topics; *topic; topic++)
+			if (strlen(*topic) > 128)
+				conf_error(errors, i, "topics", "'%.40s...': longer than 128 bytes",
+					   *topic);
+	}
+}
+
+/* ---- their life -------------------------------------------------------------------------- */
+
+int jd_sources_open(struct jd *jd, const struct conf *conf, struct err *err)
+{
+	for (const struct conf_item *i = NULL; (i = conf_next(conf, "source", i));) {
+		const struct jd_source_keys *k = i->values;
+		if (!kinds[k->type]->open(jd, i, err))
+			return err_wrap(err, err->code, "source %s", i->name);
+	}
+	return 0;
+}
+
+void jd_sources_drain(struct jd *jd)
+{
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &jd->sources) {
+		struct jd_source *s = container_of(it, struct jd_source, link);
+		s->type->drain(s);
+	}
+}
+
+void jd_sources_close(struct jd *jd)
+{
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &jd->sources) {
+		struct jd_source *s = container_of(it, struct jd_source, link);
+		s->type->close(s);
+	}
+}
+
+void jd_source_init(struct jd_source *s, const struct jd_source_type *type, struct jd *jd,
+		    const char *name)
+{
+	s->type = type;
+	s->jd = jd;
+	s->name = mem_str(name);
+	snprintf(s->why, sizeof(s->why), "not connected yet");
+	list_append(&jd->sources, &s->link);
+	jd->api->open++;
+}
+
+void jd_source_closed(struct jd_source *s)
+{
+	struct api *api = s->jd->api;
+
+	list_remove(&s->link);
+	free(s->name);
+	api->open--;
+	api_settle(api);
+}
+
+void jd_source_up(struct jd_source *s)
+{
+	s->up = s->was_up = true;
+	log_info("source %s is up", s->name);
+}
+
+/* Told when it changes; the log counts what repeats. */
+void jd_source_down(struct jd_source *s, const char *why)
+{
+	s->losses += s->up;
+	s->up = false;
+	snprintf(s->why, sizeof(s->why), "%s", why);
+	log_warn("source %s is down: %s", s->name, why);
+	api_alarm_raise(s->jd->api, API_ON_SOURCE_DOWN, s->name, why);
+}
+
+const char *jd_sources_down(const struct jd *jd)
+{
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &jd->sources) {
+		struct jd_source *s = container_of(it, struct jd_source, link);
+		if (!s->up)
+			return s->name;
+	}
+	return NULL;
+}
+
+void jd_sources_status(struct jd *jd, struct stat_out *out)
+{
+	struct list *it, *tmp;
+
+	if (list_empty(&jd->sources))
+		return;
+	stat_table(out, "source", "Queues elsewhere.");
+	list_each (it, tmp, &jd->sources) {
+		struct jd_source *s = container_of(it, struct jd_source, link);
+		stat_row(out);
+		stat_label(out, "source", s->name);
+		stat_gauge(out, "up", "1: connected.", s->up);
+		stat_counter(out, "taken", "Jobs taken.", (double)s->taken);
+		stat_counter(out, "done", "Jobs that are over.", (double)s->done);
+		stat_counter(out, "again", "Jobs given back, at once or for later.",
+			     (double)s->again);
+		stat_counter(out, "dead", "Jobs that died.", (double)s->dead);
+		stat_counter(out, "losses", "Times that the connection broke.",
+			     (double)s->losses);
+		stat_word(out, "state", s->up ? "up" : s->why);
+	}
+}

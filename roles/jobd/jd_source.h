@@ -1,0 +1,75 @@
+/*
+ * jd_source - queues elsewhere whose jobs run here: [source NAME].
+ *
+ *	source (Redis, ...) --take--> engine (core/work, as a lender's) --> pools --> workers
+ *	        ^--- done, again later, dead: what the engine says of each ---'
+ *
+ * A job stays in its queue until it is over; the engine has it in memory only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/list.h"
+#include "core/conf/conf.h"
+
+struct err;
+struct jd;
+struct jd_source;
+struct stat_out;
+
+enum jd_source_kind { JD_REDIS };
+
+struct jd_source_keys {
+	int type;
+	char *url;
+	char **topics;
+	char *prefix;
+	int64_t take, max_dead;
+	int64_t timeout, node_dead;
+	char *tls_ca;
+	bool tls_verify;
+};
+
+extern const struct conf_key jd_source_rows[];
+
+struct jd_source_type {
+	/* What is wrong with a section, beyond its table. */
+	void (*check)(const struct conf_item *item, struct conf_errors *errors);
+	/* A new one, or NULL and err. */
+	struct jd_source *(*open)(struct jd *jd, const struct conf_item *item, struct err *err);
+	/* Takes nothing any more; gives back what does not run. */
+	void (*drain)(struct jd_source *s);
+	/* Ends when all that it had is told; then jd_source_closed. */
+	void (*close)(struct jd_source *s);
+};
+
+/* What all kinds have: their first member. */
+struct jd_source {
+	const struct jd_source_type *type;
+	struct list link; /* of jd's */
+	struct jd *jd;
+	char *name;
+	bool up, was_up;
+	uint64_t taken, done, again, dead, losses; /* losses: of the connection */
+	char why[200];                             /* it is not up */
+};
+
+void jd_sources_check(const struct conf *conf, struct conf_errors *errors);
+int jd_sources_open(struct jd *jd, const struct conf *conf, struct err *err);
+void jd_sources_drain(struct jd *jd);
+void jd_sources_close(struct jd *jd);
+void jd_sources_status(struct jd *jd, struct stat_out *out);
+
+/* NULL, or the name of one that is not connected. */
+const char *jd_sources_down(const struct jd *jd);
+
+/* ---- for the kinds ------------------------------------------------------------------- */
+
+void jd_source_init(struct jd_source *s, const struct jd_source_type *type, struct jd *jd,
+		    const char *name);
+void jd_source_up(struct jd_source *s);
+void jd_source_down(struct jd_source *s, const char *why);
+/* The last word; s may be freed then. */
+void jd_source_closed(struct jd_source *s);
