@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdio.h>
 #include <uv.h>
 
 #include "core/base/list.h"
@@ -40,8 +41,9 @@ struct api_role {
 	 * also when open has failed, or never came. */
 	void (*close)(void *data);
 	void (*status)(void *data, struct stat_out *out);
-	const char *(*unready)(void *data); /* why it takes nothing in; NULL: it does */
-	void (*free)(void *data); /* the last word */
+	void (*metrics)(void *data, FILE *out); /* more of the API's, for Prometheus */
+	const char *(*unready)(void *data);     /* why it takes nothing in; NULL: it does */
+	void (*free)(void *data);               /* the last word */
 };
 
 struct api {

@@ -259,6 +259,8 @@ void api_metrics(struct api *api, char **text, size_t *size)
 	put_hists(out, api, &f);
 	put_pools(out, api);
 	put_requests(out, api->counts);
+	if (api->role->metrics)
+		api->role->metrics(api->role_data, out);
 	work_plans(api->work, on_plan, &plans);
 	head(out, "schedule_runs_total", "counter", "Tasks that came by the clock.");
 	fprintf(out, "troupe_schedule_runs_total %lu\n", (unsigned long)plans.runs);

@@ -31,7 +31,7 @@ struct redis {
 	struct dial dial;
 	struct stream stream;
 	redisReader *reader;
-	struct buf out; /* commands that are not sent */
+	struct buf out;   /* commands that are not sent */
 	struct ask *asks; /* a ring */
 	size_t first, n_asks, room;
 	uv_timer_t timer; /* the next try; what is under way */
@@ -297,13 +297,13 @@ static void greet(struct redis *r)
 	redis_send(r);
 }
 
-/* ---- answers ------------------------------------------------------------------------------------ */
+/* ---- answers ------------------------------------------------------------------------------------
+ */
 
 static bool is_message(const struct redis *r, const redisReply *reply)
 {
-	const redisReply *kind = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0
-					 ? reply->element[0]
-					 : NULL;
+	const redisReply *kind =
+		reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 ? reply->element[0] : NULL;
 
 	return r->conf.on_message && kind && kind->type == REDIS_REPLY_STRING &&
 	       strcmp(kind->str, "message") == 0;
@@ -410,8 +410,7 @@ static void on_timer(uv_timer_t *t)
 	if (r->state == DOWN)
 		connect_it(r);
 	else if (r->state == GREETING ||
-		 (r->n_asks &&
-		  uv_now(r->loop) - r->asks[r->first].since >= r->conf.timeout))
+		 (r->n_asks && uv_now(r->loop) - r->asks[r->first].since >= r->conf.timeout))
 		go_down(r, "no answer in time");
 	else
 		watch(r);

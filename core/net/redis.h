@@ -12,8 +12,8 @@
  */
 #pragma once
 
-#include <hiredis/read.h>
 #include <hiredis/hiredis.h>
+#include <hiredis/read.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,11 +39,11 @@ int redis_url_read(struct redis_url *u, const char *text, struct err *err);
 
 struct redis_conf {
 	struct redis_url url;
-	struct tls_ctx *tls;  /* with url.tls; held */
-	const char *name;     /* CLIENT SETNAME; letters, digits, - _ . */
-	uint64_t timeout;     /* ms: to be up; from a command to its answer */
-	uint64_t retry_most;  /* ms: the longest time between two tries; they begin at 100 ms */
-	size_t most;          /* bytes of an answer, and of what is unsent */
+	struct tls_ctx *tls; /* with url.tls; held */
+	const char *name;    /* CLIENT SETNAME; letters, digits, - _ . */
+	uint64_t timeout;    /* ms: to be up; from a command to its answer */
+	uint64_t retry_most; /* ms: the longest time between two tries; they begin at 100 ms */
+	size_t most;         /* bytes of an answer, and of what is unsent */
 	void (*on_up)(void *data);
 	/* It was up, or could not get up: why, in words. All that was under way has been told. */
 	void (*on_down)(void *data, const char *why);

@@ -24,11 +24,6 @@ static bool may_take(const struct pool *pool)
 
 /* ---- tasks in ------------------------------------------------------------------------- */
 
-static void on_job(void *data, struct work_job *task)
-{
-	pool_place(job_of_task(data, task));
-}
-
 static void on_cancel(void *data, struct work_job *task, bool now)
 {
 	(void)data;
@@ -61,6 +56,27 @@ static int may_run(const struct pool *pool)
 	if (pool->retry_at && !pool->n_live)
 		room = 0;
 	return room > 0 ? room : 0;
+}
+
+/* Nobody here could be given all of it. */
+static void refuse_large(struct pool *pool, struct work_job *task)
+{
+	char why[160];
+
+	snprintf(why, sizeof(why), "its payload of %zu bytes is longer than max_body of pool %s",
+		 task->size, pool->name);
+	work_fail(task, WORK_FAULT_FAILED, why, false, -1);
+	work_want(pool->taker, may_run(pool));
+}
+
+static void on_job(void *data, struct work_job *task)
+{
+	struct pool *pool = data;
+
+	if (task->size > (size_t)pool->setup->v->max_body)
+		refuse_large(pool, task);
+	else
+		pool_place(job_of_task(pool, task));
 }
 
 static struct worker *with_credit(struct pool *pool)

@@ -45,6 +45,7 @@ int work_lend(struct work *w, struct work_lender *l, const struct work_loan *loa
 	t->attempts = (uint16_t)loan->attempts;
 	t->crashes = loan->crashes < 31 ? (uint32_t)loan->crashes & 31 : 31;
 	t->topic->storing--;
+	t->topic->submitted -= loan->attempts > 0;
 	sched_place(w, t, (int64_t)t->node.key);
 	tell(w, t, task_state(t), NULL);
 	return 0;

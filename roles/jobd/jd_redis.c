@@ -16,7 +16,7 @@
 
 enum { TICK = 1000, SOONEST = 2, CLOSE_TIME = 3000, MOST = 256 << 20, RETRY_MOST = 5000 };
 
-void jr_eval(struct jr *jr, enum jd_script script, int words, redis_done done, void *data)
+void jd_redis_eval(struct jr *jr, enum jd_script script, int words, redis_done done, void *data)
 {
 	redis_begin(jr->cmd, 2 + words, done, data);
 	redis_text(jr->cmd, "EVALSHA");
@@ -64,10 +64,13 @@ static void on_ticked(void *data, const redisReply *r)
 			next = of[1]->integer;
 		t->later = of[3]->integer;
 		t->buried = of[4]->integer;
-		t->broken = false;
+		if (of[0]->integer < 0)
+			log_warn("source %s: topic %s: its key holds no list", jr->source.name,
+				 t->name);
+		t->broken = of[0]->integer < 0;
 		pause_by(t, (int)of[2]->integer);
-		jr_left(t, of[0]->integer);
-		jr_consider(t);
+		jd_redis_left(t, t->broken ? 0 : of[0]->integer);
+		jd_redis_consider(t);
 	}
 	plan_tick(jr, next);
 }
@@ -79,7 +82,7 @@ static void tick(struct jr *jr)
 	if (jr->ticking || !redis_is_up(cmd))
 		return;
 	jr->ticking = true;
-	jr_eval(jr, JD_TICK, 2 + 6 * jr->n_topics + 2, on_ticked, jr);
+	jd_redis_eval(jr, JD_TICK, 2 + 6 * jr->n_topics + 2, on_ticked, jr);
 	redis_number(cmd, 1 + 6 * jr->n_topics);
 	redis_text(cmd, "tr:nodes");
 	for (int i = 0; i < jr->n_topics; i++) {
@@ -101,7 +104,7 @@ static void on_tick(uv_timer_t *timer)
 	struct jr *jr = timer->data;
 
 	if (jr->closing) {
-		jr_settle(jr);
+		jd_redis_settle(jr);
 		plan_tick(jr, SOONEST * 10);
 		return;
 	}
@@ -130,7 +133,7 @@ static void on_tracking(void *data, const redisReply *r)
 			 jr->source.name, r->str);
 	for (int i = 0; i < jr->n_topics; i++) {
 		jr->topics[i].armed = false;
-		jr_consider(&jr->topics[i]);
+		jd_redis_consider(&jr->topics[i]);
 	}
 }
 
@@ -152,8 +155,8 @@ static void changed(struct jr_topic *t)
 {
 	t->armed = false;
 	if (!t->left)
-		jr_left(t, 1);
-	jr_consider(t);
+		jd_redis_left(t, 1);
+	jd_redis_consider(t);
 }
 
 /* message, channel, the keys that have changed (nil: all) */
@@ -213,10 +216,10 @@ static void on_keys(void *data, const redisReply *r)
 	if (!r)
 		return;
 	if (r->type == REDIS_REPLY_ARRAY)
-		jr_reconcile(t, r);
+		jd_redis_reconcile(t, r);
 	else
 		redis_break(t->jr->cmd, r->str ? r->str : "an answer to HKEYS");
-	jr_settle(t->jr);
+	jd_redis_settle(t->jr);
 }
 
 static void on_up(void *data)
@@ -256,7 +259,7 @@ static void on_down(void *data, const char *why)
 	}
 	jr->tracking = jr->ticking = false;
 	jd_source_down(&jr->source, why);
-	jr_settle(jr);
+	jd_redis_settle(jr);
 }
 
 static void on_wake_down(void *data, const char *why)
@@ -278,7 +281,7 @@ static void release(struct jr *jr)
 		char *all[] = { t->name, t->list,   t->run,  t->at,  t->job,
 				t->dead, t->corpse, t->meta, t->runs };
 		while (!list_empty(&t->loans))
-			jr_loan_free(container_of(t->loans.next, struct jr_loan, mine));
+			jd_loan_free(container_of(t->loans.next, struct jr_loan, mine));
 		for (size_t k = 0; k < sizeof(all) / sizeof(all[0]); k++)
 			free(all[k]);
 	}
@@ -307,7 +310,7 @@ static void shut(struct jr *jr)
 	uv_close((uv_handle_t *)&jr->flush, on_timer_closed);
 }
 
-void jr_settle(struct jr *jr)
+void jd_redis_settle(struct jr *jr)
 {
 	if (jr->closing && !jr->shut &&
 	    (!jr->n_loans || !redis_is_up(jr->cmd) || uv_now(jr->loop) > jr->deadline))
@@ -319,7 +322,7 @@ static void drain(struct jd_source *s)
 	struct jr *jr = (struct jr *)(void *)s;
 
 	jr->draining = true;
-	jr_give_back(jr);
+	jd_redis_give_back(jr);
 }
 
 static void close_it(struct jd_source *s)
@@ -433,7 +436,9 @@ static struct jd_source *open_it(struct jd *jd, const struct conf_item *item, st
 	open_timer(jr, &jr->tick);
 	open_timer(jr, &jr->flush);
 	jd_source_init(&jr->source, &jd_redis, jd, item->name);
-	jr->lender = (struct work_lender){ .back = jr_back, .hungry = jr_hungry, .data = jr };
+	jr->lender = (struct work_lender){ .back = jd_redis_back,
+					   .hungry = jd_redis_hungry,
+					   .data = jr };
 	work_lender_add(jr->work, &jr->lender);
 	return &jr->source;
 }

@@ -22,7 +22,7 @@ static struct jr_loan **bucket(struct jr *jr, uint64_t id)
 	return &jr->buckets[(id ^ id >> 20) % JR_BUCKETS];
 }
 
-struct jr_loan *jr_loan_find(struct jr *jr, uint64_t id)
+struct jr_loan *jd_loan_find(struct jr *jr, uint64_t id)
 {
 	struct jr_loan *l = *bucket(jr, id);
 
@@ -31,7 +31,7 @@ struct jr_loan *jr_loan_find(struct jr *jr, uint64_t id)
 	return l;
 }
 
-struct jr_loan *jr_loan_new(struct jr_topic *t, uint64_t id)
+struct jr_loan *jd_loan_new(struct jr_topic *t, uint64_t id)
 {
 	struct jr_loan *l = mem_new(sizeof(*l)), **b = bucket(t->jr, id);
 
@@ -46,7 +46,7 @@ struct jr_loan *jr_loan_new(struct jr_topic *t, uint64_t id)
 	return l;
 }
 
-void jr_loan_free(struct jr_loan *l)
+void jd_loan_free(struct jr_loan *l)
 {
 	struct jr *jr = l->topic->jr;
 	struct jr_loan **at = bucket(jr, l->id);
@@ -87,11 +87,11 @@ static void on_told(void *data, const redisReply *r)
 	if (!r || r->type == REDIS_REPLY_ERROR)
 		wait_again(jr, e);
 	while (!list_empty(&e->loans))
-		jr_loan_free(container_of(e->loans.next, struct jr_loan, link));
+		jd_loan_free(container_of(e->loans.next, struct jr_loan, link));
 	free(e);
 	if (r && r->type == REDIS_REPLY_ERROR)
 		redis_break(jr->cmd, r->str);
-	jr_settle(jr);
+	jd_redis_settle(jr);
 }
 
 static struct ends *ends_new(struct jr *jr)
@@ -130,7 +130,7 @@ static void tell_return(struct jr_loan *l, struct ends *e)
 	struct jr_topic *t = l->topic;
 	struct redis *cmd = t->jr->cmd;
 
-	jr_eval(t->jr, JD_RETURN, 8, on_told, e);
+	jd_redis_eval(t->jr, JD_RETURN, 8, on_told, e);
 	redis_text(cmd, "4");
 	redis_text(cmd, t->run);
 	redis_text(cmd, t->list);
@@ -146,7 +146,7 @@ static void tell_dead(struct jr_loan *l, struct ends *e)
 	struct jr_topic *t = l->topic;
 	struct redis *cmd = t->jr->cmd;
 
-	jr_eval(t->jr, JD_BURY, 7, on_told, e);
+	jd_redis_eval(t->jr, JD_BURY, 7, on_told, e);
 	redis_text(cmd, "3");
 	redis_text(cmd, t->run);
 	redis_text(cmd, t->dead);
@@ -156,7 +156,7 @@ static void tell_dead(struct jr_loan *l, struct ends *e)
 	redis_number(cmd, t->jr->keys->max_dead);
 }
 
-void jr_flush(struct jr *jr)
+void jd_redis_flush(struct jr *jr)
 {
 	if (!redis_is_up(jr->cmd))
 		return;
@@ -179,10 +179,10 @@ void jr_flush(struct jr *jr)
 
 static void on_flush(uv_timer_t *t)
 {
-	jr_flush(t->data);
+	jd_redis_flush(t->data);
 }
 
-void jr_over(struct jr_loan *l, enum jr_fate fate)
+void jd_redis_over(struct jr_loan *l, enum jr_fate fate)
 {
 	struct jr_topic *t = l->topic;
 	struct jr *jr = t->jr;
@@ -222,35 +222,35 @@ static void count_pace(struct jr_topic *t)
 	t->lately_at = uv_now(t->jr->loop);
 }
 
-void jr_back(void *data, const struct work_event *e, int64_t delay)
+void jd_redis_back(void *data, const struct work_event *e, int64_t delay)
 {
 	struct jr *jr = data;
-	struct jr_loan *l = jr_loan_find(jr, e->id);
+	struct jr_loan *l = jd_loan_find(jr, e->id);
 
 	if (!l || l->fate != JR_HERE)
 		return;
 	count_pace(l->topic);
 	if (l->lost) {
-		jr_loan_free(l);
+		jd_loan_free(l);
 		return;
 	}
 	l->delay = delay;
 	if (e->state == WORK_SCHEDULED) {
 		jr->source.again++;
 		l->head = e->attempts || e->error ? head_of(e) : NULL;
-		jr_over(l, JR_RETURN);
+		jd_redis_over(l, JR_RETURN);
 	} else if (e->state == WORK_DEAD) {
 		jr->source.dead++;
 		l->head = head_of(e);
-		jr_over(l, JR_DEAD);
+		jd_redis_over(l, JR_DEAD);
 	} else {
 		jr->source.done++;
-		jr_over(l, JR_DONE);
+		jd_redis_over(l, JR_DONE);
 	}
 }
 
 /* The last one first, so that they are there in the order in which they were taken. */
-void jr_give_back(struct jr *jr)
+void jd_redis_give_back(struct jr *jr)
 {
 	for (int i = 0; i < jr->n_topics; i++) {
 		struct list *head = &jr->topics[i].loans, *it, *before;
@@ -258,22 +258,23 @@ void jr_give_back(struct jr *jr)
 			struct jr_loan *l = container_of(it, struct jr_loan, mine);
 			before = it->prev;
 			if (l->fate == JR_HERE && work_recall(jr->work, l->id))
-				jr_over(l, JR_RETURN);
+				jd_redis_over(l, JR_RETURN);
 		}
 	}
-	jr_flush(jr);
+	jd_redis_flush(jr);
 }
 
-/* ---- after a connection, or a process, has died ------------------------------------------------ */
+/* ---- after a connection, or a process, has died ------------------------------------------------
+ */
 
 /* Redis has it in our name, and we know nothing of it. */
 static void find_orphan(struct jr_topic *t, uint64_t id)
 {
-	struct jr_loan *l = jr_loan_new(t, id);
+	struct jr_loan *l = jd_loan_new(t, id);
 	bool ran = t->jr->look == 1 && work_was_running(t->jr->work, id);
 
 	l->head = ran ? mem_str("+") : NULL;
-	jr_over(l, JR_RETURN);
+	jd_redis_over(l, JR_RETURN);
 }
 
 /* What we believe to have is another's: that node runs it. */
@@ -286,18 +287,18 @@ static void drop_lost(struct jr_topic *t)
 		if (l->seen == t->jr->look)
 			continue;
 		if (l->fate != JR_HERE || work_recall(t->jr->work, l->id))
-			jr_loan_free(l);
+			jd_loan_free(l);
 		else
 			l->lost = true;
 	}
 }
 
-void jr_reconcile(struct jr_topic *t, const redisReply *reply)
+void jd_redis_reconcile(struct jr_topic *t, const redisReply *reply)
 {
 	for (size_t i = 0; i < reply->elements; i++) {
 		const redisReply *r = reply->element[i];
 		uint64_t id = r->type == REDIS_REPLY_STRING ? strtoull(r->str, NULL, 10) : 0;
-		struct jr_loan *l = id ? jr_loan_find(t->jr, id) : NULL;
+		struct jr_loan *l = id ? jd_loan_find(t->jr, id) : NULL;
 		if (l)
 			l->seen = t->jr->look;
 		else if (id)
@@ -305,6 +306,6 @@ void jr_reconcile(struct jr_topic *t, const redisReply *reply)
 	}
 	drop_lost(t);
 	t->known = true;
-	jr_flush(t->jr);
-	jr_consider(t);
+	jd_redis_flush(t->jr);
+	jd_redis_consider(t);
 }

@@ -36,16 +36,16 @@ struct jr_topic {
 	struct jr *jr;
 	char *name, *list, *run, *at, *job, *dead, *corpse, *meta, *runs;
 	struct list loans;
-	struct list done;     /* JR_DONE, to be told */
-	int64_t left;         /* ready there, as far as we know */
+	struct list done; /* JR_DONE, to be told */
+	int64_t left;     /* ready there, as far as we know */
 	int64_t later, buried;
-	uint64_t since;       /* there is something */
-	bool known;           /* what we have there has been looked at */
-	bool asking;          /* a take is under way */
-	bool armed;           /* a message comes when there is something */
-	bool broken;          /* until the next tick */
-	int paused;           /* -1: not known */
-	int lately, pace;     /* jobs that were over: since `lately_at`; in 10 ms */
+	uint64_t since;   /* there is something */
+	bool known;       /* what we have there has been looked at */
+	bool asking;      /* a take is under way */
+	bool armed;       /* a message comes when there is something */
+	bool broken;      /* until the next tick */
+	int paused;       /* -1: not known */
+	int lately, pace; /* jobs that were over: since `lately_at`; in 10 ms */
 	uint64_t lately_at;
 };
 
@@ -73,21 +73,21 @@ struct jr {
 };
 
 /* jd_redis_take.c: jobs in */
-void jr_consider(struct jr_topic *t);
-void jr_hungry(void *data);
-void jr_arm(struct jr_topic *t);
-void jr_left(struct jr_topic *t, int64_t left);
+void jd_redis_consider(struct jr_topic *t);
+void jd_redis_hungry(void *data);
+void jd_redis_arm(struct jr_topic *t);
+void jd_redis_left(struct jr_topic *t, int64_t left);
 
 /* jd_redis_end.c: jobs over */
-struct jr_loan *jr_loan_find(struct jr *jr, uint64_t id);
-struct jr_loan *jr_loan_new(struct jr_topic *t, uint64_t id);
-void jr_loan_free(struct jr_loan *l);
-void jr_over(struct jr_loan *l, enum jr_fate fate);
-void jr_back(void *data, const struct work_event *e, int64_t delay);
-void jr_flush(struct jr *jr);
-void jr_give_back(struct jr *jr); /* what does not run */
-void jr_reconcile(struct jr_topic *t, const redisReply *reply);
+struct jr_loan *jd_loan_find(struct jr *jr, uint64_t id);
+struct jr_loan *jd_loan_new(struct jr_topic *t, uint64_t id);
+void jd_loan_free(struct jr_loan *l);
+void jd_redis_over(struct jr_loan *l, enum jr_fate fate);
+void jd_redis_back(void *data, const struct work_event *e, int64_t delay);
+void jd_redis_flush(struct jr *jr);
+void jd_redis_give_back(struct jr *jr); /* what does not run */
+void jd_redis_reconcile(struct jr_topic *t, const redisReply *reply);
 
 /* jd_redis.c; words: those that follow the script */
-void jr_eval(struct jr *jr, enum jd_script script, int words, redis_done done, void *data);
-void jr_settle(struct jr *jr); /* closing: is it over? */
+void jd_redis_eval(struct jr *jr, enum jd_script script, int words, redis_done done, void *data);
+void jd_redis_settle(struct jr *jr); /* closing: is it over? */

@@ -45,7 +45,7 @@ static const char *read_head(const char *job, size_t *n, struct work_loan *loan)
 static void lend(struct jr_topic *t, uint64_t id, const redisReply *job)
 {
 	struct jr *jr = t->jr;
-	struct jr_loan *l = jr_loan_new(t, id);
+	struct jr_loan *l = jd_loan_new(t, id);
 	struct work_loan loan = { .spec = { .topic = t->name, .prio = WORK_PRIO }, .id = id };
 	size_t n = job->len;
 
@@ -54,13 +54,13 @@ static void lend(struct jr_topic *t, uint64_t id, const redisReply *job)
 	loan.spec.size = n;
 	int rc = jr->draining ? UV_ECANCELED : work_lend(jr->work, &jr->lender, &loan);
 	if (rc == UV_ECANCELED) {
-		jr_over(l, JR_RETURN);
+		jd_redis_over(l, JR_RETURN);
 	} else if (rc != 0) {
 		char head[160];
 		snprintf(head, sizeof(head), "{\"id\":\"%" PRIu64 "\",\"error\":\"%s\"}", id,
 			 uv_strerror(rc));
 		l->head = mem_str(head);
-		jr_over(l, JR_DEAD);
+		jd_redis_over(l, JR_DEAD);
 	}
 }
 
@@ -69,7 +69,7 @@ static void lend_all(struct jr_topic *t, const redisReply *reply)
 	for (size_t i = 1; i + 1 < reply->elements; i += 2) {
 		const redisReply *id = reply->element[i], *job = reply->element[i + 1];
 		uint64_t n = id->type == REDIS_REPLY_STRING ? strtoull(id->str, NULL, 10) : 0;
-		if (!n || job->type != REDIS_REPLY_STRING || jr_loan_find(t->jr, n))
+		if (!n || job->type != REDIS_REPLY_STRING || jd_loan_find(t->jr, n))
 			log_warn("source %s: topic %s has a job of an id that can't be: %.40s",
 				 t->jr->source.name, t->name, id->str ? id->str : "");
 		else
@@ -78,7 +78,7 @@ static void lend_all(struct jr_topic *t, const redisReply *reply)
 }
 
 /* For those who count what waits: by the pace at which jobs are done, if they are. */
-void jr_left(struct jr_topic *t, int64_t left)
+void jd_redis_left(struct jr_topic *t, int64_t left)
 {
 	uint64_t now = uv_now(t->jr->loop);
 
@@ -103,8 +103,8 @@ static void on_taken(void *data, const redisReply *r)
 	if (r && r->type == REDIS_REPLY_ARRAY && r->elements &&
 	    r->element[0]->type == REDIS_REPLY_INTEGER) {
 		lend_all(t, r);
-		jr_left(t, r->element[0]->integer);
-		jr_consider(t);
+		jd_redis_left(t, r->element[0]->integer);
+		jd_redis_consider(t);
 	} else if (r && r->type == REDIS_REPLY_ERROR && strncmp(r->str, "NOSCRIPT", 8) != 0) {
 		log_warn("source %s: topic %s: %s", jr->source.name, t->name, r->str);
 		t->broken = true;
@@ -112,7 +112,7 @@ static void on_taken(void *data, const redisReply *r)
 		redis_break(jr->cmd, r->str ? r->str : "an answer of another kind");
 	}
 	if (jr->draining)
-		jr_flush(jr);
+		jd_redis_flush(jr);
 	free(p);
 }
 
@@ -124,7 +124,7 @@ static void ask(struct jr_topic *t, int n)
 
 	p->topic = t;
 	t->asking = true;
-	jr_eval(jr, JD_TAKE, 4 + n, on_taken, p);
+	jd_redis_eval(jr, JD_TAKE, 4 + n, on_taken, p);
 	redis_text(jr->cmd, "3");
 	redis_text(jr->cmd, t->list);
 	redis_text(jr->cmd, t->run);
@@ -145,14 +145,14 @@ static void on_length(void *data, const redisReply *r)
 		return;
 	t->armed = true;
 	if (r->type == REDIS_REPLY_INTEGER && r->integer)
-		jr_left(t, r->integer);
+		jd_redis_left(t, r->integer);
 	else if (r->type == REDIS_REPLY_ERROR)
 		t->broken = true;
-	jr_consider(t);
+	jd_redis_consider(t);
 }
 
 /* A look at the list, which the server remembers: who changes it makes it tell us. */
-void jr_arm(struct jr_topic *t)
+void jd_redis_arm(struct jr_topic *t)
 {
 	t->asking = true;
 	redis_begin(t->jr->cmd, 2, on_length, t);
@@ -161,7 +161,7 @@ void jr_arm(struct jr_topic *t)
 	redis_send(t->jr->cmd);
 }
 
-void jr_consider(struct jr_topic *t)
+void jd_redis_consider(struct jr_topic *t)
 {
 	struct jr *jr = t->jr;
 
@@ -169,7 +169,7 @@ void jr_consider(struct jr_topic *t)
 		return;
 	if (!t->left) {
 		if (!t->armed)
-			jr_arm(t);
+			jd_redis_arm(t);
 		return;
 	}
 	if (uv_now(jr->loop) - t->lately_at > STALE)
@@ -181,11 +181,11 @@ void jr_consider(struct jr_topic *t)
 		ask(t, n < JR_IDS ? n : JR_IDS);
 }
 
-void jr_hungry(void *data)
+void jd_redis_hungry(void *data)
 {
 	struct jr *jr = data;
 
 	for (int i = 0; i < jr->n_topics; i++)
 		if (jr->topics[i].left || !jr->topics[i].armed)
-			jr_consider(&jr->topics[i]);
+			jd_redis_consider(&jr->topics[i]);
 }

@@ -4,12 +4,14 @@
 enum jd_script {
 	/* KEYS list run meta; ARGV an id for each job wanted -> { left, id, job, id, job, ... } */
 	JD_TAKE,
-	/* KEYS run list at job; ARGV id, delay (ms), head ("": as it was; "+": a crash is charged) */
+	/* KEYS run list at job; ARGV id, delay (ms), head ("": as it was; "+": a crash is charged)
+	 */
 	JD_RETURN,
 	/* KEYS run dead corpse; ARGV id, head, most */
 	JD_BURY,
 	/* KEYS nodes, then of each topic list at job meta dead run-prefix; ARGV node, silent for ms
-	 * -> { reaped, then of each topic: left, ms to the next or -1, paused, later, dead } */
+	 * -> { reaped, then of each topic: left (-1: no list), ms to the next or -1, paused, later,
+	 * dead } */
 	JD_TICK,
 	/* KEYS dead corpse list; ARGV most -> how many are ready again */
 	JD_RAISE,

@@ -30,9 +30,10 @@ const struct conf_key jd_source_rows[] = {
 			      "puts, the left end is first."),
 	CONF_KEY_STR(struct jd_source_keys, prefix, .dflt = "",
 		     .help = "Before each topic's name in the source."),
-	CONF_KEY_INT(struct jd_source_keys, take, .dflt = "64", .min = "1", .max = "1000",
-		     .help = "Jobs of a topic taken at a time, and ahead of those who can run them, "
-			     "at most; no more than were done in the last 10 ms."),
+	CONF_KEY_INT(
+		struct jd_source_keys, take, .dflt = "64", .min = "1", .max = "1000",
+		.help = "Jobs of a topic taken at a time, and ahead of those who can run them, "
+			"at most; no more than were done in the last 10 ms."),
 	CONF_KEY_INT(struct jd_source_keys, max_dead, .dflt = "100000", .min = "0",
 		     .max = "100000000", .help = "Dead jobs of a topic that are kept there."),
 	CONF_KEY_DURATION(struct jd_source_keys, timeout, .dflt = "5s", .min = "100ms", .max = "5m",
@@ -143,13 +144,13 @@ const char *jd_sources_down(const struct jd *jd)
 	return NULL;
 }
 
-void jd_sources_status(struct jd *jd, struct stat_out *out)
+void jd_sources_status(struct jd *jd, const char *name, struct stat_out *out)
 {
 	struct list *it, *tmp;
 
 	if (list_empty(&jd->sources))
 		return;
-	stat_table(out, "source", "Queues elsewhere.");
+	stat_table(out, name, "Queues elsewhere.");
 	list_each (it, tmp, &jd->sources) {
 		struct jd_source *s = container_of(it, struct jd_source, link);
 		stat_row(out);
@@ -160,7 +161,7 @@ void jd_sources_status(struct jd *jd, struct stat_out *out)
 		stat_counter(out, "again", "Jobs given back, at once or for later.",
 			     (double)s->again);
 		stat_counter(out, "dead", "Jobs that died.", (double)s->dead);
-		stat_counter(out, "losses", "Times that the connection broke.",
+		stat_counter(out, "reconnects", "Times that the connection broke.",
 			     (double)s->losses);
 		stat_word(out, "state", s->up ? "up" : s->why);
 	}

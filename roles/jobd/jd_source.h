@@ -60,7 +60,9 @@ void jd_sources_check(const struct conf *conf, struct conf_errors *errors);
 int jd_sources_open(struct jd *jd, const struct conf *conf, struct err *err);
 void jd_sources_drain(struct jd *jd);
 void jd_sources_close(struct jd *jd);
-void jd_sources_status(struct jd *jd, struct stat_out *out);
+
+/* A table of that name. */
+void jd_sources_status(struct jd *jd, const char *name, struct stat_out *out);
 
 /* NULL, or the name of one that is not connected. */
 const char *jd_sources_down(const struct jd *jd);

@@ -10,6 +10,7 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/run/place.h"
+#include "core/stat/stat.h"
 #include "roles/jobd/jd.h"
 #include "roles/jobd/jd_source.h"
 
@@ -55,8 +56,7 @@ static int read_node(struct jd *jd, struct err *err)
 	snprintf(jd->node, sizeof(jd->node), "%s-%08x", host, n);
 	f = fopen(path, "w");
 	if (!f || fprintf(f, "%s\n", jd->node) < 0 || fclose(f) != 0)
-		return err_set(err, uv_translate_sys_error(errno), "%s: %s", path,
-			       strerror(errno));
+		return err_set(err, uv_translate_sys_error(errno), "%s: %s", path, strerror(errno));
 	place_give(jd->api->conf, path);
 	return 0;
 }
@@ -82,7 +82,16 @@ static void close_jobd(void *data)
 
 static void status(void *data, struct stat_out *out)
 {
-	jd_sources_status(data, out);
+	jd_sources_status(data, "source", out);
+}
+
+static void metrics(void *data, FILE *out)
+{
+	struct stat_out *stat = stat_new("source");
+
+	jd_sources_status(data, "", stat);
+	stat_as_prometheus(stat, out);
+	stat_free(stat);
 }
 
 static const char *unready(void *data)
@@ -96,6 +105,7 @@ static const struct api_role role = {
 	.drain = drain,
 	.close = close_jobd,
 	.status = status,
+	.metrics = metrics,
 	.unready = unready,
 	.free = free,
 };

@@ -68,7 +68,8 @@ static void end(void)
 static struct work_taker *taker(const char *topic, int wants)
 {
 	struct work_taker *t = work_taker_new(
-		work, &(struct work_taker_conf){ .topics = &topic, .n_topics = 1, .on_job = on_job });
+		work,
+		&(struct work_taker_conf){ .topics = &topic, .n_topics = 1, .on_job = on_job });
 
 	work_want(t, wants);
 	turn();
@@ -77,10 +78,12 @@ static struct work_taker *taker(const char *topic, int wants)
 
 static int lend(const char *topic, uint64_t n, int attempts, int crashes)
 {
-	struct work_loan loan = { .spec = { .topic = topic, .payload = "x", .size = 1, .prio = 128 },
-				  .id = ids + n,
-				  .attempts = attempts,
-				  .crashes = crashes };
+	struct work_loan loan = {
+		.spec = { .topic = topic, .payload = "x", .size = 1, .prio = 128 },
+		.id = ids + n,
+		.attempts = attempts,
+		.crashes = crashes
+	};
 	int rc = work_lend(work, &lender, &loan);
 
 	turn();

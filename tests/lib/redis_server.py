@@ -1,0 +1,44 @@
+"""A real Redis server of our own, and its client."""
+import subprocess
+import time
+
+from servers import die_with_parent, free_port
+
+
+class Redis:
+    """`port` stays over a restart; with `append`, so does what is in it."""
+
+    def __init__(self, folder, append=True, args=()):
+        self.port = free_port()
+        self.folder = folder
+        self.args = ["--appendonly", "yes" if append else "no", "--appendfsync", "always", *args]
+        self.start()
+
+    def start(self, ready=True):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder),
+             *self.args], stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
+        end = time.monotonic() + 10
+        while ready and "PONG" not in self("PING", check=False):
+            assert time.monotonic() < end, "redis-server does not answer"
+            time.sleep(0.02)
+
+    def __call__(self, *words, check=True, stdin=None, login=()):
+        """What redis-cli says."""
+        got = subprocess.run(["redis-cli", "-p", str(self.port), *login, *map(str, words)], input=stdin,
+                             capture_output=True, text=True, timeout=10)
+        assert not check or got.returncode == 0 and "ERR" not in got.stdout[:20], got
+        return got.stdout.rstrip("\n")
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(10)

@@ -1,0 +1,314 @@
+"""jobd on a real Redis: jobs of plain lists, and what becomes of them when anything of it dies."""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from redis_server import Redis
+from servers import wait_for
+from taskd import Jobd
+
+LIB = pathlib.Path(__file__).parents[2] / "etc" / "workers"
+
+# Says in a file when it begins and ends a job: "begin 7", "end 7".
+WORKER = f"""
+import os, sys, time
+sys.path.insert(0, {str(LIB)!r})
+import troupe
+def handle(job):
+    words = job.body.decode().split()
+    def note(what):
+        with open(os.environ["NOTES"], "a") as f:
+            f.write(f"{{what}} {{words[0]}} {{job.id}} {{job.attempt}}\\n")
+    note("begin")
+    if "die" in words:
+        os._exit(9)
+    if "fail" in words:
+        raise RuntimeError("it was told to")
+    if "sleep" in words:
+        time.sleep(float(words[words.index("sleep") + 1]))
+    note("end")
+troupe.run(handle)
+"""
+
+
+class Setup:
+    """One Redis, nodes on it, and what their workers noted."""
+
+    def __init__(self, folder):
+        self.folder, self.nodes = folder, []
+        self.redis = Redis(folder)
+        (folder / "worker.py").write_text(WORKER)
+        self.notes_path = folder / "notes"
+        self.notes_path.touch()
+
+    def node(self, name="jobd", keys="", topic="backoff = list 100ms\nmax_attempts = 3\n", topics="MyJob", workers=2, url=None):
+        one = Jobd(self.folder, name=name, extra=f"""
+[source legacy]
+type = redis
+url = {url or self.redis.url}
+topics = {topics}
+timeout = 500ms
+node_dead = 3s
+{keys}
+[pool w]
+command = {sys.executable} {self.folder}/worker.py
+topics = *
+env = NOTES={self.notes_path}
+workers_min = {workers}
+workers_max = {workers}
+kill_grace = 200ms
+credit = 4
+[topic *]
+{topic}
+""")
+        self.nodes.append(one)
+        return one.ready()
+
+    def notes(self, what="end"):
+        """The first word of each job that began, or ended."""
+        return [line.split()[1] for line in self.notes_path.read_text().splitlines() if line.startswith(what + " ")]
+
+    def wait_ends(self, jobs, seconds=15):
+        wait_for("all jobs are done", lambda: set(self.notes()) >= set(map(str, jobs)), seconds)
+
+    def left(self, topic="MyJob"):
+        """What Redis has of a topic, but its dead."""
+        return {key: self.redis("EVAL", "local t = redis.call('TYPE', KEYS[1]).ok return t == 'list' and redis.call('LLEN', KEYS[1])"
+                                " or t == 'hash' and redis.call('HLEN', KEYS[1]) or redis.call('ZCARD', KEYS[1])", 1, key)
+                for key in self.redis("KEYS", f"*{topic}*").split() if not key.endswith((":dead", ":corpse", ":meta"))}
+
+    def end(self):
+        for node in self.nodes:
+            if node.process.poll() is None:
+                assert node.stop() == 0, node.log()[-4000:]
+        self.redis.stop()
+
+
+@pytest.fixture
+def setup(tmp_path):
+    one = Setup(tmp_path)
+    yield one
+    one.end()
+
+
+def test_what_rpush_puts_runs_and_is_gone(setup):
+    node = setup.node()
+    setup.redis("RPUSH", "MyJob", *range(300))
+    setup.wait_ends(range(300))
+    assert sorted(setup.notes(), key=int) == [str(n) for n in range(300)]  # each once
+    wait_for("Redis has nothing", lambda: setup.left() == {})
+    topic = node.get("/v1/topics/MyJob").json
+    assert topic["succeeded"] == 300 and topic["outside"] == 0
+
+
+def test_an_idle_list_is_waited_for_without_asking(setup):
+    setup.node(topics=", ".join(["MyJob"] + [f"idle{n}" for n in range(100)]))
+    time.sleep(1.2)
+    before = int(re.search(r"total_commands_processed:(\d+)", setup.redis("INFO", "stats"))[1])
+    evals = int(re.search(r"cmdstat_evalsha:calls=(\d+)", setup.redis("INFO", "commandstats"))[1])
+    time.sleep(3)
+    after = int(re.search(r"cmdstat_evalsha:calls=(\d+)", setup.redis("INFO", "commandstats"))[1])
+    assert before and after - evals <= 4
+    began = time.monotonic()
+    setup.redis("RPUSH", "MyJob", "now")
+    setup.wait_ends(["now"])
+    assert time.monotonic() - began < 0.7  # told at once, not by the next second's look
+
+
+def test_a_failed_job_waits_in_redis_and_dies_there(setup):
+    setup.node(topic="backoff = list 300ms\nmax_attempts = 2\n")
+    setup.redis("RPUSH", "MyJob", "1 fail")
+    wait_for("it waits", lambda: setup.redis("ZCARD", "tr:{MyJob}:at") == "1")
+    assert setup.left() == {"tr:{MyJob}:at": "1", "tr:{MyJob}:job": "1"}
+    wait_for("it is dead", lambda: setup.redis("ZCARD", "tr:{MyJob}:dead") == "1")
+    corpse = setup.redis("HVALS", "tr:{MyJob}:corpse")
+    assert '"attempts":2' in corpse and "it was told to" in corpse and corpse.endswith("1 fail")
+    assert setup.left() == {}
+    begun = [line.split() for line in setup.notes_path.read_text().splitlines()]
+    assert [b[3] for b in begun] == ["1", "2"] and begun[0][2] == begun[1][2]  # its id stays
+
+
+def test_a_job_that_kills_its_worker_is_dead_after_three(setup):
+    setup.node(topic="max_attempts = 25\nbackoff = fixed 50ms\n")
+    setup.redis("RPUSH", "MyJob", "1 die", 2)
+    wait_for("it is dead", lambda: setup.redis("ZCARD", "tr:{MyJob}:dead") == "1")
+    assert '"crashes":3' in setup.redis("HVALS", "tr:{MyJob}:corpse")
+    setup.wait_ends([2])
+
+
+def test_a_payload_of_any_bytes_is_handed_on_as_it_is(setup, tmp_path):
+    node = Jobd(tmp_path, name="raw", extra=f"""
+[source legacy]
+type = redis
+url = {setup.redis.url}/3
+prefix = app:
+topics = bytes
+[pool w]
+mode = exec
+command = sh -c 'cat > {tmp_path}/$TROUPE_ID.tmp; mv {tmp_path}/$TROUPE_ID.tmp {tmp_path}/got.$TROUPE_ID'
+topics = *
+max_body = 4MiB
+""").ready()
+    sent = [b"\0\r\n\xff$5\r\n", b"tr1 {no head", b"x" * 3_000_000, b"y" * 5_000_000]
+    for body in sent:
+        subprocess.run(["redis-cli", "-p", str(setup.redis.port), "-n", "3", "-x", "RPUSH", "app:bytes"], input=body,
+                       check=True, capture_output=True)
+    wait_for("all of them", lambda: len(list(tmp_path.glob("got.*"))) == 3)
+    assert sorted(p.read_bytes() for p in tmp_path.glob("got.*")) == sorted(sent[:3])
+    wait_for("what no pool can have is dead", lambda: setup.redis("-n", "3", "ZCARD", "tr:{app:bytes}:dead") == "1")
+    assert "longer than max_body of pool w" in setup.redis("-n", "3", "HVALS", "tr:{app:bytes}:corpse")
+    assert node.stop() == 0
+
+
+# ---- the kill matrix -------------------------------------------------------------------------
+
+def test_a_worker_killed_at_its_job(setup):
+    node = setup.node(workers=1)
+    setup.redis("RPUSH", "MyJob", "1 sleep 1", 2, 3)
+    wait_for("it runs", lambda: setup.notes("begin") == ["1"])
+    pid = node.get("/v1/workers").json["items"][0]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    setup.wait_ends([1, 2, 3])
+    assert setup.notes().count("1") == 1 and setup.notes("begin").count("1") == 2
+    wait_for("Redis has nothing", lambda: setup.left() == {})
+
+
+def test_jobd_killed_while_jobs_run_charges_those_alone(setup):
+    node = setup.node(workers=1, keys="take = 16")
+    setup.redis("RPUSH", "MyJob", "1 sleep 30", *range(2, 10))
+    wait_for("it runs", lambda: setup.notes("begin") == ["1"])
+    wait_for("some are here", lambda: int(setup.left().get("MyJob", "0")) < 8)
+    node.process.kill()
+    node.process.wait()
+    assert sum(map(int, setup.left().values())) == 9
+    setup.redis("EVAL", "local n = redis.call('KEYS', 'tr:{MyJob}:run:*')[1] for _, k in ipairs(redis.call('HKEYS', n)) do"
+                " if redis.call('HGET', n, k) == '1 sleep 30' then redis.call('HSET', n, k, '1 sleep 0') end end return 1", 0)
+    node.again()
+    setup.wait_ends(range(1, 10))
+    assert sorted(setup.notes()) == [str(n) for n in range(1, 10)]
+    attempts = {line.split()[1]: line.split()[3] for line in setup.notes_path.read_text().splitlines() if line.startswith("end")}
+    assert attempts.pop("1") == "2" and list(attempts.values()).count("2") <= 3  # those that its worker had been given
+    wait_for("Redis has nothing", lambda: setup.left() == {})
+
+
+def test_jobd_killed_again_and_again_under_load(setup):
+    node = setup.node(workers=2)
+    pushed = 0
+    for _ in range(5):
+        setup.redis("RPUSH", "MyJob", *[f"{n} sleep 0.002" for n in range(pushed, pushed + 200)])
+        pushed += 200
+        time.sleep(0.15)
+        node.process.kill()
+        node.process.wait()
+        node.again()
+    setup.wait_ends(range(pushed), 30)
+    twice = len(setup.notes("end")) - pushed
+    assert 0 <= twice <= 5 * 2 * 8, twice  # what ran, or was done in the last milliseconds
+    wait_for("Redis has nothing", lambda: setup.left() == {})
+
+
+def test_jobs_of_a_dead_node_go_to_another(setup):
+    first = setup.node("one", workers=1)
+    setup.redis("RPUSH", "MyJob", "1 sleep 30")
+    wait_for("it runs", lambda: setup.notes("begin") == ["1"])
+    first.process.kill()
+    first.process.wait()
+    setup.redis("EVAL", "local n = redis.call('KEYS', 'tr:{MyJob}:run:*')[1] local k = redis.call('HKEYS', n)[1]"
+                " return redis.call('HSET', n, k, '1 sleep 0')", 0)
+    second = setup.node("two", workers=1)
+    setup.wait_ends([1], 15)
+    assert "1 jobs of dead nodes" in second.log()
+    assert [line.split()[3] for line in setup.notes_path.read_text().splitlines()][-1] == "2"
+
+
+def test_redis_killed_and_back_under_load(setup):
+    node = setup.node()
+    setup.redis("RPUSH", "MyJob", *[f"{n} sleep 0.002" for n in range(600)])
+    for _ in range(3):
+        time.sleep(0.2)
+        setup.redis.kill()
+        time.sleep(0.2)
+        assert node.get("/readyz").status == 503
+        setup.redis.start()
+    setup.wait_ends(range(600), 30)
+    assert len(setup.notes()) == 600  # nothing ran twice: what was done is told when it is back
+    wait_for("Redis has nothing", lambda: setup.left() == {})
+    assert node.get("/readyz").status == 200 and "is down" in node.log()
+
+
+def test_a_frozen_redis_does_not_hold_the_loop(setup):
+    node = setup.node(keys="")
+    setup.redis("RPUSH", "MyJob", "1")
+    setup.wait_ends([1])
+    os.kill(setup.redis.process.pid, signal.SIGSTOP)
+    slowest = 0
+    try:
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            began = time.monotonic()
+            assert node.get("/healthz").status == 200
+            slowest = max(slowest, time.monotonic() - began)
+        wait_for("it is told", lambda: "no answer in time" in node.log())
+    finally:
+        os.kill(setup.redis.process.pid, signal.SIGCONT)
+    assert slowest < 0.5
+    setup.redis("RPUSH", "MyJob", "2")
+    setup.wait_ends([2])
+
+
+def test_stopping_gives_back_what_has_not_begun(setup):
+    node = setup.node(workers=1)
+    setup.redis("RPUSH", "MyJob", "1 sleep 0.5", *range(2, 30))
+    wait_for("it runs", lambda: setup.notes("begin") == ["1"])
+    assert node.stop() == 0
+    done = set(setup.notes())
+    assert "1" in done  # what ran has ended
+    left = setup.redis("LRANGE", "MyJob", 0, -1).split()
+    assert left == [str(n) for n in range(2, 30) if str(n) not in done]  # the rest, in its order, untouched
+    assert set(setup.left()) <= {"MyJob"}
+
+
+def test_a_wrong_password_and_a_wrong_type_are_told(setup):
+    setup.redis("SET", "MyJob", "no list")
+    node = setup.node(topics="MyJob, good")
+    wait_for("it is told", lambda: "topic MyJob" in node.log() and "holds no list" in node.log())
+    setup.redis("RPUSH", "good", "1")
+    setup.wait_ends([1])
+    setup.redis("CONFIG", "SET", "requirepass", "secret")
+    locked = setup.node("locked")
+    wait_for("it is told", lambda: "NOAUTH" in locked.log())
+    assert "secret" not in locked.log()
+    opened = setup.node("open", topics="more", url=f"redis://:secret@127.0.0.1:{setup.redis.port}/0")
+    setup.redis("RPUSH", "more", "2", login=["-a", "secret", "--no-auth-warning"])
+    setup.wait_ends([2])
+    assert opened.get("/readyz").status == 200 and locked.get("/readyz").status == 503
+
+
+def test_delays_and_pause_are_for_all_nodes(setup):
+    setup.node("one", workers=1)
+    setup.redis("HSET", "tr:{MyJob}:meta", "paused", "1")
+    time.sleep(1.3)
+    setup.redis("RPUSH", "MyJob", "1")
+    time.sleep(0.5)
+    assert setup.notes("begin") == [] and setup.nodes[0].get("/v1/topics/MyJob").json["paused"]
+    setup.redis("HDEL", "tr:{MyJob}:meta", "paused")
+    setup.wait_ends([1])
+
+
+@pytest.mark.parametrize("keys, why", [
+    ("type = redis\nurl = http://x\ntopics = a", "url: neither redis:// nor rediss:// nor redis+unix://"),
+    ("type = redis\nurl = redis://h:1/x\ntopics = a", "'x' is no number of a database"),
+    ("type = redis\nurl = redis://:%zz@h\ntopics = a", "not well encoded"),
+    ("url = redis://h\ntopics = a", "type"),
+    ("type = redis\nurl = redis://h\ntopics = a\ntls_ca = /no/such", "tls_ca: /no/such: No such file"),
+])
+def test_what_is_wrong_with_a_source_is_said(tmp_path, keys, why):
+    one = Jobd(tmp_path, extra=f"[source s]\n{keys}\n")
+    assert one.process.wait(10) == 1
+    assert why in one.log() and "jobd.ini:" in one.log()
