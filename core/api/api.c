@@ -43,11 +43,15 @@ static void on_event(void *data, const struct work_event *e)
 	api_count_event(api, e);
 	api_events_add(api, e);
 	api_wait_event(api, e);
-	api_calls_event(api, e);
 	if (api->role->event)
 		api->role->event(api->role_data, e);
 	if (e->state == WORK_DEAD)
 		api_alarm_raise(api, API_ON_DEAD, e->topic, e->error ? e->error : "");
+}
+
+static bool follow(void *data, const struct work_event *e, struct work_spec *spec)
+{
+	return api_calls_follow(data, e, spec);
 }
 
 static void on_health(void *data, enum store_health health, const char *why)
@@ -74,6 +78,7 @@ static int open_work(struct api *api, const struct conf *conf, struct err *err)
 			   .checkpoint_bytes = k->checkpoint_bytes },
 		.on_event = on_event,
 		.on_health = on_health,
+		.follow = follow,
 		.data = api,
 	};
 
@@ -122,7 +127,7 @@ static void api_free(struct api *api)
 	api_counts_close(api);
 	free(api->events);
 	free(api->alarms);
-	free(api->calls);
+	api_calls_free(api);
 	free(api->dir);
 	if (api->role->free)
 		api->role->free(api->role_data);

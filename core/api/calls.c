@@ -10,7 +10,6 @@
 #include "core/base/err.h"
 #include "core/base/jsontext.h"
 #include "core/base/mem.h"
-#include "core/log/log.h"
 #include "core/net/http_client.h"
 #include "core/work/work.h"
 
@@ -23,6 +22,8 @@ struct api_calls {
 	struct work_taker *taker;
 	struct list under_way;
 	int n;
+	struct json_out body; /* of the last message, and whom it is for */
+	char *url;
 };
 
 struct telling {
@@ -46,37 +47,32 @@ static bool wants(const struct json *callback, enum work_state state)
 	return false;
 }
 
-static void on_stored(void *data, int status, const struct work_receipt *r, int n)
+static void forget(struct api_calls *all)
 {
-	(void)data;
-	(void)r;
-	(void)n;
-	if (status != 0)
-		log_error("a callback was lost error=%s", err_name(status));
+	json_out_fini(&all->body);
+	all->body = (struct json_out){ .p = NULL };
+	free(all->url);
+	all->url = NULL;
 }
 
-void api_calls_event(struct api *api, const struct work_event *e)
+bool api_calls_follow(struct api *api, const struct work_event *e, struct work_spec *spec)
 {
-	if (e->state < WORK_SUCCEEDED || !e->meta_size)
-		return;
+	struct api_calls *all = api->calls;
 	struct json callback = api_meta_get(e->meta, e->meta_size, "callback");
-	if (callback.kind != JSON_OBJECT || !wants(&callback, e->state))
-		return;
-	struct json url = json_get(&callback, "url");
-	struct json_out body = { .p = NULL };
-	char *text = json_unquoted(&url, NULL);
-	struct work_spec s = {
-		.topic = topic, .prio = WORK_PRIO, .meta = text, .meta_size = strlen(text)
-	};
 
-	api_tell_end(&body, e);
-	s.payload = body.p;
-	s.size = body.n;
-	int rc = work_submit(api->work, &s, 1, on_stored, NULL);
-	if (rc != 0)
-		log_error("a callback was lost url=%s error=%s", text, err_name(rc));
-	json_out_fini(&body);
-	free(text);
+	if (!all || callback.kind != JSON_OBJECT || !wants(&callback, e->state))
+		return false;
+	struct json url = json_get(&callback, "url");
+	forget(all);
+	all->url = json_unquoted(&url, NULL);
+	api_tell_end(&all->body, e);
+	*spec = (struct work_spec){ .topic = topic,
+				    .prio = WORK_PRIO,
+				    .meta = all->url,
+				    .meta_size = strlen(all->url),
+				    .payload = all->body.p,
+				    .size = all->body.n };
+	return true;
 }
 
 /* ---- and told ------------------------------------------------------------------------------ */
@@ -168,6 +164,13 @@ void api_calls_open(struct api *api)
 	all->taker = work_taker_new(api->work, &taker);
 	api->calls = all;
 	want(all);
+}
+
+void api_calls_free(struct api *api)
+{
+	if (api->calls)
+		forget(api->calls);
+	free(api->calls);
 }
 
 void api_calls_close(struct api *api)

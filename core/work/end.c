@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
 #include "core/work/private.h"
@@ -25,12 +26,9 @@ const char *work_state_name(enum work_state s)
 	return (unsigned)s < sizeof(names) / sizeof(names[0]) ? names[s] : "unknown";
 }
 
-void tell(struct work *w, struct task *t, enum work_state what, const struct ending *e)
+static struct work_event event_of(struct work *w, struct task *t, enum work_state what,
+				  const struct ending *e)
 {
-	struct work_lender *lender = e ? task_lender(t) : NULL;
-
-	if (!w->conf.on_event && !lender)
-		return;
 	struct work_event event = {
 		.state = what,
 		.id = t->id,
@@ -40,6 +38,7 @@ void tell(struct work *w, struct task *t, enum work_state what, const struct end
 		.attempts = t->attempts,
 		.crashes = (int)t->crashes,
 	};
+
 	if (e) {
 		event.error = e->error;
 		event.result = e->result;
@@ -49,6 +48,16 @@ void tell(struct work *w, struct task *t, enum work_state what, const struct end
 		event.wait = e->wait;
 		event.run = e->run;
 	}
+	return event;
+}
+
+void tell(struct work *w, struct task *t, enum work_state what, const struct ending *e)
+{
+	struct work_lender *lender = e ? task_lender(t) : NULL;
+
+	if (!w->conf.on_event && !lender)
+		return;
+	struct work_event event = event_of(w, t, what, e);
 	if (w->conf.on_event)
 		w->conf.on_event(w->conf.data, &event);
 	if (lender)
@@ -70,6 +79,15 @@ void release_uniq(struct work *w, struct task *t)
 	t->more->uniq = NULL;
 }
 
+static void take_meta(struct ending *e, const struct body *b)
+{
+	if (!b->meta || !(e->w->conf.on_event || e->w->conf.follow))
+		return;
+	e->meta_size = b->meta;
+	e->meta = mem_resize(NULL, e->meta_size);
+	memcpy(e->meta, b->data + b->size, e->meta_size);
+}
+
 struct ending *ending_new(struct work *w, struct task *t, enum work_state how, const char *error)
 {
 	struct ending *e = mem_new(sizeof(*e));
@@ -83,11 +101,8 @@ struct ending *ending_new(struct work *w, struct task *t, enum work_state how, c
 		e->error = mem_new(n + 1);
 		memcpy(e->error, error, n);
 	}
-	if (w->conf.on_event && t->body && t->body->meta) {
-		e->meta_size = t->body->meta;
-		e->meta = mem_resize(NULL, e->meta_size);
-		memcpy(e->meta, t->body->data + t->body->size, e->meta_size);
-	}
+	if (t->body)
+		take_meta(e, t->body);
 	return e;
 }
 
@@ -117,6 +132,16 @@ static void let_others_go(struct work *w, struct task *t, const struct ending *e
 	}
 }
 
+static void ending_free(struct ending *e)
+{
+	free(e->error);
+	free(e->worker);
+	free(e->result);
+	free(e->meta);
+	free(e->tail);
+	free(e);
+}
+
 static void ended(struct ending *e, const struct store_unit *u, int status)
 {
 	struct work *w = e->w;
@@ -132,15 +157,12 @@ static void ended(struct ending *e, const struct store_unit *u, int status)
 		submission_done(e->next, u, status);
 	if (e->then)
 		submission_done(e->then, u, status);
+	if (e->follow)
+		submission_done(e->follow, u, status);
 	if (!w->closing)
 		let_others_go(w, t, e);
 	sched_forget(w, t);
-	free(e->error);
-	free(e->worker);
-	free(e->result);
-	free(e->meta);
-	free(e->tail);
-	free(e);
+	ending_free(e);
 }
 
 static void on_unit(struct store_unit *u, int status)
@@ -219,24 +241,30 @@ static void count(struct topic *t, enum work_state how)
 	t->expired += how == WORK_EXPIRED;
 }
 
-void ending_go(struct ending *e)
+/* What the owner wants to follow it. */
+static bool put_follow(struct ending *e, struct store_unit *u)
+{
+	struct work *w = e->w;
+	struct work_spec spec = { .topic = NULL };
+	struct work_event event = event_of(w, e->task, e->how, e);
+
+	if (!w->conf.follow || !e->meta_size || e->how < WORK_SUCCEEDED ||
+	    !w->conf.follow(w->conf.data, &event, &spec))
+		return false;
+	int rc = submission_new(w, &spec, 1, &e->follow);
+	if (rc != 0)
+		log_error("what was to follow a task is lost topic=%s error=%s", spec.topic,
+			  err_name(rc));
+	return rc == 0 && u && submission_put(e->follow, u);
+}
+
+static void commit(struct ending *e)
 {
 	struct work *w = e->w;
 	struct task *t = e->task;
 	struct store_unit *u = w->store ? store_unit() : NULL;
-	bool rows = false;
+	bool rows = put_follow(e, u);
 
-	t->node.a = WORK_ENDING;
-	count(t->topic, e->how);
-	t->topic->run_ms += (uint64_t)e->run;
-	t->topic->wait_ms += (uint64_t)e->wait;
-	hours_touch(w);
-	if (t->more) {
-		release_uniq(w, t);
-		heap_remove(&w->times, &t->more->expiry);
-		if (t->more->ext_id)
-			ext_remove(w, t->more);
-	}
 	if (u && task_is_stored(t)) {
 		put_end(u, e);
 		body_drop(w, t);
@@ -257,6 +285,67 @@ void ending_go(struct ending *e)
 	if (u)
 		store_drop(u);
 	later(w, &e->later, on_later);
+}
+
+/* Only the store has it, and somebody may want it before the row is gone. */
+static bool lacks_meta(const struct ending *e)
+{
+	const struct task *t = e->task;
+
+	return e->w->conf.follow && (t->node.c & TASK_META) && task_is_stored(t) && !e->meta &&
+	       e->how >= WORK_SUCCEEDED;
+}
+
+static void on_meta(struct store_unit *u, int status)
+{
+	struct ending *e = u->data;
+
+	if (e->w->closing) { /* it ends after the next start */
+		ending_free(e);
+		return;
+	}
+	if (status == 0 && u->rows) {
+		struct body *b = body_of_row(e->w, u->cells);
+		take_meta(e, b);
+		body_let_go(e->w, b);
+	} else {
+		log_error("what is to follow a task can't be read topic=%s error=%s",
+			  e->task->topic->name, status ? uv_strerror(status) : "no row");
+	}
+	sched_clock(e->w);
+	commit(e);
+}
+
+static void load_meta(struct ending *e)
+{
+	struct store_unit *u = store_unit();
+
+	store_stmt(u, S_LOAD);
+	store_int(u, (int64_t)e->task->id);
+	u->data = e;
+	store_read(e->w->store, u, on_meta);
+}
+
+void ending_go(struct ending *e)
+{
+	struct work *w = e->w;
+	struct task *t = e->task;
+
+	t->node.a = WORK_ENDING;
+	count(t->topic, e->how);
+	t->topic->run_ms += (uint64_t)e->run;
+	t->topic->wait_ms += (uint64_t)e->wait;
+	hours_touch(w);
+	if (t->more) {
+		release_uniq(w, t);
+		heap_remove(&w->times, &t->more->expiry);
+		if (t->more->ext_id)
+			ext_remove(w, t->more);
+	}
+	if (lacks_meta(e))
+		load_meta(e);
+	else
+		commit(e);
 }
 
 void end_waiting(struct work *w, struct task *t, enum work_state how, const char *error)

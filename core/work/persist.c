@@ -23,7 +23,7 @@
 #define RECOVERED                                                                                  \
 	"id, topic, type, prio, run_at, attempts, crashes, max_attempts, timeout, expires_at, "    \
 	"keep, backoff, ext_id, uniq, hold, uniq_until, key, batch, "                              \
-	"coalesce(length(payload), 0) + coalesce(length(meta), 0)"
+	"coalesce(length(payload), 0) + coalesce(length(meta), 0), length(meta)"
 
 static const char *const migrations[] = {
 	"CREATE TABLE job(" JOB_COLUMNS ") STRICT;"
@@ -275,7 +275,7 @@ void persist_retry(struct work *w, struct task *t, int64_t run_at, const char *e
 
 /* ---- payloads that are not in memory ------------------------------------------- */
 
-static struct body *body_of_row(struct work *w, const struct store_value *cells)
+struct body *body_of_row(struct work *w, const struct store_value *cells)
 {
 	struct work_spec s = {
 		.payload = cells[1].size ? cells[1].p : NULL,

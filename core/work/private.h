@@ -57,6 +57,7 @@ enum {
 	TASK_MOMENT = 1, /* due by the wall clock */
 	TASK_TURN = 2,   /* node.key is its turn */
 	TASK_STORED = 4, /* whatever its topic says by now */
+	TASK_META = 8,   /* it has some, in memory or not */
 };
 
 /* What few tasks have. */
@@ -294,8 +295,9 @@ struct ending {
 	struct later later;
 	struct work *w;
 	struct task *task;
-	struct submission *next; /* NULL: none */
-	struct submission *then; /* what its batch brings forth; NULL: nothing */
+	struct submission *next;   /* NULL: none */
+	struct submission *then;   /* what its batch brings forth; NULL: nothing */
+	struct submission *follow; /* see work_conf; NULL: nothing */
 	enum work_state how;
 	char *error, *worker; /* own */
 	void *result, *meta;  /* own */
@@ -399,6 +401,7 @@ static inline enum store_sync sync_of(const struct topic *t)
 void persist_task(struct store_unit *u, struct work *w, struct task *t, const struct work_spec *s);
 void persist_retry(struct work *w, struct task *t, int64_t run_at, const char *error);
 void persist_loads(struct work *w);
+struct body *body_of_row(struct work *w, const struct store_value *cells); /* of S_LOAD */
 void persist_sweep(struct work *w);
 
 /* recover.c */

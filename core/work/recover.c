@@ -26,7 +26,8 @@ enum {
 	UNIQ_UNTIL,
 	KEY,
 	BATCH,
-	SIZE
+	SIZE,
+	META
 };
 
 static const char *text(const struct store_value *v)
@@ -102,7 +103,8 @@ struct task *task_of_row(struct work *w, const struct store_value *cells)
 	t->node.kind = AT_TASK;
 	t->node.a = WORK_STORING;
 	t->node.b = (uint8_t)number(&cells[PRIO]);
-	t->node.c = TASK_STORED | (run_at ? TASK_MOMENT : 0);
+	t->node.c =
+		TASK_STORED | (run_at ? TASK_MOMENT : 0) | (number(&cells[META]) ? TASK_META : 0);
 	t->node.key = run_at ? (uint64_t)due_of_moment(w, run_at) : 0;
 	t->attempts = (uint16_t)number(&cells[ATTEMPTS]);
 	t->crashes = crashes > 31 ? 31 : (uint32_t)crashes;

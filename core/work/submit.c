@@ -187,7 +187,8 @@ struct task *submit_task(struct work *w, const struct work_spec *s, uint64_t id)
 	t->node.a = WORK_STORING;
 	t->node.b = (uint8_t)s->prio;
 	t->node.c = (uint8_t)((s->run_at ? TASK_MOMENT : 0) |
-			      (is_stored(topic) && !s->fleeting ? TASK_STORED : 0));
+			      (is_stored(topic) && !s->fleeting ? TASK_STORED : 0) |
+			      (s->meta_size ? TASK_META : 0));
 	t->node.key = (uint64_t)(s->run_at ? due_of_moment(w, s->run_at) : w->mono + s->delay);
 	t->type = type_number(w, s->type);
 	t->size = (uint32_t)(s->size + s->meta_size) & ((1u << 27) - 1);

@@ -68,13 +68,15 @@ struct work_event {
 	const char *topic, *type, *error; /* type, error: NULL when there is none */
 	const void *result;
 	size_t result_size;
-	const void *meta; /* of a task that is over, when it was in memory */
+	const void *meta; /* of a task that is over, when it is known */
 	size_t meta_size;
 	int attempts, crashes;
 	int64_t wait, run; /* ms: ready until started; started until over */
 	int percent;       /* of one that runs: -1, or how far it says it is, */
 	const char *text;  /* in words; NULL: none */
 };
+
+struct work_spec;
 
 struct work_conf {
 	const char *dir;         /* a directory that is there; NULL: all is kept in memory only */
@@ -86,6 +88,12 @@ struct work_conf {
 	/* All in the loop; each may be NULL. */
 	void (*on_event)(void *data, const struct work_event *e);
 	void (*on_health)(void *data, enum store_health health, const char *why);
+	/*
+	 * A task with meta is about to be over: e->meta is there, and wait and run. What is to
+	 * follow it, in *spec, is committed with its end; false: nothing is. What spec points to
+	 * is copied before anything of the engine's is called again.
+	 */
+	bool (*follow)(void *data, const struct work_event *e, struct work_spec *spec);
 	void (*clock)(void *data, int64_t *mono, int64_t *wall); /* ms; for tests */
 	void *data;
 };

@@ -1,5 +1,6 @@
 """A running taskd or jobd, and requests to it: by http.client, or byte for byte."""
 import http.client
+import http.server
 import json
 import pathlib
 import re
@@ -135,6 +136,29 @@ class Taskd(Daemon):
             except (TimeoutError, ConnectionResetError):
                 pass
             return b"".join(parts)
+
+
+class Listener:
+    """A web hook; `told`: the bodies that it was sent. `answers`: its first statuses, then 200; while it `refuses`, 503."""
+
+    def __init__(self, answers=(), refuses=False):
+        self.told, self.refuses = [], refuses
+        listener, left = self, list(answers)
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if not listener.refuses:
+                    listener.told.append(body)
+                self.send_response(503 if listener.refuses else left.pop(0) if left else 200)
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook?x=1"
 
 
 class Jobd(Taskd):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from servers import wait_for
-from taskd import events
+from taskd import Listener, events
 
 PAUSED = "[topic held]\n"
 
@@ -514,28 +514,6 @@ def test_a_browser_of_another_site_is_refused(shared):
     assert shared.post("/v1/tasks", body, headers={"Origin": f"http://127.0.0.1:{shared.port}"}).status == 202
     rebound = {"Host": "evil.example", "Origin": "http://evil.example"}
     assert shared.post("/v1/tasks", body, headers=rebound).status == 403
-
-
-class Listener:
-    """An HTTP server that keeps what it is told, and answers with the next of `statuses` (200 at the end)."""
-
-    def __init__(self, statuses=()):
-        import http.server
-        told, left = [], list(statuses)
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(left.pop(0) if left else 200)
-                self.end_headers()
-
-            def log_message(self, *args):
-                pass
-
-        self.told = told
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook?x=1"
 
 
 def test_who_asked_is_told(shared):

@@ -15,7 +15,7 @@ import taskd as taskds
 from daemon import SANITIZED
 from servers import die_with_parent, wait_for
 from supervisor import may_mount
-from taskd import Load, Told, known
+from taskd import Listener, Load, Told, known
 
 CLIENTS = 16 if SANITIZED else 64
 HERE = pathlib.Path(__file__).resolve().parent
@@ -314,3 +314,41 @@ def test_clocks_of_another_machine(taskd, tmp_path):
     one.wait_state(short, "succeeded")
     assert one.state(delayed) == "scheduled"
     assert 3590_000 < one.get(f"/v1/tasks/{delayed}").json["run_at"] - time.time() * 1000 < 3601_000
+
+
+# ---- who asked to be told is told, whatever dies -----------------------------------------------
+
+def states(hook):
+    return {said["id"]: said["state"] for said in hook.told}
+
+
+def test_no_callback_is_lost_by_a_kill(tmp_path):
+    hook, one = Listener(refuses=True), taskds.Taskd(tmp_path).ready()
+    ids = set()
+    for _ in range(4):
+        for _ in range(40):
+            ids.add(one.push("echo", 1, callback={"url": hook.url}))
+        one.process.kill()
+        one.process.wait()
+        one.again()
+    wait_for("all have ended", lambda: one.get("/v1/topics/echo").json["ready"] + one.get("/v1/topics/echo").json["running"] == 0)
+    hook.refuses = False
+    wait_for("all are told", lambda: set(states(hook)) == ids, 60)
+    assert set(states(hook).values()) == {"succeeded"}
+    assert one.stop() == 0
+
+
+def test_callbacks_of_tasks_that_only_the_disk_has(tmp_path):
+    hook = Listener()
+    one = taskds.Taskd(tmp_path, extra=taskds.ECHO + "[store]\nresident = 0\n").ready()
+    cancelled = one.push("nobody", "x" * 1000, callback={"url": hook.url})
+    expired = one.push("nobody", "x" * 1000, callback={"url": hook.url}, expires_in_ms=700)
+    first = one.push("nobody", 1)
+    behind = one.push("echo", 1, callback={"url": hook.url}, after=[first])
+    one.process.kill()
+    one.process.wait()
+    one.again()
+    assert one.ask("DELETE", f"/v1/tasks/{cancelled}").status in (202, 204)
+    assert one.ask("DELETE", f"/v1/tasks/{first}").status in (202, 204)
+    wait_for("all are told", lambda: states(hook) == {cancelled: "cancelled", expired: "expired", behind: "cancelled"}, 20)
+    assert one.stop() == 0
