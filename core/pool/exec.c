@@ -185,6 +185,7 @@ int exec_start(struct worker *w, struct job *job, struct err *err)
 	if (rc)
 		return rc;
 	list_append(&w->jobs, &job->link);
+	job_at_it(job);
 	w->n_jobs = 1;
 	w->state = WORKER_SERVING;
 	return 0;

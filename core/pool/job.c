@@ -138,9 +138,16 @@ void job_unbegin(struct job *job)
 	pools_at(job->pool->all, &job->due, job->call ? job->call->until : 0);
 }
 
+void job_at_it(struct job *job)
+{
+	if (job->task)
+		work_begun(job->task);
+}
+
 void job_touch(struct job *job, int64_t ms)
 {
 	job->alive = true;
+	job_at_it(job);
 	if (ms < 0)
 		ms = timeout_of(job);
 	if (job->told || job->call) /* who waits does not wait longer */

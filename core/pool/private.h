@@ -258,7 +258,7 @@ void worker_stop(struct worker *w, enum pool_reason why, struct job *culprit);
 void worker_kill(struct worker *w, enum pool_reason why, struct job *culprit);
 void worker_due(struct worker *w);
 void worker_has_room(struct worker *w); /* its place among those that have credit */
-void worker_job_over(struct worker *w, bool well);
+void worker_job_over(struct worker *w, struct job *job, bool well);
 void worker_settle(struct worker *w);  /* leaving: has it nothing left to do? */
 void worker_recycle(struct worker *w); /* is it time to? */
 void worker_has_work(struct worker *w);
@@ -286,8 +286,9 @@ struct job *job_of_task(struct pool *pool, struct work_job *task);
 struct job *job_of_call(struct pool *pool, struct pool_call *call);
 void job_drop(struct job *job);
 void job_begin(struct job *job, struct worker *w); /* its clocks run */
-void job_unbegin(struct job *job);                 /* it did not come to that */
-void job_touch(struct job *job, int64_t ms);       /* -1: as long as it had */
+void job_at_it(struct job *job); /* its worker is, by all we know: the first, or one it spoke of */
+void job_unbegin(struct job *job);           /* it did not come to that */
+void job_touch(struct job *job, int64_t ms); /* -1: as long as it had */
 void job_due(struct job *job);
 void job_cancel(struct job *job, bool now);
 void job_said(struct job *job, struct worker *w, enum log_level level, const char *text);

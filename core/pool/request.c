@@ -244,6 +244,7 @@ void request_start(struct worker *w, struct job *job)
 				.done = on_done,
 				.data = w };
 	list_append(&w->jobs, &job->link);
+	job_at_it(job);
 	w->n_jobs = 1;
 	w->state = WORKER_SERVING;
 	w->exchange = http_client_ask(w->pool->http, &ask);

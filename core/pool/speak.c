@@ -103,6 +103,8 @@ void speak_job(struct worker *w, struct job *job)
 
 	list_append(&w->jobs, &job->link);
 	job_begin(job, w);
+	if (job->link.prev == &w->jobs)
+		job_at_it(job);
 	twp_begin(&l, TWP_JOB);
 	twp_put(&l, job->id);
 	twp_put(&l, job_topic(job));
@@ -176,7 +178,7 @@ static void hear_ack(struct worker *w, const struct twp_frame *f)
 	if (!job)
 		return;
 	worker_hear_out(w);
-	worker_job_over(w, true);
+	worker_job_over(w, job, true);
 	job_ack(job, f->body.at ? f->body : (struct twp_word){ "", 0 });
 }
 
@@ -187,7 +189,7 @@ static void hear_fail(struct worker *w, const struct twp_frame *f)
 	if (!job)
 		return;
 	worker_hear_out(w);
-	worker_job_over(w, false);
+	worker_job_over(w, job, false);
 	job_fail_by(job, f->body, !twp_is(twp_opt(f, "retry"), "no"),
 		    twp_opt_number(f, "delay", -1));
 }
@@ -199,7 +201,7 @@ static void hear_release(struct worker *w, const struct twp_frame *f)
 	if (!job)
 		return;
 	worker_hear_out(w);
-	worker_job_over(w, true);
+	worker_job_over(w, job, true);
 	job_release(job, twp_opt_number(f, "delay", 0));
 }
 
@@ -218,6 +220,7 @@ static void hear_progress(struct worker *w, const struct twp_frame *f)
 	if (!job)
 		return;
 	job->alive = true;
+	job_at_it(job);
 	job_progress(job, (int)(f->number < 100 ? f->number : 100), f->body);
 }
 

@@ -493,8 +493,12 @@ void worker_has_work(struct worker *w)
 	next_due(w);
 }
 
-void worker_job_over(struct worker *w, bool well)
+void worker_job_over(struct worker *w, struct job *job, bool well)
 {
+	struct list *next = job->link.next;
+
+	if (job->link.prev == &w->jobs && next != &w->jobs)
+		job_at_it(container_of(next, struct job, link));
 	w->n_jobs--;
 	w->pool->n_running--;
 	*(well ? &w->done : &w->failed) += 1;

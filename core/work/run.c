@@ -25,8 +25,6 @@ static void hand_over(struct run *r)
 	job->meta = r->body ? r->body->data + r->body->size : NULL;
 	job->meta_size = r->body ? r->body->meta : 0;
 	r->started = w->mono;
-	if (w->marks)
-		r->mark = marks_set(w->marks, t->id);
 	if (job->timeout)
 		heap_put(&w->times, &r->deadline, (uint64_t)(w->mono + job->timeout));
 	if (t->more && t->more->uniq && t->more->uniq->hold == WORK_UNTIL_START)
@@ -97,6 +95,14 @@ void run_drop(struct run *r)
 	body_let_go(r->w, r->body);
 	list_remove(&r->link);
 	run_free(r);
+}
+
+void work_begun(struct work_job *job)
+{
+	struct run *r = run_of(job);
+
+	if (r->w->marks && r->mark == MARKS_NONE)
+		r->mark = marks_set(r->w->marks, job->id);
 }
 
 /* The task is out of the taker's hands; its payload is its own again. */

@@ -20,8 +20,8 @@
  *
  * Everything happens in one loop's thread. What is pending is known in memory (about 100 bytes a
  * task, and payloads up to `resident`); the store has what must outlive us. Taking writes nothing:
- * what runs when we die is ready again at the next start, and is charged a crash when its mark was
- * found. Delivery is therefore at least once; id and attempt together name one delivery.
+ * what runs when we die is ready again at the next start, and is charged a crash when it had begun
+ * (work_begun). Delivery is therefore at least once; id and attempt together name one delivery.
  *
  * A taker asks for tasks of some topics and is handed as many as it said it wants, from the loop,
  * once per turn of it. It must say how each of them ended: work_ack, work_fail or work_release.
@@ -347,6 +347,10 @@ struct work_taker *work_taker_new(struct work *w, const struct work_taker_conf *
 
 /* Its jobs must have been answered. */
 void work_taker_free(struct work_taker *t);
+
+/* Something is at this job: a crash of ours is charged to it. Until then it only waits with its
+ * taker. */
+void work_begun(struct work_job *job);
 
 /* It may be handed n more from now on, those included whose payload is being read. */
 void work_want(struct work_taker *t, int n);

@@ -408,15 +408,16 @@ Test(work_store, lists_and_searches_page_by_page)
 	end();
 }
 
-/* In a process of its own: takes what there is, and is killed with it in its hands. */
+/* In a process of its own: takes what there is, begins the first, and is killed. */
 static void killed_while_it_runs(void)
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		opened();
-		want(1);
-		raise(n_jobs == 1 ? SIGKILL : SIGTERM);
+		want(2);
+		work_begun(jobs[0]);
+		raise(n_jobs == 2 ? SIGKILL : SIGTERM);
 	}
 	int status;
 	waitpid(pid, &status, 0);
