@@ -12,8 +12,9 @@ import urllib.request
 import pytest
 
 from daemon import TROUPE
+from redis_server import Redis
 from servers import die_with_parent, wait_for
-from taskd import Taskd
+from taskd import Jobd, Taskd
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # A block of code whose first line is a comment with a name.
@@ -40,6 +41,23 @@ def test_workers_of_ones_own(tmp_path, readme):
             assert "greeting Ann pool=" + way in one.log()
     finally:
         assert one.stop() == 0
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+def test_jobs_of_redis(tmp_path, readme):
+    blocks = {name: text for text, name in BLOCK.findall((ROOT / readme).read_text())}
+    (tmp_path / "greet.py").write_text(blocks["greet.py"])
+    shutil.copy(ROOT / "etc/workers/troupe.py", tmp_path)
+    redis = Redis(tmp_path)
+    text = blocks["jobs.ini"].replace("redis://127.0.0.1:6379", redis.url).replace("greet.py", f"{tmp_path}/greet.py")
+    one = Jobd(tmp_path, extra=text).ready()
+    try:
+        redis("RPUSH", "python", '{"name":"Ann"}')
+        wait_for("it ran", lambda: "greeting Ann pool=python" in one.log())
+        assert one.post("/v1/tasks?wait=30s", {"topic": "python", "payload": {"name": "Bob"}}).json["result"]["hello"] == "Bob"
+    finally:
+        assert one.stop() == 0
+        redis.stop()
 
 
 def test_the_example(tmp_path):
