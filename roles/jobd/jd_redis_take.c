@@ -12,6 +12,7 @@
 #include "core/base/jsontext.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
+#include "roles/jobd/jd_payload.h"
 #include "roles/jobd/jd_redis_parts.h"
 
 enum { STALE = 100 };
@@ -42,26 +43,58 @@ static const char *read_head(const char *job, size_t *n, struct work_loan *loan)
 	return stop + 1;
 }
 
+static char *first_head(uint64_t id, const char *error)
+{
+	char head[200];
+
+	snprintf(head, sizeof(head), "{\"id\":\"%" PRIu64 "\"%s%s%s}", id,
+		 error ? ",\"error\":\"" : "", error ? error : "", error ? "\"" : "");
+	return mem_str(head);
+}
+
+/* UV_ECANCELED: it goes back, for now. */
+static int hand_over(struct jr_topic *t, struct jr_loan *l, struct work_loan *loan,
+		     const struct jd_payload *p)
+{
+	struct jr *jr = t->jr;
+
+	loan->spec.payload = p->p;
+	loan->spec.size = p->n;
+	loan->spec.type = *p->type ? p->type : NULL;
+	loan->spec.prio = p->prio;
+	loan->spec.expires = p->expires;
+	if (jr->draining)
+		return UV_ECANCELED;
+	if (!p->delay)
+		return work_lend(jr->work, &jr->lender, loan);
+	l->delay = p->delay;
+	l->head = first_head(l->id, NULL);
+	return UV_ECANCELED;
+}
+
 static void lend(struct jr_topic *t, uint64_t id, const redisReply *job)
 {
 	struct jr *jr = t->jr;
+	const struct jd_payload_rules rules = { (enum jd_format)jr->keys->payload,
+						jr->keys->default_class, jr->keys->default_method };
 	struct jr_loan *l = jd_loan_new(t, id);
-	struct work_loan loan = { .spec = { .topic = t->name, .prio = WORK_PRIO }, .id = id };
+	struct work_loan loan = { .spec = { .topic = t->name }, .id = id };
+	struct jd_payload p;
 	size_t n = job->len;
+	const char *body = read_head(job->str, &n, &loan);
 
 	jr->source.taken++;
-	loan.spec.payload = read_head(job->str, &n, &loan);
-	loan.spec.size = n;
-	int rc = jr->draining ? UV_ECANCELED : work_lend(jr->work, &jr->lender, &loan);
+	jd_payload_read(&p, body, n, &rules);
+	if (body != job->str) /* it has had its delay */
+		p.delay = 0;
+	int rc = hand_over(t, l, &loan, &p);
 	if (rc == UV_ECANCELED) {
 		jd_redis_over(l, JR_RETURN);
 	} else if (rc != 0) {
-		char head[160];
-		snprintf(head, sizeof(head), "{\"id\":\"%" PRIu64 "\",\"error\":\"%s\"}", id,
-			 uv_strerror(rc));
-		l->head = mem_str(head);
+		l->head = first_head(id, uv_strerror(rc));
 		jd_redis_over(l, JR_DEAD);
 	}
+	jd_payload_fini(&p);
 }
 
 static void lend_all(struct jr_topic *t, const redisReply *reply)

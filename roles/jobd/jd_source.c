@@ -10,10 +10,17 @@
 #include "core/log/log.h"
 #include "core/stat/stat.h"
 #include "roles/jobd/jd.h"
+#include "roles/jobd/jd_payload.h"
 #include "roles/jobd/jd_redis.h"
 
 static const struct conf_word types[] = {
 	{ "redis", JD_REDIS },
+	{ NULL, 0 },
+};
+
+static const struct conf_word formats[] = {
+	{ "raw", JD_RAW },
+	{ "swoole-jobs", JD_SWOOLE_JOBS },
 	{ NULL, 0 },
 };
 
@@ -30,6 +37,15 @@ const struct conf_key jd_source_rows[] = {
 			      "puts, the left end is first."),
 	CONF_KEY_STR(struct jd_source_keys, prefix, .dflt = "",
 		     .help = "Before each topic's name in the source."),
+	CONF_KEY_ENUM(struct jd_source_keys, payload, formats, .dflt = "raw",
+		      .help = "What its producers write: raw goes to the workers as it is; of "
+			      "swoole-jobs they get JSON, however PHP wrote it, and its delay, "
+			      "priority and expiration count."),
+	CONF_KEY_STR(struct jd_source_keys, default_class,
+		     .help = "With swoole-jobs: the class that a foreign message is given to; "
+			     "empty: it stays as it is."),
+	CONF_KEY_STR(struct jd_source_keys, default_method, .dflt = "run",
+		     .help = "And its method."),
 	CONF_KEY_INT(
 		struct jd_source_keys, take, .dflt = "64", .min = "1", .max = "1000",
 		.help = "Jobs of a topic taken at a time, and ahead of those who can run them, "

@@ -26,6 +26,8 @@ struct jd_source_keys {
 	char *url;
 	char **topics;
 	char *prefix;
+	int payload;
+	char *default_class, *default_method;
 	int64_t take, max_dead;
 	int64_t timeout, node_dead;
 	char *tls_ca;

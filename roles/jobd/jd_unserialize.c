@@ -326,7 +326,8 @@ static int read_object(struct reading *r)
 	return rc != 0 ? rc : read_parts(r, false);
 }
 
-/* ---- what was there before ---------------------------------------------------------------------- */
+/* ---- what was there before ----------------------------------------------------------------------
+ */
 
 /* It is read once more, where it stands. One within itself ends at the depth's limit. */
 static int read_reference(struct reading *r)
@@ -389,9 +390,11 @@ static int read_kind(struct reading *r, char kind)
 
 static int read_value(struct reading *r)
 {
-	char kind = r->p < r->end ? *r->p : '\0';
 	int rc = 0;
 
+	if (r->p == r->end)
+		return wrong(r, "cut off");
+	char kind = *r->p;
 	if (r->depth >= JD_UNSERIALIZE_DEPTH)
 		return wrong(r, "too deep");
 	if (r->out->n > r->most)
@@ -424,7 +427,7 @@ int jd_unserialize(const char *text, size_t n, size_t most, struct json_out *out
 	struct reading r = {
 		.begin = text, .p = text, .end = text + n, .out = out, .most = most, .err = err
 	};
-	int rc = n ? read_value(&r) : wrong(&r, "nothing");
+	int rc = read_value(&r);
 
 	if (rc == 0 && r.p != r.end)
 		rc = wrong(&r, "more than one value");

@@ -312,3 +312,75 @@ def test_what_is_wrong_with_a_source_is_said(tmp_path, keys, why):
     one = Jobd(tmp_path, extra=f"[source s]\n{keys}\n")
     assert one.process.wait(10) == 1
     assert why in one.log() and "jobd.ini:" in one.log()
+
+
+# ---- swoole-jobs' producers ----------------------------------------------------------------------
+
+# The class as its package has it, and what its queue does with it: serialize() or json_encode(), and RPUSH.
+PRODUCER = r"""<?php
+namespace Kcloze\Jobs;
+class JobObject
+{
+    public $uuid = '', $topic = '', $jobClass = '', $jobMethod = '', $jobParams = [], $jobExtras = [];
+    public function __construct(string $topic, string $jobClass, string $jobMethod, array $jobParams = [], array $jobExtras = [])
+    {
+        $this->uuid = uniqid($topic) . '.' . microtime(true);
+        [$this->topic, $this->jobClass, $this->jobMethod, $this->jobParams, $this->jobExtras] =
+            [$topic, $jobClass, $jobMethod, $jobParams, $jobExtras];
+    }
+}
+$at = fsockopen('127.0.0.1', (int) $argv[1]);
+$push = function (string $bytes) use ($at) {
+    fwrite($at, "*3\r\n$5\r\nRPUSH\r\n$5\r\nMyJob\r\n$" . strlen($bytes) . "\r\n$bytes\r\n");
+    fgets($at);
+};
+$push(serialize(new JobObject('MyJob', '\Greeter', 'greet', ['serialized', ['n' => 1.5, 'list' => [1, null]]])));
+$push(json_encode(new JobObject('MyJob', 'Greeter', 'greet', ['json', []])));
+$push(serialize(new JobObject('MyJob', 'Greeter', 'greet', ['late', []], ['delay' => 700])));
+$push(serialize(new JobObject('MyJob', 'Greeter', 'still', ['static', []])));
+$push(serialize(['order' => 7]));
+$push('a line of a Java program');
+"""
+
+CLASSES = """<?php
+class Greeter
+{
+    public function greet(string $name, array $more)
+    {
+        file_put_contents(getenv('NOTES'), "end $name " . json_encode($more) . ' ' . microtime(true) . "\\n", FILE_APPEND);
+    }
+    public static function still(string $name) { file_put_contents(getenv('NOTES'), "end $name\\n", FILE_APPEND); }
+    public function foreign($message)
+    {
+        file_put_contents(getenv('NOTES'), 'end foreign ' . json_encode($message) . "\\n", FILE_APPEND);
+    }
+}
+"""
+
+
+def test_what_swoole_jobs_producers_write_runs(setup, tmp_path):
+    (tmp_path / "producer.php").write_text(PRODUCER)
+    (tmp_path / "bootstrap.php").write_text(CLASSES)
+    node = Jobd(tmp_path, extra=f"""
+[source legacy]
+type = redis
+url = {setup.redis.url}
+topics = MyJob
+payload = swoole-jobs
+default_class = Greeter
+default_method = foreign
+[pool php]
+command = php {LIB}/swoole-jobs.php {tmp_path}/bootstrap.php
+topics = *
+env = NOTES={setup.notes_path}
+""").ready()
+    setup.nodes.append(node)
+    began = time.time()
+    subprocess.run(["php", tmp_path / "producer.php", str(setup.redis.port)], check=True)
+    wait_for("all six", lambda: len(setup.notes()) == 6)
+    lines = {line.split()[1] + line.split()[2] if "foreign" in line else line.split()[1]: line.split()
+             for line in setup.notes_path.read_text().splitlines()}
+    assert lines["serialized"][2] == '{"n":1.5,"list":[1,null]}' and lines["json"][2] == "[]"
+    assert float(lines["late"][3]) - began >= 0.7 and float(lines["json"][3]) < float(lines["late"][3])
+    assert 'foreign{"order":7}' in lines and 'foreign"a' in lines and "static" in lines
+    wait_for("Redis has nothing", lambda: setup.left() == {})

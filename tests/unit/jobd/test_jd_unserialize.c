@@ -82,6 +82,7 @@ Test(jd_unserialize, refuses_the_rest_and_says_where)
 		"a:9:{i:0;N;}",
 		"a:1:{N;N;}",
 		"a:1:{i:0;N;",
+		"a:2:{i:0;",
 		"C:1:\"A\":0:{}",
 		"r:1;",
 		"R:2;",
@@ -107,7 +108,8 @@ Test(jd_unserialize, has_an_end_however_often_it_refers_to_itself)
 
 	for (int i = 1; i < 40; i++) {
 		size_t n = strlen(text);
-		snprintf(text + n, sizeof(text) - n, "i:%d;a:2:{i:0;r:%d;i:1;r:%d;}", i, slot, slot);
+		snprintf(text + n, sizeof(text) - n, "i:%d;a:2:{i:0;r:%d;i:1;r:%d;}", i, slot,
+			 slot);
 		slot = i == 1 ? 3 : slot + 3;
 	}
 	strcat(text, "}");
