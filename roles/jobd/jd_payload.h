@@ -20,9 +20,9 @@ struct jd_payload_rules {
 struct jd_payload {
 	const char *p; /* own, or what was read */
 	size_t n;
-	char *own;      /* NULL: it is as it came */
-	char type[129]; /* jobClass::jobMethod, cut; "": none */
-	int prio;       /* the engine's */
+	char *own;              /* NULL: it is as it came */
+	char type[129];         /* jobClass::jobMethod, cut; "": none */
+	int prio;               /* the engine's */
 	int64_t delay, expires; /* ms; 0: none */
 };
 

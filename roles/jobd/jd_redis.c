@@ -23,6 +23,11 @@ void jd_redis_eval(struct jr *jr, enum jd_script script, int words, redis_done d
 	redis_text(jr->cmd, jr->sha[script]);
 }
 
+void jd_redis_odd(struct jr *jr, const redisReply *r)
+{
+	redis_break(jr->cmd, r->type == REDIS_REPLY_ERROR ? r->str : "an answer of another kind");
+}
+
 /* ---- once a second, and when something is due -------------------------------------------- */
 
 static void on_tick(uv_timer_t *timer);
@@ -51,7 +56,7 @@ static void on_ticked(void *data, const redisReply *r)
 	if (!r)
 		return;
 	if (r->type != REDIS_REPLY_ARRAY || r->elements != 1 + 5 * (size_t)jr->n_topics) {
-		redis_break(jr->cmd, r->type == REDIS_REPLY_ERROR ? r->str : "a tick's answer");
+		jd_redis_odd(jr, r);
 		return;
 	}
 	if (r->element[0]->integer)
@@ -218,7 +223,7 @@ static void on_keys(void *data, const redisReply *r)
 	if (r->type == REDIS_REPLY_ARRAY)
 		jd_redis_reconcile(t, r);
 	else
-		redis_break(t->jr->cmd, r->str ? r->str : "an answer to HKEYS");
+		jd_redis_odd(t->jr, r);
 	jd_redis_settle(t->jr);
 }
 

@@ -90,4 +90,5 @@ void jd_redis_reconcile(struct jr_topic *t, const redisReply *reply);
 
 /* jd_redis.c; words: those that follow the script */
 void jd_redis_eval(struct jr *jr, enum jd_script script, int words, redis_done done, void *data);
-void jd_redis_settle(struct jr *jr); /* closing: is it over? */
+void jd_redis_odd(struct jr *jr, const redisReply *r); /* an answer that can't be */
+void jd_redis_settle(struct jr *jr);                   /* closing: is it over? */

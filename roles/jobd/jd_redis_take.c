@@ -142,7 +142,7 @@ static void on_taken(void *data, const redisReply *r)
 		log_warn("source %s: topic %s: %s", jr->source.name, t->name, r->str);
 		t->broken = true;
 	} else if (r) {
-		redis_break(jr->cmd, r->str ? r->str : "an answer of another kind");
+		jd_redis_odd(jr, r);
 	}
 	if (jr->draining)
 		jd_redis_flush(jr);

@@ -3,8 +3,10 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -384,3 +386,43 @@ env = NOTES={setup.notes_path}
     assert float(lines["late"][3]) - began >= 0.7 and float(lines["json"][3]) < float(lines["late"][3])
     assert 'foreign{"order":7}' in lines and 'foreign"a' in lines and "static" in lines
     wait_for("Redis has nothing", lambda: setup.left() == {})
+
+
+# ---- servers that lie --------------------------------------------------------------------------
+
+@pytest.mark.parametrize("answer, why", ids=["http", "unasked", "length", "array", "silent", "closed", "full"], argvalues=[
+    (b"HTTP/1.1 400 Bad Request\r\n\r\n", "speaks no Redis protocol"),
+    (b"+OK\r\n:1\r\n" + b"+more\r\n" * 100, "an answer of another kind"),
+    (b"$-7\r\n", "speaks no Redis protocol"),
+    (b"*1000000000\r\n", "speaks no Redis protocol|no answer in time"),
+    (b"", "no answer in time"),
+    (None, "closed the connection"),
+    (b"-ERR max number of clients reached\r\n" * 3, "max number of clients"),
+])
+def test_a_server_that_lies_is_left(tmp_path, answer, why):
+    liar = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        while True:
+            try:
+                link = liar.accept()[0]
+            except OSError:
+                return
+            links.append(link)
+            link.recv(4096)
+            if answer is None:
+                link.close()
+            else:
+                link.sendall(answer)
+
+    links = []
+    threading.Thread(target=serve, daemon=True).start()
+    one = Jobd(tmp_path, extra=f"[source s]\ntype = redis\nurl = redis://127.0.0.1:{liar.getsockname()[1]}\ntopics = a\n"
+               "timeout = 300ms\n").ready()
+    wait_for(why, lambda: re.search(f"source s is down: .*({why})", one.log()))
+    assert one.get("/healthz").status == 200 and one.get("/readyz").status == 503
+    tries = len(links)
+    time.sleep(1)
+    assert len(links) - tries <= 12  # it comes back, but more and more slowly
+    assert one.stop() == 0
+    liar.close()
