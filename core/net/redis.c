@@ -34,8 +34,8 @@ struct redis {
 	struct buf out;   /* commands that are not sent */
 	struct ask *asks; /* a ring */
 	size_t first, n_asks, room;
-	uv_timer_t timer; /* the next try; what is under way */
-	uint64_t retry, since;
+	uv_timer_t timer;      /* the next try; what is under way */
+	uint64_t retry, since; /* since: it tries, or it is up */
 	int64_t client_id;
 	int open;      /* timer, and the stream or dial */
 	bool overflow; /* of out */
@@ -213,6 +213,8 @@ static void go_down(struct redis *r, const char *why)
 {
 	if (r->state == DOWN || r->state == DIALING)
 		return;
+	if (r->state == UP && uv_now(r->loop) - r->since >= r->conf.retry_most)
+		r->retry = FIRST_RETRY;
 	snprintf(r->why, sizeof(r->why), "%s", why);
 	r->state = DOWN;
 	uv_timer_stop(&r->timer);
@@ -262,7 +264,7 @@ static void on_client_id(void *data, const redisReply *reply)
 		return;
 	r->client_id = reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0;
 	r->state = UP;
-	r->retry = FIRST_RETRY;
+	r->since = uv_now(r->loop);
 	watch(r);
 	if (r->conf.on_up)
 		r->conf.on_up(r->conf.data);

@@ -42,7 +42,8 @@ struct redis_conf {
 	struct tls_ctx *tls; /* with url.tls; held */
 	const char *name;    /* CLIENT SETNAME; letters, digits, - _ . */
 	uint64_t timeout;    /* ms: to be up; from a command to its answer */
-	uint64_t retry_most; /* ms: the longest time between two tries; they begin at 100 ms */
+	uint64_t retry_most; /* ms: the longest time between two tries; they begin at 100 ms, anew
+			      * once it was up for so long */
 	size_t most;         /* bytes of an answer, and of what is unsent */
 	void (*on_up)(void *data);
 	/* It was up, or could not get up: why, in words. All that was under way has been told. */

@@ -113,6 +113,7 @@ static void ack(struct work_job *job)
 static void on_job(void *data, struct work_job *job)
 {
 	(void)data;
+	work_begun(job);
 	if (telling)
 		say('s', job->id);
 	held[n_held++] = job;

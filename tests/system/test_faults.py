@@ -869,7 +869,7 @@ def test_reload_in_the_middle_of_a_login(pair, proxy):
         front.reload(text.replace("max = 4", f"max = {n + 3}"))
         for one in late:
             assert one.query("select 1").rows == [[b"1"]]
-        assert n + 3 in limits()
+        wait_for("the new limits", lambda: n + 3 in limits())
         for one in late:
             one.close()
         wait_for("the old ones to go", lambda: limits() == [n + 3])
