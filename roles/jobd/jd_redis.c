@@ -252,6 +252,7 @@ static void on_up(void *data)
 	jd_source_up(&jr->source);
 	track(jr);
 	plan_tick(jr, 0);
+	jd_redis_forward(jr);
 }
 
 static void on_down(void *data, const char *why)
@@ -264,6 +265,7 @@ static void on_down(void *data, const char *why)
 	}
 	jr->tracking = jr->ticking = false;
 	jd_source_down(&jr->source, why);
+	jd_redis_forward(jr);
 	jd_redis_settle(jr);
 }
 
@@ -327,6 +329,7 @@ static void drain(struct jd_source *s)
 	struct jr *jr = (struct jr *)(void *)s;
 
 	jr->draining = true;
+	jd_redis_forward(jr);
 	jd_redis_give_back(jr);
 }
 
@@ -445,6 +448,7 @@ static struct jd_source *open_it(struct jd *jd, const struct conf_item *item, st
 					   .hungry = jd_redis_hungry,
 					   .data = jr };
 	work_lender_add(jr->work, &jr->lender);
+	jd_redis_forward_open(jr);
 	return &jr->source;
 }
 

@@ -65,6 +65,8 @@ struct jr {
 	uv_timer_t tick, flush;
 	uint64_t told; /* when ends were last sent */
 	unsigned look;
+	struct work_taker *forwarder; /* NULL: no topic is only written */
+	int forwarding;
 	int telling; /* commands with ends that are under way */
 	int open;    /* timers and connections */
 	bool ticking, tracking, draining, closing, shut;
@@ -87,6 +89,10 @@ void jd_redis_back(void *data, const struct work_event *e, int64_t delay);
 void jd_redis_flush(struct jr *jr);
 void jd_redis_give_back(struct jr *jr); /* what does not run */
 void jd_redis_reconcile(struct jr_topic *t, const redisReply *reply);
+
+/* jd_redis_forward.c: topics that are only written */
+void jd_redis_forward_open(struct jr *jr);
+void jd_redis_forward(struct jr *jr); /* it is up, down, or draining by now */
 
 /* jd_redis.c; words: those that follow the script */
 void jd_redis_eval(struct jr *jr, enum jd_script script, int words, redis_done done, void *data);

@@ -32,9 +32,12 @@ const struct conf_key jd_source_rows[] = {
 	CONF_KEY_STR(struct jd_source_keys, url, .flags = CONF_REQUIRED | CONF_SECRET,
 		     .help = "redis://[[user]:password@]host[:port][/db], rediss:// by TLS, "
 			     "redis+unix:///path[?db=n]."),
-	CONF_KEY_LIST(struct jd_source_keys, topics, .flags = CONF_REQUIRED,
+	CONF_KEY_LIST(struct jd_source_keys, topics,
 		      .help = "Whose jobs are taken. In Redis each is a list of that name: RPUSH "
 			      "puts, the left end is first."),
+	CONF_KEY_LIST(struct jd_source_keys, write_only,
+		      .help = "Topics whose jobs others run: what is submitted to us goes there, "
+			      "as soon as the source can be reached."),
 	CONF_KEY_STR(struct jd_source_keys, prefix, .dflt = "",
 		     .help = "Before each topic's name in the source."),
 	CONF_KEY_ENUM(struct jd_source_keys, payload, formats, .dflt = "raw",
@@ -66,16 +69,24 @@ const struct conf_key jd_source_rows[] = {
 
 /* ---- rules --------------------------------------------------------------------------- */
 
+static void check_topics(const struct conf_item *i, const char *key, char *const *topics,
+			 struct conf_errors *errors)
+{
+	for (; *topics; topics++)
+		if (strlen(*topics) > 128)
+			conf_error(errors, i, key, "'%.40s...': longer than 128 bytes", *topics);
+}
+
 void jd_sources_check(const struct conf *conf, struct conf_errors *errors)
 {
 	for (const struct conf_item *i = NULL; (i = conf_next(conf, "source", i));) {
 		const struct jd_source_keys *k = i->values;
 		if (k->type >= 0 && (size_t)k->type < sizeof(kinds) / sizeof(kinds[0]))
 			kinds[k->type]->check(i, errors);
-		for (char *const *topic = k->topics; *topic; topic++)
-			if (strlen(*topic) > 128)
-				conf_error(errors, i, "topics", "'%.40s...': longer than 128 bytes",
-					   *topic);
+		check_topics(i, "topics", k->topics, errors);
+		check_topics(i, "write_only", k->write_only, errors);
+		if (!*k->topics && !*k->write_only)
+			conf_error(errors, i, "topics", "neither these nor write_only");
 	}
 }
 

@@ -24,7 +24,7 @@ enum jd_source_kind { JD_REDIS };
 struct jd_source_keys {
 	int type;
 	char *url;
-	char **topics;
+	char **topics, **write_only;
 	char *prefix;
 	int payload;
 	char *default_class, *default_method;

@@ -1,4 +1,5 @@
 """jobd on a real Redis: jobs of plain lists, and what becomes of them when anything of it dies."""
+import json
 import os
 import pathlib
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -386,6 +388,34 @@ env = NOTES={setup.notes_path}
     assert float(lines["late"][3]) - began >= 0.7 and float(lines["json"][3]) < float(lines["late"][3])
     assert 'foreign{"order":7}' in lines and 'foreign"a' in lines and "static" in lines
     wait_for("Redis has nothing", lambda: setup.left() == {})
+
+
+def test_a_topic_that_is_only_written_is_for_others(setup, tmp_path):
+    node = Jobd(tmp_path, keys="legacy = yes", extra=f"""
+[source legacy]
+type = redis
+url = {setup.redis.url}
+prefix = app:
+write_only = ToJava
+timeout = 500ms
+[store]
+resident = 0
+""").ready()
+    setup.nodes.append(node)
+    job = {"topic": "ToJava", "jobClass": "A", "jobMethod": "b", "jobParams": [1], "uuid": "u1"}
+    told = node.get("/pushJobs?jobData=" + urllib.parse.quote(json.dumps(job))).json
+    assert told["code"] == 100 and told["content"]["uuid"] == "u1"
+    wait_for("it is there", lambda: setup.redis("LLEN", "app:ToJava") == "1")
+    assert json.loads(setup.redis("LPOP", "app:ToJava")) == job
+    setup.redis.kill()
+    ids = [node.push("ToJava", n) for n in range(50)]  # kept until it is back
+    node.process.kill()
+    node.process.wait()
+    setup.redis.start()
+    node.again()
+    wait_for("all are there", lambda: int(setup.redis("LLEN", "app:ToJava")) >= 50)
+    assert setup.redis("LRANGE", "app:ToJava", 0, -1).split() == [str(n) for n in range(50)] and len(set(ids)) == 50
+    wait_for("none is kept", lambda: node.get("/v1/topics/ToJava").json["ready"] == 0)
 
 
 # ---- servers that lie --------------------------------------------------------------------------
