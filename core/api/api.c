@@ -238,6 +238,8 @@ int api_reload(void *self, const struct conf *conf, struct err *err)
 		rc = api_pools_apply(api, conf, err);
 	if (rc == 0)
 		rc = api_setup_apply(api, conf, err);
+	if (rc == 0 && api->role->reload)
+		rc = api->role->reload(api->role_data, conf, err);
 	if (rc == 0) {
 		api_alarm_apply(api);
 		return 0;

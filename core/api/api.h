@@ -35,6 +35,8 @@ struct api_role {
 	const char *name; /* of the role, its section (see keys.h), its folder of data */
 	/* Engine and pools are there, nobody is listened to yet. */
 	int (*open)(void *data, struct api *api, struct err *err);
+	/* The last that can refuse a new configuration. */
+	int (*reload)(void *data, const struct conf *conf, struct err *err);
 	void (*event)(void *data, const struct work_event *e);
 	void (*drain)(void *data);
 	/* Gives back all tasks that it holds, now; what closes later counts in api->open. Comes

@@ -108,8 +108,11 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct jr *jr = timer->data;
 
-	if (jr->closing) {
+	if (jr->closing || jr->leaving)
 		jd_redis_settle(jr);
+	if (jr->shut)
+		return;
+	if (jr->closing) {
 		plan_tick(jr, SOONEST * 10);
 		return;
 	}
@@ -311,6 +314,8 @@ static void on_timer_closed(uv_handle_t *h)
 static void shut(struct jr *jr)
 {
 	jr->shut = true;
+	if (jr->forwarder && !jr->closing)
+		work_taker_free(jr->forwarder);
 	redis_close(jr->cmd, on_redis_closed, jr);
 	redis_close(jr->wake, on_redis_closed, jr);
 	uv_close((uv_handle_t *)&jr->tick, on_timer_closed);
@@ -319,8 +324,12 @@ static void shut(struct jr *jr)
 
 void jd_redis_settle(struct jr *jr)
 {
-	if (jr->closing && !jr->shut &&
-	    (!jr->n_loans || !redis_is_up(jr->cmd) || uv_now(jr->loop) > jr->deadline))
+	bool over = !jr->n_loans && !jr->forwarding;
+
+	if (jr->shut)
+		return;
+	if ((jr->leaving && over) || (jr->closing && (!jr->n_loans || !redis_is_up(jr->cmd) ||
+						      uv_now(jr->loop) > jr->deadline)))
 		shut(jr);
 }
 
@@ -328,15 +337,29 @@ static void drain(struct jd_source *s)
 {
 	struct jr *jr = (struct jr *)(void *)s;
 
+	if (jr->shut)
+		return;
 	jr->draining = true;
 	jd_redis_forward(jr);
 	jd_redis_give_back(jr);
+}
+
+static void leave(struct jd_source *s)
+{
+	struct jr *jr = (struct jr *)(void *)s;
+
+	drain(s);
+	jr->leaving = true;
+	work_lender_remove(&jr->lender);
+	plan_tick(jr, 0);
 }
 
 static void close_it(struct jd_source *s)
 {
 	struct jr *jr = (struct jr *)(void *)s;
 
+	if (jr->shut)
+		return;
 	drain(s);
 	jr->closing = true;
 	jr->deadline = uv_now(jr->loop) + CLOSE_TIME;
@@ -443,7 +466,7 @@ static struct jd_source *open_it(struct jd *jd, const struct conf_item *item, st
 	open_topics(jr);
 	open_timer(jr, &jr->tick);
 	open_timer(jr, &jr->flush);
-	jd_source_init(&jr->source, &jd_redis, jd, item->name);
+	jd_source_init(&jr->source, &jd_redis, jd, item);
 	jr->lender = (struct work_lender){ .back = jd_redis_back,
 					   .hungry = jd_redis_hungry,
 					   .data = jr };
@@ -470,5 +493,6 @@ const struct jd_source_type jd_redis = {
 	.check = check,
 	.open = open_it,
 	.drain = drain,
+	.leave = leave,
 	.close = close_it,
 };

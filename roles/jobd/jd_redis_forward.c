@@ -32,6 +32,7 @@ static void on_put(void *data, const redisReply *r)
 	else
 		work_release(job, 0);
 	want(jr);
+	jd_redis_settle(jr);
 }
 
 static void put_list(struct jr *jr, const char *topic)

@@ -69,7 +69,7 @@ struct jr {
 	int forwarding;
 	int telling; /* commands with ends that are under way */
 	int open;    /* timers and connections */
-	bool ticking, tracking, draining, closing, shut;
+	bool ticking, tracking, draining, leaving, closing, shut;
 	uint64_t deadline; /* of closing */
 	char node[300];
 };

@@ -27,42 +27,45 @@ static const struct conf_word formats[] = {
 static const struct jd_source_type *const kinds[] = { [JD_REDIS] = &jd_redis };
 
 const struct conf_key jd_source_rows[] = {
-	CONF_KEY_ENUM(struct jd_source_keys, type, types, .flags = CONF_REQUIRED,
+	CONF_KEY_ENUM(struct jd_source_keys, type, types, .flags = CONF_REQUIRED | CONF_RELOAD,
 		      .help = "Whose queues they are."),
-	CONF_KEY_STR(struct jd_source_keys, url, .flags = CONF_REQUIRED | CONF_SECRET,
+	CONF_KEY_STR(struct jd_source_keys, url, .flags = CONF_REQUIRED | CONF_SECRET | CONF_RELOAD,
 		     .help = "redis://[[user]:password@]host[:port][/db], rediss:// by TLS, "
 			     "redis+unix:///path[?db=n]."),
-	CONF_KEY_LIST(struct jd_source_keys, topics,
+	CONF_KEY_LIST(struct jd_source_keys, topics, .flags = CONF_RELOAD,
 		      .help = "Whose jobs are taken. In Redis each is a list of that name: RPUSH "
 			      "puts, the left end is first."),
-	CONF_KEY_LIST(struct jd_source_keys, write_only,
+	CONF_KEY_LIST(struct jd_source_keys, write_only, .flags = CONF_RELOAD,
 		      .help = "Topics whose jobs others run: what is submitted to us goes there, "
 			      "as soon as the source can be reached."),
-	CONF_KEY_STR(struct jd_source_keys, prefix, .dflt = "",
+	CONF_KEY_STR(struct jd_source_keys, prefix, .dflt = "", .flags = CONF_RELOAD,
 		     .help = "Before each topic's name in the source."),
-	CONF_KEY_ENUM(struct jd_source_keys, payload, formats, .dflt = "raw",
+	CONF_KEY_ENUM(struct jd_source_keys, payload, formats, .dflt = "raw", .flags = CONF_RELOAD,
 		      .help = "What its producers write: raw goes to the workers as it is; of "
 			      "swoole-jobs they get JSON, however PHP wrote it, and its delay, "
 			      "priority and expiration count."),
-	CONF_KEY_STR(struct jd_source_keys, default_class,
+	CONF_KEY_STR(struct jd_source_keys, default_class, .flags = CONF_RELOAD,
 		     .help = "With swoole-jobs: the class that a foreign message is given to; "
 			     "empty: it stays as it is."),
-	CONF_KEY_STR(struct jd_source_keys, default_method, .dflt = "run",
+	CONF_KEY_STR(struct jd_source_keys, default_method, .dflt = "run", .flags = CONF_RELOAD,
 		     .help = "And its method."),
 	CONF_KEY_INT(
 		struct jd_source_keys, take, .dflt = "64", .min = "1", .max = "1000",
+		.flags = CONF_RELOAD,
 		.help = "Jobs of a topic taken at a time, and ahead of those who can run them, "
 			"at most; no more than were done in the last 10 ms."),
 	CONF_KEY_INT(struct jd_source_keys, max_dead, .dflt = "100000", .min = "0",
-		     .max = "100000000", .help = "Dead jobs of a topic that are kept there."),
+		     .max = "100000000", .flags = CONF_RELOAD,
+		     .help = "Dead jobs of a topic that are kept there."),
 	CONF_KEY_DURATION(struct jd_source_keys, timeout, .dflt = "5s", .min = "100ms", .max = "5m",
-			  .help = "To connect, and for each answer."),
+			  .flags = CONF_RELOAD, .help = "To connect, and for each answer."),
 	CONF_KEY_DURATION(struct jd_source_keys, node_dead, .dflt = "15s", .min = "3s", .max = "1h",
+			  .flags = CONF_RELOAD,
 			  .help = "A node that was silent for so long is dead: others run its "
 				  "jobs."),
-	CONF_KEY_STR(struct jd_source_keys, tls_ca,
+	CONF_KEY_STR(struct jd_source_keys, tls_ca, .flags = CONF_RELOAD,
 		     .help = "Whom we trust, as a PEM file; empty: whom the system does."),
-	CONF_KEY_BOOL(struct jd_source_keys, tls_verify, .dflt = "yes",
+	CONF_KEY_BOOL(struct jd_source_keys, tls_verify, .dflt = "yes", .flags = CONF_RELOAD,
 		      .help = "Whether the server's certificate is looked at."),
 	CONF_END,
 };
@@ -92,12 +95,70 @@ void jd_sources_check(const struct conf *conf, struct conf_errors *errors)
 
 /* ---- their life -------------------------------------------------------------------------- */
 
+static struct jd_source *find(const struct jd *jd, const char *name)
+{
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &jd->sources) {
+		struct jd_source *s = container_of(it, struct jd_source, link);
+		if (strcmp(s->name, name) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+/* Those that are not there yet. */
 int jd_sources_open(struct jd *jd, const struct conf *conf, struct err *err)
 {
 	for (const struct conf_item *i = NULL; (i = conf_next(conf, "source", i));) {
 		const struct jd_source_keys *k = i->values;
-		if (!kinds[k->type]->open(jd, i, err))
+		if (find(jd, i->name))
+			continue;
+		struct jd_source *s = kinds[k->type]->open(jd, i, err);
+		if (!s)
 			return err_wrap(err, err->code, "source %s", i->name);
+		s->conf = conf_hold(conf);
+		s->item = i;
+	}
+	return 0;
+}
+
+static bool is_same(const struct conf_item *a, const struct conf_item *b)
+{
+	const struct jd_source_keys *was = a->values, *is = b->values;
+
+	for (const struct conf_key *k = conf_first_key(a->section); k; k = conf_next_key(k))
+		if (!(k->flags & CONF_SECRET) && strcmp(conf_text(a, k), conf_text(b, k)) != 0)
+			return false;
+	return strcmp(was->url, is->url) == 0;
+}
+
+static void leave(struct jd_source *s)
+{
+	s->leaving = true;
+	s->type->leave(s);
+}
+
+int jd_sources_apply(struct jd *jd, const struct conf *conf, struct err *err)
+{
+	struct list *it, *tmp;
+	int rc = jd_sources_open(jd, conf, err);
+
+	if (rc != 0) { /* those that were opened just now */
+		list_each (it, tmp, &jd->sources) {
+			struct jd_source *s = container_of(it, struct jd_source, link);
+			if (s->conf == conf)
+				leave(s);
+		}
+		return rc;
+	}
+	list_each (it, tmp, &jd->sources) {
+		struct jd_source *s = container_of(it, struct jd_source, link);
+		const struct conf_item *now = conf_find(conf, "source", s->name);
+		if (s->leaving || (now && is_same(s->item, now)))
+			continue;
+		log_info("source %s leaves%s", s->name, now ? ", to come back changed" : "");
+		leave(s);
 	}
 	return 0;
 }
@@ -123,11 +184,11 @@ void jd_sources_close(struct jd *jd)
 }
 
 void jd_source_init(struct jd_source *s, const struct jd_source_type *type, struct jd *jd,
-		    const char *name)
+		    const struct conf_item *item)
 {
 	s->type = type;
 	s->jd = jd;
-	s->name = mem_str(name);
+	s->name = mem_str(item->name);
 	snprintf(s->why, sizeof(s->why), "not connected yet");
 	list_append(&jd->sources, &s->link);
 	jd->api->open++;
@@ -135,17 +196,22 @@ void jd_source_init(struct jd_source *s, const struct jd_source_type *type, stru
 
 void jd_source_closed(struct jd_source *s)
 {
-	struct api *api = s->jd->api;
+	struct jd *jd = s->jd;
+	struct api *api = jd->api;
+	struct err err = { .text = "" };
 
 	list_remove(&s->link);
 	free(s->name);
+	conf_free(s->conf);
 	api->open--;
+	if (!api->stopping && !api->draining && jd_sources_open(jd, api->conf, &err) != 0)
+		log_error("%s", err.text);
 	api_settle(api);
 }
 
 void jd_source_up(struct jd_source *s)
 {
-	s->up = s->was_up = true;
+	s->up = true;
 	log_info("source %s is up", s->name);
 }
 

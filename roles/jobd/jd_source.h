@@ -43,7 +43,9 @@ struct jd_source_type {
 	struct jd_source *(*open)(struct jd *jd, const struct conf_item *item, struct err *err);
 	/* Takes nothing any more; gives back what does not run. */
 	void (*drain)(struct jd_source *s);
-	/* Ends when all that it had is told; then jd_source_closed. */
+	/* As drain, and it goes when all that it had is over and told: jd_source_closed. */
+	void (*leave)(struct jd_source *s);
+	/* The engine is about to go: ends within seconds. */
 	void (*close)(struct jd_source *s);
 };
 
@@ -53,13 +55,18 @@ struct jd_source {
 	struct list link; /* of jd's */
 	struct jd *jd;
 	char *name;
-	bool up, was_up;
+	const struct conf *conf; /* held: what it was made from */
+	const struct conf_item *item;
+	bool up, leaving;
 	uint64_t taken, done, again, dead, losses; /* losses: of the connection */
 	char why[200];                             /* it is not up */
 };
 
 void jd_sources_check(const struct conf *conf, struct conf_errors *errors);
 int jd_sources_open(struct jd *jd, const struct conf *conf, struct err *err);
+/* New ones open, those that are gone leave, so do changed ones, to come back by their new keys. On
+ * failure nothing has changed. */
+int jd_sources_apply(struct jd *jd, const struct conf *conf, struct err *err);
 void jd_sources_drain(struct jd *jd);
 void jd_sources_close(struct jd *jd);
 
@@ -72,7 +79,7 @@ const char *jd_sources_down(const struct jd *jd);
 /* ---- for the kinds ------------------------------------------------------------------- */
 
 void jd_source_init(struct jd_source *s, const struct jd_source_type *type, struct jd *jd,
-		    const char *name);
+		    const struct conf_item *item);
 void jd_source_up(struct jd_source *s);
 void jd_source_down(struct jd_source *s, const char *why);
 /* The last word; s may be freed then. */

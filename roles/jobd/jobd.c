@@ -32,7 +32,8 @@ static const struct conf_section sections[] = {
 	  .help = "A queue elsewhere whose jobs run here.",
 	  .keys = jd_source_rows,
 	  .size = sizeof(struct jd_source_keys),
-	  .named = true },
+	  .named = true,
+	  .reload = true },
 	API_SECTIONS,
 	{ .name = NULL },
 };
@@ -70,6 +71,16 @@ static int open_jobd(void *data, struct api *api, struct err *err)
 	return rc != 0 ? rc : jd_sources_open(jd, api->conf, err);
 }
 
+static int reload(void *data, const struct conf *conf, struct err *err)
+{
+	struct jd *jd = data;
+	int rc = jd_sources_apply(jd, conf, err);
+
+	if (rc == 0)
+		jd->keys = jd_keys_of(conf);
+	return rc;
+}
+
 static void drain(void *data)
 {
 	jd_sources_drain(data);
@@ -102,6 +113,7 @@ static const char *unready(void *data)
 static const struct api_role role = {
 	.name = "jobd",
 	.open = open_jobd,
+	.reload = reload,
 	.drain = drain,
 	.close = close_jobd,
 	.status = status,

@@ -318,6 +318,26 @@ def test_what_is_wrong_with_a_source_is_said(tmp_path, keys, why):
     assert why in one.log() and "jobd.ini:" in one.log()
 
 
+def test_sources_come_change_and_go_by_reload(setup):
+    node = setup.node(topics="MyJob", workers=1)
+    setup.redis("RPUSH", "MyJob", "1 sleep 1", 2)
+    wait_for("it runs", lambda: setup.notes("begin") == ["1"])
+    text = node.conf_path.read_text()
+    changed = text.replace("topics = MyJob\n", "topics = MyJob, More\n")
+    node.reload(changed + f"[source second]\ntype = redis\nurl = {setup.redis.url}/1\ntopics = Other\n")
+    setup.redis("-n", 1, "RPUSH", "Other", 3)
+    setup.redis("RPUSH", "More", 4)
+    setup.wait_ends([1, 2, 3, 4])
+    assert sorted(setup.notes("begin")) == ["1", "2", "3", "4"]  # none twice: it left when its jobs were over
+    node.reload(changed.replace("type = redis", "type = rabbit"))
+    node.wait_log("reload refused")
+    node.reload(re.sub(r"\[source legacy\]\n(.+\n)+", "", text, count=1))
+    wait_for("both are gone", lambda: "source" not in node.get("/metrics").body.decode().replace('source="http"', ""))
+    setup.redis("RPUSH", "MyJob", 5)
+    time.sleep(0.5)
+    assert setup.redis("LLEN", "MyJob") == "1" and node.get("/readyz").status == 200
+
+
 # ---- swoole-jobs' producers ----------------------------------------------------------------------
 
 # The class as its package has it, and what its queue does with it: serialize() or json_encode(), and RPUSH.
