@@ -57,6 +57,7 @@ struct http_exchange {
 	size_t size, keep;
 	uint64_t connect_timeout;
 	uv_timer_t deadline;
+	void (*on_sent)(void *data);
 	void (*done)(void *data, const struct http_outcome *o);
 	void *data;
 	int rc;
@@ -281,6 +282,8 @@ static void send_it(struct conn *k)
 
 	http_reader_reset(k->reader, x->keep);
 	x->sent = true;
+	if (x->on_sent)
+		x->on_sent(x->data);
 	int rc = stream_put(&k->stream, x->request, x->size);
 	if (rc && k->used)
 		broken(k, rc, reason(k, rc));
@@ -467,6 +470,7 @@ struct http_exchange *http_client_ask(struct http_client *c, const struct http_a
 	x->origin = (struct origin){ .tls = a->url->tls, .addr = a->url->addr };
 	x->keep = a->keep;
 	x->connect_timeout = a->connect_timeout ? a->connect_timeout : a->timeout;
+	x->on_sent = a->sent;
 	x->done = a->done;
 	x->data = a->data;
 	list_init(&x->link);

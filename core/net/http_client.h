@@ -57,6 +57,9 @@ struct http_ask {
 	size_t keep;              /* bytes of the answer's body */
 	uint64_t connect_timeout; /* ms; 0: `timeout` */
 	uint64_t timeout;         /* ms for all of it; 0: none, then connect_timeout must be set */
+	/* It goes out: from now on it may be acted upon. Also from inside ask, and again when its
+	 * connection is replaced; may be NULL. */
+	void (*sent)(void *data);
 	void (*done)(void *data, const struct http_outcome *o);
 	void *data;
 };

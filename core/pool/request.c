@@ -224,6 +224,14 @@ static void on_done(void *data, const struct http_outcome *o)
 	worker_release(w);
 }
 
+/* A service that was not reached is not at it. */
+static void on_sent(void *data)
+{
+	struct worker *w = data;
+
+	job_at_it(container_of(w->jobs.next, struct job, link));
+}
+
 /* ---- life -------------------------------------------------------------------------------- */
 
 void request_start(struct worker *w, struct job *job)
@@ -241,10 +249,10 @@ void request_start(struct worker *w, struct job *job)
 				.size = job_size(job),
 				.keep = (size_t)v->max_body,
 				.connect_timeout = (uint64_t)v->connect_timeout,
+				.sent = on_sent,
 				.done = on_done,
 				.data = w };
 	list_append(&w->jobs, &job->link);
-	job_at_it(job);
 	w->n_jobs = 1;
 	w->state = WORKER_SERVING;
 	w->exchange = http_client_ask(w->pool->http, &ask);

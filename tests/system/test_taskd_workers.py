@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import time
 
 import pytest
@@ -111,6 +112,49 @@ def test_what_kills_the_server_each_time_is_dead_too(taskd):
         one.again()
     seen = over(one, task)
     assert (seen["state"], seen["crashes"]) == ("dead", 3) and "died" in seen["error"]
+
+
+def killed_three_times(one, task):
+    for _ in range(3):
+        one.wait_state(task, "running")
+        one.process.kill()
+        one.process.wait()
+        one.again()
+    seen = one.get(f"/v1/tasks/{task}").json
+    return seen["state"], seen["attempts"], seen["crashes"]
+
+
+def test_what_no_worker_had_when_the_server_is_killed_is_not_charged(taskd):
+    """It is taken for a worker that is still starting: it is in our hands, and nobody has begun it."""
+    lines = "workers_min = 0\nworkers_max = 1\nstart_timeout = 60s"
+    one = taskd(extra=pool("t", "slow 30", lines).replace("workers_min = 1\nworkers_max = 1\n", ""))
+    task = push(one, "t", "echo hello")
+    assert killed_three_times(one, task) == ("running", 0, 0)
+
+
+def test_what_its_worker_was_not_yet_at_when_the_server_is_killed_is_not_charged(taskd):
+    one = taskd(extra=pool("t", lines="credit = 4"))
+    tasks = [push(one, "t", "sleep 100") for _ in range(6)]
+    wait_for("four of them", lambda: [one.state(task) for task in tasks] == ["running"] * 4 + ["ready"] * 2)
+    one.process.kill()
+    one.process.wait()
+    one.again()
+    assert [one.get(f"/v1/tasks/{task}").json["crashes"] for task in tasks] == [1, 0, 0, 0, 0, 0]
+
+
+def test_what_a_service_was_not_asked_when_the_server_is_killed_is_not_charged(taskd):
+    """A connection that TLS does not come to has asked nobody; one without TLS has."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        where = f"127.0.0.1:{deaf.getsockname()[1]}"
+        one = taskd(extra="".join(f"[pool {scheme}]\nmode = http\nurl = {scheme}://{where}\ntopics = {scheme}\n"
+                                  "connect_timeout = 60s\n[topic {scheme}]\nmax_crashes = 0\n".replace("{scheme}", scheme)
+                                  for scheme in ("http", "https")))
+        silent, asked = push(one, "https", "echo hello"), push(one, "http", "echo hello")
+        deaf.settimeout(10)
+        links = [deaf.accept()[0] for _ in range(2)]
+        wait_for("the request", lambda: any(link.recv(1, socket.MSG_PEEK) == b"P" for link in links))
+        assert killed_three_times(one, silent) == ("running", 0, 0)
+        assert one.get(f"/v1/tasks/{asked}").json["crashes"] > 0
 
 
 @pytest.mark.parametrize("words", [
