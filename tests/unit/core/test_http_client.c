@@ -38,6 +38,7 @@ struct world {
 	/* outcomes */
 	int n_done, rc[8], status[8];
 	bool sent[8], cut[8];
+	int gone_out; /* as the client said while it was at it */
 	char body[8][64], why[8][200];
 	bool closed;
 };
@@ -127,6 +128,11 @@ static void end(struct world *w)
 	check_int(uv_loop_close(&w->loop), 0);
 }
 
+static void on_sent(void *data)
+{
+	((struct world *)data)->gone_out++;
+}
+
 static void on_done(void *data, const struct http_outcome *o)
 {
 	struct world *w = data;
@@ -153,6 +159,7 @@ static struct http_exchange *ask(struct world *w, const char *body, uint64_t tim
 			      .size = body ? strlen(body) : 0,
 			      .keep = 60,
 			      .timeout = timeout,
+			      .sent = on_sent,
 			      .done = on_done,
 			      .data = w };
 
@@ -252,6 +259,7 @@ Test(http_client, replaces_a_connection_that_was_closed_while_it_was_idle)
 		usleep(20000);
 	}
 	check_int(w.connections, 3);
+	check_int(w.gone_out >= 3, true);
 	end(&w);
 }
 
@@ -467,6 +475,7 @@ Test(http_client, has_not_sent_what_tls_did_not_let_through)
 	ask_and_wait(&w, "x");
 	check_true(w.rc[0] == ERR_PROTO || w.rc[0] == UV_ECONNRESET);
 	check_int(w.sent[0], false);
+	check_int(w.gone_out, 0);
 	cr_expect(strlen(w.why[0]) > 3);
 	end(&w);
 }
