@@ -84,30 +84,49 @@ static bool scan_escape(struct scan *s)
 	return true;
 }
 
+/* Whether one of eight bytes is a control character, a quote, a backslash, or not ASCII: below what
+ * is taken from it, or above 0x7f. */
+static bool stops(uint64_t w)
+{
+	static const uint64_t each = 0x0101010101010101u;
+
+	return ((w - each * 0x20) | ((w ^ each * '"') - each) | ((w ^ each * '\\') - each) | w) &
+	       each * 0x80;
+}
+
+/* Most of most texts, by eight. */
+static const char *over_plain(const char *p, const char *end)
+{
+	for (uint64_t w; end - p >= (ptrdiff_t)sizeof(w); p += sizeof(w)) {
+		memcpy(&w, p, sizeof(w));
+		if (stops(w))
+			break;
+	}
+	while (p < end && (signed char)*p >= 0x20 && *p != '"' && *p != '\\')
+		p++;
+	return p;
+}
+
+/* Not ASCII, or what must not be there. */
+static bool scan_other(struct scan *s)
+{
+	if ((unsigned char)*s->p < 0x20)
+		return bad(s, "a control character in a string");
+	size_t n = utf8_length((const unsigned char *)s->p, (size_t)(s->end - s->p));
+	s->p += n;
+	return n > 0 || bad(s, "not UTF-8");
+}
+
 static bool scan_string(struct scan *s)
 {
 	s->p++;
-	while (s->p < s->end) {
-		unsigned char c = (unsigned char)*s->p;
-
-		if (c == '"') {
+	while ((s->p = over_plain(s->p, s->end)) < s->end) {
+		if (*s->p == '"') {
 			s->p++;
 			return true;
 		}
-		if (c == '\\') {
-			if (!scan_escape(s))
-				return false;
-		} else if (c < 0x20) {
-			return bad(s, "a control character in a string");
-		} else if (c < 0x80) {
-			s->p++;
-		} else {
-			size_t n =
-				utf8_length((const unsigned char *)s->p, (size_t)(s->end - s->p));
-			if (n == 0)
-				return bad(s, "not UTF-8");
-			s->p += n;
-		}
+		if (!(*s->p == '\\' ? scan_escape(s) : scan_other(s)))
+			return false;
 	}
 	return bad(s, "a string without its end");
 }

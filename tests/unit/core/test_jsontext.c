@@ -108,6 +108,24 @@ Test(jsontext, takes_what_the_grammar_takes_and_nothing_else)
 		}
 }
 
+/* Texts are gone over by eight bytes: each byte is what it is wherever it stands. */
+Test(jsontext, a_byte_means_the_same_at_each_place_of_a_text)
+{
+	char text[22], *own;
+	struct json v;
+
+	for (int c = 0; c < 256; c++)
+		for (size_t at = 1; at < sizeof(text) - 1; at++) {
+			memset(text, 'a', sizeof(text));
+			text[0] = text[sizeof(text) - 1] = '"';
+			text[at] = (char)c;
+			bool good = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+			bool taken = read_copy(text, sizeof(text), &v, &own) == 0;
+			cr_expect(taken == good, "byte %d at %zu", c, at);
+			free(own);
+		}
+}
+
 Test(jsontext, is_as_deep_as_it_may_be)
 {
 	char text[200];
