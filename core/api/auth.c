@@ -164,7 +164,6 @@ bool api_auth(struct api_ask *ask)
 {
 	const struct api_tokens *tokens = ask->api->tokens;
 	enum api_scope scope = ask->route->scope;
-	const char *text = http_auth_bearer(ask->m);
 
 	if (scope == API_OPEN)
 		return true;
@@ -174,6 +173,7 @@ bool api_auth(struct api_ask *ask)
 		api_refuse(ask, 403, NULL, "a page of another site has sent this");
 		return false;
 	}
+	const char *text = http_auth_bearer(ask->m);
 	ask->token = text ? find(tokens, text) : NULL;
 	if (!ask->token)
 		api_refuse(ask, 401, NULL, text ? "no such token" : "a token is needed");

@@ -14,6 +14,7 @@ enum {
 	EMPTY_LINES = 2,     /* before a request line, as RFC 9112 2.2 asks to forgive */
 	CHUNK_WASTE = 65536, /* of chunk sizes, extensions and trailers */
 	NAME_MAX_KEPT = 32,
+	KEPT = 512,
 };
 
 struct http_parser {
@@ -52,6 +53,18 @@ static const bool of_token[256] = {
 	['.'] = true,          ['^' ... '`'] = true, ['|'] = true,         ['~'] = true,
 };
 
+static const bool of_name[256] = {
+	['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true,
+	['.'] = true,         ['_'] = true,         ['~'] = true,         ['%'] = true,
+};
+
+/* RFC 9110 5.5, and what is beyond ASCII; 0 ends the text. */
+static const bool of_value[256] = {
+	['\t'] = true,
+	[' ' ... '~'] = true,
+	[0x80 ... 0xff] = true,
+};
+
 static bool is_token(const char *s)
 {
 	if (!*s)
@@ -71,13 +84,17 @@ static bool is_one_of(const char *word, const char *const *words)
 
 static bool is_digits(const char *s)
 {
-	return *s && strspn(s, "0123456789") == strlen(s);
+	const char *at = s;
+
+	while (*at >= '0' && *at <= '9')
+		at++;
+	return at > s && !*at;
 }
 
 /* name, IPv4 or [IPv6], then perhaps :port. */
 static bool is_host(const char *s)
 {
-	size_t n;
+	size_t n = 0;
 
 	if (*s == '[') {
 		n = strspn(s + 1, "0123456789abcdefABCDEF:.") + 1;
@@ -85,8 +102,8 @@ static bool is_host(const char *s)
 			return false;
 		n++;
 	} else {
-		n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			      "0123456789-._~%");
+		while (of_name[(unsigned char)s[n]])
+			n++;
 		if (n == 0)
 			return false;
 	}
@@ -157,9 +174,13 @@ static bool read_request_line(struct http_parser *p, char *line)
 
 static bool check_length(struct http_parser *p, const char *value)
 {
+	size_t n = 0;
+
 	if (++p->lengths > 1 || !is_digits(value) || strlen(value) > 18)
 		return bad(p, 400, "a wrong Content-Length");
-	if (strtoull(value, NULL, 10) > p->limits.body)
+	for (const char *c = value; *c; c++)
+		n = n * 10 + (size_t)(*c - '0');
+	if (n > p->limits.body)
 		return bad(p, 413, "the body is too long");
 	return true;
 }
@@ -230,9 +251,11 @@ static bool read_field(struct http_parser *p, char *line, char *end)
 	field->value = trim(colon + 1, end);
 	if (!is_token(field->name))
 		return bad(p, 400, "a wrong name of a field");
-	for (const char *c = field->value; *c; c++)
-		if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
-			return bad(p, 400, "a control character in a field");
+	const char *c = field->value;
+	while (of_value[(unsigned char)*c])
+		c++;
+	if (*c)
+		return bad(p, 400, "a control character in a field");
 	p->message.field_count++;
 	return check_field(p, line, (size_t)(colon - line), field->value);
 }
@@ -262,12 +285,6 @@ static bool read_head(struct http_parser *p, char *line)
 
 /* ---- llhttp ------------------------------------------------------------------------ */
 
-static int on_headers_complete(llhttp_t *h)
-{
-	h->upgrade = 0; /* an offer that we don't take up: the body is framed as ever */
-	return 0;
-}
-
 static int on_body(llhttp_t *h, const char *at, size_t n)
 {
 	struct http_parser *p = h->data;
@@ -278,13 +295,11 @@ static int on_body(llhttp_t *h, const char *at, size_t n)
 	return HPE_USER;
 }
 
-/* Of a trailer: those of the head were read before. */
+/* Of a trailer: those of the head are read by us. */
 static int on_field_name(llhttp_t *h, const char *at, size_t n)
 {
 	struct http_parser *p = h->data;
 
-	if (p->state != HTTP_IN_BODY)
-		return 0;
 	for (size_t i = 0; i < n && p->trailer_len < NAME_MAX_KEPT - 1; i++)
 		p->trailer[p->trailer_len++] = (char)tolower((unsigned char)at[i]);
 	return 0;
@@ -296,8 +311,6 @@ static int on_field_name_end(llhttp_t *h)
 					       NULL };
 	struct http_parser *p = h->data;
 
-	if (p->state != HTTP_IN_BODY)
-		return 0;
 	p->trailer[p->trailer_len] = '\0';
 	p->trailer_len = 0;
 	if (!is_one_of(p->trailer, framing) && is_token(p->trailer))
@@ -315,13 +328,26 @@ static int on_message_complete(llhttp_t *h)
 	return HPE_PAUSED;
 }
 
-static const llhttp_settings_t settings = {
+static int on_headers_complete(llhttp_t *h);
+
+static const llhttp_settings_t of_head = {
 	.on_headers_complete = on_headers_complete,
+	.on_message_complete = on_message_complete,
+};
+
+static const llhttp_settings_t of_body = {
 	.on_body = on_body,
 	.on_header_field = on_field_name,
 	.on_header_field_complete = on_field_name_end,
 	.on_message_complete = on_message_complete,
 };
+
+static int on_headers_complete(llhttp_t *h)
+{
+	h->settings = (void *)&of_body;
+	h->upgrade = 0; /* an offer that we don't take up: the body is framed as ever */
+	return 0;
+}
 
 /* Returns how many bytes llhttp took. *wrong: what it holds against them. */
 static size_t run_llhttp(struct http_parser *p, const char *data, size_t n, const char **wrong)
@@ -442,11 +468,20 @@ struct http_parser *http_parser_new(const struct http_limits *limits)
 	return p;
 }
 
+/* The memory of a usual message stays, for the next one. */
+static void forget(struct buf *b)
+{
+	if (b->cap > KEPT)
+		buf_fini(b);
+	else
+		buf_take(b, buf_len(b));
+}
+
 void http_parser_reset(struct http_parser *p)
 {
-	buf_fini(&p->head);
-	buf_fini(&p->body);
-	llhttp_init(&p->llhttp, HTTP_REQUEST, &settings);
+	forget(&p->head);
+	forget(&p->body);
+	llhttp_init(&p->llhttp, HTTP_REQUEST, &of_head);
 	p->llhttp.data = p;
 	p->message = (struct http_message){ .fields = p->fields, .body = "" };
 	p->state = HTTP_IN_HEAD;
@@ -457,7 +492,8 @@ void http_parser_reset(struct http_parser *p)
 
 void http_parser_free(struct http_parser *p)
 {
-	http_parser_reset(p);
+	buf_fini(&p->head);
+	buf_fini(&p->body);
 	free(p->fields);
 	free(p);
 }
@@ -489,8 +525,10 @@ const char *http_parser_reason(const struct http_parser *p)
 
 const char *http_field(const struct http_message *m, const char *name)
 {
-	for (size_t i = 0; i < m->field_count; i++)
-		if (strcasecmp(m->fields[i].name, name) == 0)
+	for (size_t i = 0; i < m->field_count; i++) {
+		const char *other = m->fields[i].name;
+		if ((*other | 0x20) == (*name | 0x20) && strcasecmp(other, name) == 0)
 			return m->fields[i].value;
+	}
 	return NULL;
 }

@@ -179,6 +179,24 @@ Test(http, limits_hold)
 	http_parser_free(p);
 }
 
+Test(http, a_value_has_no_control_characters)
+{
+	struct http_parser *p = http_parser_new(&limits);
+	char text[64];
+
+	for (int c = 1; c < 256; c++) {
+		bool good = (c >= 0x20 && c != 0x7f) || c == '\t';
+		size_t n = (size_t)snprintf(text, sizeof(text), LINE "X: a%cb\r\n\r\n", c);
+		feed(p, text, n, n);
+		bool taken = http_parser_state(p) == HTTP_WHOLE;
+		cr_expect(taken == good, "byte %d", c);
+		if (taken)
+			cr_expect_eq(http_field(http_parser_message(p), "x")[1], (char)c);
+		http_parser_reset(p);
+	}
+	http_parser_free(p);
+}
+
 Test(http, finds_fields_in_any_case)
 {
 	struct http_parser *p = http_parser_new(&limits);
