@@ -121,9 +121,10 @@ static void give(struct tasks *all, struct task *t)
 		chunk_free(all, c);
 }
 
+/* 64 ids in a row have buckets in a row: those that come together are in the cache together. */
 static uint32_t bucket_of(uint64_t id, uint32_t mask)
 {
-	return (uint32_t)((id * 0x9e3779b97f4a7c15u) >> 32) & mask;
+	return (uint32_t)(((id >> 6) * 0x9e3779b97f4a7c15u >> 32) + (id & 63)) & mask;
 }
 
 static void resize(struct tasks *all, uint32_t buckets)
