@@ -516,7 +516,7 @@ static bool read_some(struct http_call *call)
 	uint8_t *at = buf_room(&call->in, READ_SIZE, &room);
 	ssize_t n = stream_read(&call->stream, at, room);
 
-	call->readable = n == (ssize_t)room; /* else the loop says when there is more */
+	call->readable = call->stream.tls ? n == (ssize_t)room : !stream_dry(&call->stream);
 	if (n > 0) {
 		buf_commit(&call->in, (size_t)n);
 		return true;
@@ -560,17 +560,19 @@ static void advance(struct http_call *call)
 /* Who takes a stream may end; what he asks meanwhile waits. */
 static void listen_to(struct http_call *call)
 {
-	if (buf_len(&call->in) < READ_SIZE)
-		read_some(call);
-	else
-		stream_pause(&call->stream);
+	do {
+		if (buf_len(&call->in) == READ_SIZE) {
+			stream_pause(&call->stream);
+			return;
+		}
+	} while (read_some(call) && call->readable);
 }
 
 static void on_event(struct stream *stream, enum stream_event event)
 {
 	struct http_call *call = stream->owner;
 
-	if (stream->error)
+	if (stream->error || (stream->broken && call->calling))
 		call_close(call);
 	else if (call->streaming && event == STREAM_DRAINED && call->room)
 		call->room(call->data);
@@ -600,7 +602,7 @@ static void welcome(struct http_server *s, int fd)
 		return;
 	}
 	struct http_call *call = mem_new(sizeof(*call));
-	if (stream_open(&call->stream, s->loop, fd, on_event, call) != 0) {
+	if (stream_open_edge(&call->stream, s->loop, fd, on_event, call) != 0) {
 		close(fd);
 		free(call);
 		return;

@@ -17,6 +17,10 @@ enum {
 	LATER_MOST = 8 * 1024, /* bytes: copying more costs more than it saves */
 };
 
+/* That the peer's end has come is told with the event: who has read all that was there would hear
+ * of it no more. */
+static const unsigned EDGE = EPOLLET | EPOLLRDHUP;
+
 static void on_poll(struct poller_item *i, unsigned events);
 static void linger_on(struct stream *s);
 
@@ -27,16 +31,28 @@ static void arm(struct stream *s)
 	bool unsent = buf_len(&s->out) > 0 && !s->item.later;
 	unsigned out = unsent || (s->more && !s->paused) ? EPOLLOUT : 0;
 
-	poller_ask(&s->item, in | out);
+	poller_ask(&s->item, in | out | (s->edge ? EDGE : 0));
+}
+
+static int open_as(struct stream *s, uv_loop_t *loop, int fd, unsigned events)
+{
+	buf_init(&s->out, CEILING);
+	int rc = poller_open(&s->item, loop, fd, events, on_poll);
+	s->open = rc == 0;
+	return rc;
 }
 
 int stream_open(struct stream *s, uv_loop_t *loop, int fd, stream_on_event on_event, void *owner)
 {
 	*s = (struct stream){ .on_event = on_event, .owner = owner };
-	buf_init(&s->out, CEILING);
-	int rc = poller_open(&s->item, loop, fd, EPOLLIN, on_poll);
-	s->open = rc == 0;
-	return rc;
+	return open_as(s, loop, fd, EPOLLIN);
+}
+
+int stream_open_edge(struct stream *s, uv_loop_t *loop, int fd, stream_on_event on_event,
+		     void *owner)
+{
+	*s = (struct stream){ .on_event = on_event, .owner = owner, .edge = true };
+	return open_as(s, loop, fd, EPOLLIN | EDGE);
 }
 
 /* ---- out ----------------------------------------------------------------- */
@@ -174,6 +190,7 @@ static ssize_t read_socket(struct stream *s, void *into, size_t size)
 	do
 		n = recv(s->item.fd, into, size, 0);
 	while (n < 0 && errno == EINTR);
+	s->dry = n < (ssize_t)size && !s->fin;
 	if (n > 0)
 		return n;
 	if (n == 0)
@@ -257,7 +274,9 @@ static void handshake(struct stream *s)
 
 int stream_secure(struct stream *s, struct tls_ctx *ctx, const char *name)
 {
+	s->edge = false; /* what TLS holds is no business of the socket */
 	s->tls = tls_new(ctx, name);
+	arm(s);
 	int rc = tls_handshake(s->tls); /* a client says hello; a server waits */
 	if (rc < 0)
 		return fail(s, rc);
@@ -281,6 +300,8 @@ static void on_poll(struct poller_item *i, unsigned events)
 	size_t before = buf_len(&s->out);
 	bool broken = events & (EPOLLERR | EPOLLHUP);
 
+	s->fin |= (events & EPOLLRDHUP) != 0;
+	s->broken |= broken;
 	if (events & EPOLLOUT)
 		flush_out(s);
 	if (s->lingering) {
@@ -339,8 +360,8 @@ static void linger_on(struct stream *s)
 	}
 	if (n < 0)
 		stream_close(s, s->on_closed);
-	else
-		arm(s);
+	s->edge &= n <= 0 || s->dry; /* or nobody would tell of the rest */
+	arm(s);
 }
 
 void stream_linger(struct stream *s, stream_on_closed on_closed)

@@ -49,11 +49,26 @@ struct stream {
 	bool lingering;
 	bool more; /* TLS holds bytes that the socket does not know of */
 	bool open;
+	bool edge;   /* see stream_open_edge */
+	bool fin;    /* the peer has said his last */
+	bool broken; /* nothing reaches him any more */
+	bool dry;    /* the last read has taken all that there was */
 };
 
 /* Takes over a non-blocking socket and starts to read. Returns 0, or a code and then fd is yours.
  */
 int stream_open(struct stream *s, uv_loop_t *loop, int fd, stream_on_event on_event, void *owner);
+
+/* The same for an owner who reads until stream_dry: what he leaves is told of no more, which saves
+ * the kernel a look at each socket. Over TLS it is as any other. */
+int stream_open_edge(struct stream *s, uv_loop_t *loop, int fd, stream_on_event on_event,
+		     void *owner);
+
+/* Nothing is left in the socket, and an event comes when there is. */
+static inline bool stream_dry(const struct stream *s)
+{
+	return s->dry;
+}
 
 /* > 0: bytes; 0: nothing more now; UV_EOF; a code. */
 ssize_t stream_read(struct stream *s, void *into, size_t size);

@@ -216,6 +216,50 @@ Test(http_server, a_held_call_may_be_answered_later_or_cut)
 	close(cut);
 }
 
+Test(http_server, who_is_gone_for_good_is_not_worked_for)
+{
+	struct linger now = { 1, 0 };
+	struct world w;
+
+	start(&w);
+	int fd = client(&w);
+	send(fd, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n", 31, 0);
+	while (!w.held)
+		uv_run(&w.loop, UV_RUN_NOWAIT);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd); /* a reset */
+	for (int i = 0; i < 100 && !w.gone; i++)
+		uv_run(&w.loop, UV_RUN_ONCE);
+	check_int(w.gone, 1);
+	end(&w);
+}
+
+Test(http_server, who_says_no_more_is_answered_all_the_same)
+{
+	struct world w;
+
+	start(&w);
+	int fd = client(&w);
+	send(fd, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n", 31, 0);
+	shutdown(fd, SHUT_WR);
+	while (!w.held)
+		uv_run(&w.loop, UV_RUN_NOWAIT);
+	for (int i = 0; i < 10; i++)
+		uv_run(&w.loop, UV_RUN_NOWAIT);
+	check_int(w.gone, 0);
+	http_reply_status(w.held, 202);
+	for (int i = 0; i < 10; i++)
+		uv_run(&w.loop, UV_RUN_NOWAIT);
+	char got[512];
+	ssize_t n = recv(fd, got, sizeof(got) - 1, MSG_DONTWAIT);
+	cr_assert(n > 0);
+	got[n] = '\0';
+	check_has(got, "HTTP/1.1 202 Accepted\r\n");
+	check_int(recv(fd, got, sizeof(got), MSG_DONTWAIT), 0); /* it is closed */
+	close(fd);
+	end(&w);
+}
+
 Test(http_server, drain_ends_by_itself)
 {
 	struct world w;

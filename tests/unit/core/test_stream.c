@@ -409,6 +409,43 @@ Test(stream, paused_it_says_nothing)
 	finish();
 }
 
+Test(stream, at_an_edge_bytes_are_told_once_and_the_end_with_the_last)
+{
+	struct side a;
+	int fds[2];
+
+	begin(fds);
+	memset(&a, 0, sizeof(a));
+	buf_init(&a.got, 64);
+	check_int(stream_open_edge(&a.stream, &loop, fds[0], on_event, &a), 0);
+	a.sip = 1;
+	check_int(write(fds[1], "abc", 3), 3);
+	spin(5);
+	check_int(a.readable, 1);
+	check_int(buf_len(&a.got), 1);
+	check_int(stream_dry(&a.stream), 0);
+	a.sip = 0;
+	check_int(write(fds[1], "d", 1), 1);
+	spin(5);
+	check_int(a.readable, 2);
+	check_int(buf_len(&a.got), 4);
+	check_int(stream_dry(&a.stream), 1);
+	stream_pause(&a.stream);
+	check_int(write(fds[1], "e", 1), 1);
+	spin(5);
+	check_int(a.readable, 2);
+	stream_resume(&a.stream);
+	spin(5);
+	check_int(buf_len(&a.got), 5);
+	check_int(write(fds[1], "f", 1), 1);
+	close(fds[1]);
+	spin(5);
+	check_int(buf_len(&a.got), 6);
+	check_int(stream_dry(&a.stream), 0);
+	side_close(&a);
+	finish();
+}
+
 /* ---- ends ---------------------------------------------------------------------------- */
 
 static void reset_by(int fd)
