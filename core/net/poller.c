@@ -16,7 +16,10 @@ struct poller {
 	unsigned items, refs; /* refs: those that keep the loop alive */
 	bool running;         /* by poller_run */
 	bool many;            /* a round of several events runs */
-	uint64_t crowd;       /* events of such rounds */
+	bool telling;         /* of an event */
+	void (*soon)(void *data);
+	void *soon_data;
+	uint64_t crowd; /* events of such rounds */
 	struct list closing, later;
 	struct buf spare[SPARES]; /* the first `spares` have memory */
 	unsigned spares;
@@ -159,6 +162,29 @@ static void reap(struct poller *p)
 	}
 }
 
+/* ---- the end of an event ------------------------------------------------------- */
+
+bool poller_soon(const uv_loop_t *loop, void (*go)(void *data), void *data)
+{
+	struct poller *p = loop->data;
+
+	if (!p || !p->telling || p->soon)
+		return false;
+	p->soon = go;
+	p->soon_data = data;
+	return true;
+}
+
+static void tell(struct poller *p, struct poller_item *i, unsigned events)
+{
+	p->telling = true;
+	i->on_event(i, events);
+	p->telling = false;
+	if (p->soon)
+		p->soon(p->soon_data);
+	p->soon = NULL;
+}
+
 /* ---- the end of a round --------------------------------------------------------- */
 
 bool poller_later(struct poller_item *i)
@@ -227,7 +253,7 @@ static bool deliver(struct poller *p, struct epoll_event *events, int n)
 		if (!i)
 			loop = true;
 		else if (!i->closed)
-			i->on_event(i, events[k].events);
+			tell(p, i, events[k].events);
 	}
 	end_round(p);
 	return loop;

@@ -56,6 +56,13 @@ void poller_close(struct poller_item *i, poller_on_closed on_closed);
 bool poller_later(struct poller_item *i);
 void poller_not_later(struct poller_item *i);
 
+/*
+ * go(data) once what is being told of an event has returned: for an answer that is known at once,
+ * but is not to come from inside the question. False: no event is told of, or somebody has asked
+ * already; then it is done otherwise.
+ */
+bool poller_soon(const uv_loop_t *loop, void (*go)(void *data), void *data);
+
 /* Memory for what waits until then, kept between rounds so that they allocate nothing. b is empty;
  * it gets what is spare, or nothing. Given back, it is without memory. */
 void poller_lend(struct poller_item *i, struct buf *b);

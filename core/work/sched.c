@@ -8,12 +8,6 @@
 
 static const int64_t far = 60000; /* ms: what is not due before has no payload in memory */
 
-void later(struct work *w, struct later *l, void (*go)(struct later *l))
-{
-	l->go = go;
-	list_append(&w->laters, &l->link);
-}
-
 /* ---- time ------------------------------------------------------------------------ */
 
 static void shift(struct work *w, int64_t by)

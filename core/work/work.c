@@ -12,6 +12,7 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
+#include "core/net/poller.h"
 #include "core/store/marks.h"
 #include "core/work/private.h"
 
@@ -57,13 +58,11 @@ static void set_timer(struct work *w)
 	}
 }
 
-/* What this turn of the loop has brought, before it waits again. */
-static void on_turn(uv_prepare_t *h)
+static void run_laters(void *work)
 {
-	struct work *w = h->data;
+	struct work *w = work;
 	struct list now;
 
-	w->turning = true;
 	list_init(&now);
 	list_move_all(&now, &w->laters);
 	while (!list_empty(&now)) {
@@ -71,6 +70,22 @@ static void on_turn(uv_prepare_t *h)
 		list_remove(&l->link);
 		l->go(l);
 	}
+}
+
+void later(struct work *w, struct later *l, void (*go)(struct later *l))
+{
+	l->go = go;
+	list_append(&w->laters, &l->link);
+	poller_soon(w->loop, run_laters, w);
+}
+
+/* What this turn of the loop has brought, before it waits again. */
+static void on_turn(uv_prepare_t *h)
+{
+	struct work *w = h->data;
+
+	w->turning = true;
+	run_laters(w);
 	if (!w->closing && (!list_empty(&w->hot_topics) || !list_empty(&w->hot_takers))) {
 		sched_clock(w);
 		takers_serve(w);
