@@ -14,7 +14,14 @@
 #include "roles/jobd/jd.h"
 #include "roles/jobd/jd_redis_parts.h"
 
-enum { TICK = 1000, SOONEST = 2, CLOSE_TIME = 3000, MOST = 256 << 20, RETRY_MOST = 5000 };
+enum {
+	TICK = 1000,
+	PING = 10000,
+	SOONEST = 2,
+	CLOSE_TIME = 3000,
+	MOST = 256 << 20,
+	RETRY_MOST = 5000
+};
 
 void jd_redis_eval(struct jr *jr, enum jd_script script, int words, redis_done done, void *data)
 {
@@ -28,15 +35,22 @@ void jd_redis_odd(struct jr *jr, const redisReply *r)
 	redis_break(jr->cmd, r->type == REDIS_REPLY_ERROR ? r->str : "an answer of another kind");
 }
 
-/* ---- once a second, and when something is due -------------------------------------------- */
+/* ---- every few seconds, and when something is due -------------------------------------------- */
 
 static void on_tick(uv_timer_t *timer);
 
 static void plan_tick(struct jr *jr, int64_t next)
 {
-	int64_t wait = next < 0 || next > TICK ? TICK : next < SOONEST ? SOONEST : next + 1;
+	int64_t slow = jr->keys->node_dead / 5, most = jr->tracking && slow > TICK ? slow : TICK;
+	int64_t wait = next < 0 || next > most ? most : next < SOONEST ? SOONEST : next + 1;
 
 	uv_timer_start(&jr->tick, on_tick, (uint64_t)wait, 0);
+}
+
+void jd_redis_tick_by(struct jr *jr, int64_t ms)
+{
+	if (!jr->ticking && !jr->shut && (uint64_t)ms < uv_timer_get_due_in(&jr->tick))
+		plan_tick(jr, ms);
 }
 
 static void pause_by(struct jr_topic *t, int paused)
@@ -117,7 +131,8 @@ static void on_tick(uv_timer_t *timer)
 		return;
 	}
 	tick(jr);
-	if (redis_is_up(jr->wake)) {
+	if (redis_is_up(jr->wake) && uv_now(jr->loop) - jr->pinged > PING) {
+		jr->pinged = uv_now(jr->loop);
 		redis_begin(jr->wake, 1, NULL, NULL);
 		redis_text(jr->wake, "PING");
 		redis_send(jr->wake);

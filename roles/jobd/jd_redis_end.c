@@ -78,6 +78,19 @@ static void wait_again(struct jr *jr, struct ends *e)
 	}
 }
 
+/* Of what we change ourselves nobody tells us. */
+static void is_there_again(const struct jr_loan *l)
+{
+	struct jr_topic *t = l->topic;
+
+	if (l->delay) {
+		jd_redis_tick_by(t->jr, l->delay);
+	} else {
+		jd_redis_left(t, t->left + 1);
+		jd_redis_consider(t);
+	}
+}
+
 static void on_told(void *data, const redisReply *r)
 {
 	struct ends *e = data;
@@ -86,8 +99,12 @@ static void on_told(void *data, const redisReply *r)
 	jr->telling--;
 	if (!r || r->type == REDIS_REPLY_ERROR)
 		wait_again(jr, e);
-	while (!list_empty(&e->loans))
-		jd_loan_free(container_of(e->loans.next, struct jr_loan, link));
+	while (!list_empty(&e->loans)) {
+		struct jr_loan *l = container_of(e->loans.next, struct jr_loan, link);
+		if (l->fate == JR_RETURN)
+			is_there_again(l);
+		jd_loan_free(l);
+	}
 	free(e);
 	if (r && r->type == REDIS_REPLY_ERROR)
 		redis_break(jr->cmd, r->str);

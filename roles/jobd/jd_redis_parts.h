@@ -70,6 +70,7 @@ struct jr {
 	int telling; /* commands with ends that are under way */
 	int open;    /* timers and connections */
 	bool ticking, tracking, draining, leaving, closing, shut;
+	uint64_t pinged;   /* the wake connection */
 	uint64_t deadline; /* of closing */
 	char node[300];
 };
@@ -96,5 +97,6 @@ void jd_redis_forward(struct jr *jr); /* it is up, down, or draining by now */
 
 /* jd_redis.c; words: those that follow the script */
 void jd_redis_eval(struct jr *jr, enum jd_script script, int words, redis_done done, void *data);
+void jd_redis_tick_by(struct jr *jr, int64_t ms);      /* something is due then */
 void jd_redis_odd(struct jr *jr, const redisReply *r); /* an answer that can't be */
 void jd_redis_settle(struct jr *jr);                   /* closing: is it over? */

@@ -51,14 +51,14 @@ class Setup:
         self.notes_path = folder / "notes"
         self.notes_path.touch()
 
-    def node(self, name="jobd", keys="", topic="backoff = list 100ms\nmax_attempts = 3\n", topics="MyJob", workers=2, url=None):
+    def node(self, name="jobd", keys="", node_dead="3s", topic="backoff = list 100ms\nmax_attempts = 3\n", topics="MyJob", workers=2, url=None):
         one = Jobd(self.folder, name=name, extra=f"""
 [source legacy]
 type = redis
 url = {url or self.redis.url}
 topics = {topics}
 timeout = 500ms
-node_dead = 3s
+node_dead = {node_dead}
 {keys}
 [pool w]
 command = {sys.executable} {self.folder}/worker.py
@@ -126,14 +126,17 @@ def test_an_idle_list_is_waited_for_without_asking(setup):
 
 
 def test_a_failed_job_waits_in_redis_and_dies_there(setup):
-    setup.node(topic="backoff = list 300ms\nmax_attempts = 2\n")
+    setup.node(topic="backoff = list 300ms\nmax_attempts = 2\n", node_dead="15s")
     setup.redis("RPUSH", "MyJob", "1 fail")
     wait_for("it waits", lambda: setup.redis("ZCARD", "tr:{MyJob}:at") == "1")
+    began = time.monotonic()
     assert setup.left() == {"tr:{MyJob}:at": "1", "tr:{MyJob}:job": "1"}
     wait_for("it is dead", lambda: setup.redis("ZCARD", "tr:{MyJob}:dead") == "1")
+    took = time.monotonic() - began
     corpse = setup.redis("HVALS", "tr:{MyJob}:corpse")
     assert '"attempts":2' in corpse and "it was told to" in corpse and corpse.endswith("1 fail")
     assert setup.left() == {}
+    assert took < 0.9, took  # at its moment, not at the next look
     begun = [line.split() for line in setup.notes_path.read_text().splitlines()]
     assert [b[3] for b in begun] == ["1", "2"] and begun[0][2] == begun[1][2]  # its id stays
 

@@ -1,0 +1,189 @@
+#!/usr/bin/python3
+"""jobd's figures on Redis, interleaved in one run with what else takes jobs out of it.
+
+    drain     a list of tiny jobs of 100 bytes, two PHP workers: by jobd, by the same two PHP processes with BLPOP
+              (unsafe: what they hold is lost with them), and by BullMQ with two workers (npm, in build/bench-node):
+              jobs/s, CPU of Redis for each job, and of jobd
+    idle      100 lists without jobs: how often jobd's threads wake up in ten seconds
+    death     a worker killed in the middle of a job: until another one has it
+
+Redis keeps nothing on the disk here. Rates depend on the machine: the ratios are of neighbours in time, medians over
+the rounds.
+
+    tests/bench/jobs.sh --rounds 3 --jobs 100000
+"""
+import argparse
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent / "lib"))
+
+import servers  # noqa: E402
+from daemon import cpu_s  # noqa: E402
+from redis_server import Redis  # noqa: E402
+from taskd import Jobd, switches  # noqa: E402
+
+BLPOP = r"""<?php
+$at = stream_socket_client("tcp://127.0.0.1:$argv[1]");
+for (;;) {
+    fwrite($at, "*3\r\n$5\r\nBLPOP\r\n$5\r\nMyJob\r\n$1\r\n0\r\n");
+    for ($i = 0; $i < 3; $i++)
+        fgets($at);
+    $n = (int) substr(fgets($at), 1);
+    for ($body = ''; strlen($body) < $n + 2;)
+        $body .= fread($at, $n + 2 - strlen($body));
+    handle(substr($body, 0, -2));
+}
+"""
+HANDLE = "function handle(string $body) { return strlen($body); }\n"
+TWP = """<?php
+require '%s/etc/workers/troupe.php';
+(new Troupe\\Worker)->run(function (Troupe\\Job $job) { handle($job->body); });
+"""
+BULL = """
+const { Queue, Worker } = require('bullmq');
+const connection = { host: '127.0.0.1', port: +process.argv[2], maxRetriesPerRequest: null };
+const jobs = +process.argv[3];
+(async () => {
+  if (process.argv[4] === 'fill') {
+    const queue = new Queue('bull', { connection });
+    for (let i = 0; i < jobs; i += 1000)
+      await queue.addBulk(Array.from({ length: Math.min(1000, jobs - i) }, () => ({ name: 'j', data: 'x'.repeat(100),
+        opts: { removeOnComplete: true } })));
+    await queue.close();
+    return;
+  }
+  for (let i = 0; i < 2; i++)
+    new Worker('bull', async (job) => job.data.length, { connection, concurrency: 8 });
+})();
+"""
+
+
+class Bench:
+    def __init__(self, folder, options):
+        self.folder, self.options, self.jobs = folder.path, options, options.jobs
+        self.redis = Redis(self.folder, append=False)
+        (self.folder / "blpop.php").write_text("<?php\n" + HANDLE + BLPOP.replace("<?php\n", ""))
+        (self.folder / "twp.php").write_text("<?php\n" + HANDLE + (TWP % ROOT).replace("<?php\n", ""))
+        (self.folder / "bull.js").write_text(BULL)
+        self.round = 0
+
+    def jobd(self, topics="MyJob", pools=None):
+        self.round += 1
+        php = f"[pool php]\ncommand = php {self.folder}/twp.php\ntopics = *\nworkers_min = 2\nworkers_max = 2\ncredit = 16\n"
+        return Jobd(self.folder, name=f"jobd{self.round}", extra=f"""
+[source bench]
+type = redis
+url = {self.redis.url}
+topics = {topics}
+{pools or php}
+""")
+
+    def fill(self):
+        word = b"*3\r\n$5\r\nRPUSH\r\n$5\r\nMyJob\r\n$100\r\n" + b"x" * 100 + b"\r\n"
+        subprocess.run(["redis-cli", "-p", str(self.redis.port), "--pipe"], input=word * self.jobs, check=True,
+                       capture_output=True)
+
+    def node(self, *words):
+        env = {**os.environ, "NODE_PATH": str(ROOT / "build/bench-node/node_modules")}
+        return subprocess.Popen(["node", str(self.folder / "bull.js"), str(self.redis.port), str(self.jobs), *words], env=env)
+
+    def left(self, way):
+        keys = ["bull:bull:wait", "bull:bull:active"] if way == "bullmq" else ["MyJob"]
+        n = sum(int(self.redis("LLEN", key)) for key in keys)
+        return n + sum(int(self.redis("HLEN", key)) for key in self.redis("KEYS", "tr:*run*").split())
+
+    def start(self, way):
+        if way == "blpop":
+            return [subprocess.Popen(["php", str(self.folder / "blpop.php"), str(self.redis.port)]) for _ in range(2)]
+        return [self.node("run")] if way == "bullmq" else [self.jobd()]
+
+    def drain(self, way):
+        """jobs/s, CPU µs of Redis and of whoever hands the jobs out, for each job."""
+        self.redis("FLUSHALL")
+        if way == "bullmq":
+            assert self.node("fill").wait() == 0
+        else:
+            self.fill()
+        redis, start = cpu_s(self.redis.process.pid), time.monotonic()
+        running = self.start(way)
+        while self.left(way):
+            time.sleep(0.02)
+        seconds = time.monotonic() - start
+        redis = cpu_s(self.redis.process.pid) - redis
+        own = sum(cpu_s(one.pid) for one in running)
+        for one in running:
+            one.stop() if way == "jobd" else one.kill()
+            if way != "jobd":
+                one.wait()
+        return self.jobs / seconds, redis / self.jobs * 1e6, own / self.jobs * 1e6
+
+    def compare(self):
+        ways = ["jobd", "blpop"] + (["bullmq"] if (ROOT / "build/bench-node/node_modules/bullmq").exists() else [])
+        got = {way: [] for way in ways}
+        for n in range(self.options.rounds):
+            for way in ways[n % len(ways):] + ways[:n % len(ways)]:
+                got[way].append(self.drain(way))
+        print(f"{'drain':<10} {'jobs/s':>9} {'jobd = 1':>9} {'redis us/job':>13} {'own us/job':>11}")
+        for way in ways:
+            ratio = statistics.median(a[0] / b[0] for a, b in zip(got[way], got["jobd"]))
+            print(f"{way:<10} {statistics.median(g[0] for g in got[way]):9.0f} {ratio:9.3f} "
+                  f"{statistics.median(g[1] for g in got[way]):13.1f} {statistics.median(g[2] for g in got[way]):11.1f}", flush=True)
+
+    def idle(self):
+        one = self.jobd(topics=", ".join(f"idle{n}" for n in range(100))).ready()
+        time.sleep(2)
+        before = switches(one.pid)
+        time.sleep(10)
+        print(f"idle       100 lists: {(switches(one.pid) - before) / 10:.1f} wake-ups a second")
+        one.stop()
+
+    def death(self):
+        (self.folder / "slow.php").write_text("<?php\nfile_put_contents($argv[1], microtime(true) . ' ' . getmypid() . PHP_EOL, FILE_APPEND);"
+                                              "\nsleep(2);\n")
+        took = []
+        for n in range(5):
+            notes = self.folder / f"notes{n}"
+            self.redis("FLUSHALL")
+            one = self.jobd(topics="Slow", pools=f"[pool slow]\nmode = exec\ncommand = php {self.folder}/slow.php {notes}\n"
+                            "topics = Slow\n[topic Slow]\nbackoff = fixed 1ms\n").ready()
+            self.redis("RPUSH", "Slow", "1")
+            servers.wait_for("it runs", lambda: notes.exists() and notes.read_text().endswith("\n"))
+            killed = time.time()
+            os.kill(int(notes.read_text().split()[1]), 9)
+            servers.wait_for("again", lambda: notes.read_text().count("\n") == 2)
+            took.append(float(notes.read_text().splitlines()[1].split()[0]) - killed)
+            one.stop()
+        print(f"death      a killed worker's job runs again after {statistics.median(took) * 1000:.0f} ms")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--only", choices=["drain", "idle", "death"])
+    options = parser.parse_args()
+    if not options.only or options.only == "drain":
+        shutil.copytree(HERE / "node", ROOT / "build/bench-node", dirs_exist_ok=True)
+        subprocess.run(["npm", "install", "--prefix", str(ROOT / "build/bench-node"), "--no-audit", "--no-fund", "--loglevel=error"],
+                       check=False)
+    folder = servers.Folder()
+    bench = Bench(folder, options)
+    try:
+        for name, part in (("drain", bench.compare), ("idle", bench.idle), ("death", bench.death)):
+            if options.only in (None, name):
+                part()
+    finally:
+        bench.redis.stop()
+        folder.remove()
+
+
+if __name__ == "__main__":
+    main()
