@@ -139,7 +139,7 @@ topics = {topics}
 
     def idle(self):
         one = self.jobd(topics=", ".join(f"idle{n}" for n in range(100))).ready()
-        time.sleep(2)
+        time.sleep(7)  # the store tidies up five seconds after a start
         before = switches(one.pid)
         time.sleep(10)
         print(f"idle       100 lists: {(switches(one.pid) - before) / 10:.1f} wake-ups a second")
