@@ -13,7 +13,7 @@
 #include "core/net/stream.h"
 #include "core/net/tls.h"
 
-enum { READ = 64 * 1024, FIRST_RETRY = 100, WHY = 200 };
+enum { ELEMENTS_MOST = 1 << 20, READ = 64 * 1024, FIRST_RETRY = 100, WHY = 200 };
 
 enum state { DOWN, DIALING, GREETING, UP };
 
@@ -31,8 +31,9 @@ struct redis {
 	struct dial dial;
 	struct stream stream;
 	redisReader *reader;
-	struct buf out;   /* commands that are not sent */
-	struct ask *asks; /* a ring */
+	redisReplyObjectFunctions *plain, careful; /* hiredis' own; ours, which look at sizes */
+	struct buf out;                            /* commands that are not sent */
+	struct ask *asks;                          /* a ring */
 	size_t first, n_asks, room;
 	uv_timer_t timer;      /* the next try; what is under way */
 	uint64_t retry, since; /* since: it tries, or it is up */
@@ -366,6 +367,24 @@ static void on_event(struct stream *s, enum stream_event event)
 	}
 }
 
+/* hiredis makes room for as many elements as an answer says it has. */
+static void *create_array(const redisReadTask *task, int elements)
+{
+	const struct redis *r = task->privdata;
+
+	return elements > ELEMENTS_MOST ? NULL : r->plain->createArray(task, elements);
+}
+
+static void reader_open(struct redis *r)
+{
+	r->reader = redisReaderCreate();
+	r->plain = r->reader->fn;
+	r->careful = *r->plain;
+	r->careful.createArray = create_array;
+	r->reader->fn = &r->careful;
+	r->reader->privdata = r;
+}
+
 static void on_dialed(struct dial *d, int status, int fd)
 {
 	struct redis *r = d->data;
@@ -385,7 +404,7 @@ static void on_dialed(struct dial *d, int status, int fd)
 		return;
 	}
 	r->streaming = true;
-	r->reader = redisReaderCreate();
+	reader_open(r);
 	r->state = GREETING;
 	watch(r);
 	if (!r->conf.url.tls)
