@@ -38,6 +38,8 @@ struct api_role {
 	/* The last that can refuse a new configuration. */
 	int (*reload)(void *data, const struct conf *conf, struct err *err);
 	void (*event)(void *data, const struct work_event *e);
+	/* The dead jobs of a topic that are elsewhere are to be tried again. */
+	void (*raise)(void *data, const char *topic);
 	void (*drain)(void *data);
 	/* Gives back all tasks that it holds, now; what closes later counts in api->open. Comes
 	 * also when open has failed, or never came. */

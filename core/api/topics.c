@@ -247,8 +247,11 @@ void api_topic_retry(struct api_ask *ask)
 	struct work_range range;
 	char *state = NULL;
 
-	if (read_range(ask, &state, &range))
+	if (read_range(ask, &state, &range)) {
+		if (ask->api->role->raise && !range.before)
+			ask->api->role->raise(ask->api->role_data, range.topic);
 		work_retry_all(ask->api->work, &range, on_counted, reply_later(ask));
+	}
 	free(state);
 }
 

@@ -103,12 +103,12 @@ int work_room(struct work *w, const char *name)
 	return t->paused || w->closing || n < 0 ? 0 : (int)n;
 }
 
-void work_outside(struct work *w, const char *name, uint64_t ready, int64_t oldest)
+void work_outside(struct work *w, const char *name, const struct work_outside *o)
 {
 	struct topic *t = topic_get(w, name);
 
-	t->outside = ready;
-	t->outside_since = w->mono - oldest;
+	t->outside = *o;
+	t->outside_since = w->mono - o->oldest;
 }
 
 void lenders_ask(struct work *w)

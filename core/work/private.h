@@ -154,7 +154,7 @@ struct topic {
 		uint64_t submitted, succeeded, failed, died, run, wait;
 	} told; /* what is in the store's hours */
 	char *note;
-	uint64_t outside; /* ready with a lender */
+	struct work_outside outside;
 	int64_t outside_since;
 	char name[];
 };

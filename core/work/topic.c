@@ -348,7 +348,7 @@ static int64_t oldest(struct work *w, struct topic *t)
 	int64_t since = n ? ident_time(container_of(n, struct task, node)->id) : 0;
 
 	int64_t here = n && w->wall > since ? w->wall - since : 0;
-	int64_t outside = t->outside ? w->mono - t->outside_since : 0;
+	int64_t outside = t->outside.ready ? w->mono - t->outside_since : 0;
 
 	return here > outside ? here : outside;
 }
@@ -370,10 +370,10 @@ void work_topics(struct work *w, void (*row)(void *data, const struct work_topic
 			.name = t->name,
 			.paused = t->paused,
 			.ready = t->ready.n + t->parked,
-			.scheduled = t->scheduled,
+			.scheduled = t->scheduled + t->outside.scheduled,
 			.waiting = t->waiting,
 			.running = t->running,
-			.dead = t->dead,
+			.dead = t->dead + t->outside.dead,
 			.bytes = t->bytes,
 			.submitted = t->submitted,
 			.succeeded = t->succeeded,
@@ -382,7 +382,7 @@ void work_topics(struct work *w, void (*row)(void *data, const struct work_topic
 			.cancelled = t->cancelled,
 			.expired = t->expired,
 			.oldest = oldest(w, t),
-			.outside = t->outside,
+			.outside = t->outside.ready,
 		};
 		row(data, &f);
 	}
@@ -397,7 +397,7 @@ void work_backlog(struct work_taker *t, struct work_backlog *b)
 		struct topic *topic = t->subs[i]->topic;
 		int64_t age = topic->paused ? 0 : oldest(t->w, topic);
 		if (!topic->paused)
-			b->ready += topic->ready.n + topic->outside;
+			b->ready += topic->ready.n + topic->outside.ready;
 		if (age > b->oldest)
 			b->oldest = age;
 	}

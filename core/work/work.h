@@ -161,7 +161,7 @@ struct work_topic_figures {
 	const char *name;
 	bool paused;
 	uint64_t ready, scheduled, waiting, running, dead, bytes;
-	uint64_t outside;                                                /* ready with a lender */
+	uint64_t outside; /* ready with a lender; what is scheduled and dead there is in the sums */
 	uint64_t submitted, succeeded, failed, died, cancelled, expired; /* since the start */
 	int64_t oldest; /* ms that the first of the ready ones has waited, here or outside; 0: none
 			 */
@@ -299,9 +299,13 @@ bool work_recall(struct work *w, uint64_t id);
 /* How many more tasks of a topic would be handed out at once; it need not be there yet. */
 int work_room(struct work *w, const char *topic);
 
-/* What of a topic is ready elsewhere, and how long (ms) the first of it has waited: for
- * work_backlog and figures. */
-void work_outside(struct work *w, const char *topic, uint64_t ready, int64_t oldest);
+/* What of a topic is elsewhere, for work_backlog and figures. */
+struct work_outside {
+	uint64_t ready, scheduled, dead;
+	int64_t oldest; /* ms that the first of the ready ones has waited */
+};
+
+void work_outside(struct work *w, const char *topic, const struct work_outside *o);
 
 /* ---- tasks out -------------------------------------------------------------------- */
 

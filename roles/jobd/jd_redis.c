@@ -19,6 +19,7 @@ enum {
 	PING = 10000,
 	SOONEST = 2,
 	CLOSE_TIME = 3000,
+	RAISED_MOST = 10000,
 	MOST = 256 << 20,
 	RETRY_MOST = 5000
 };
@@ -348,6 +349,38 @@ void jd_redis_settle(struct jr *jr)
 		shut(jr);
 }
 
+static void on_raised(void *data, const redisReply *r)
+{
+	struct jr_topic *t = data;
+
+	if (!r || r->type != REDIS_REPLY_INTEGER)
+		return;
+	log_info("source %s: topic %s: %lld dead jobs are ready again", t->jr->source.name, t->name,
+		 r->integer);
+	t->buried -= r->integer < t->buried ? r->integer : t->buried;
+	if (r->integer)
+		jd_redis_left(t, t->left + r->integer);
+	jd_redis_consider(t);
+}
+
+static void raise_dead(struct jd_source *s, const char *topic)
+{
+	struct jr *jr = (struct jr *)(void *)s;
+
+	for (int i = 0; i < jr->n_topics; i++) {
+		struct jr_topic *t = &jr->topics[i];
+		if (!redis_is_up(jr->cmd) || strcmp(t->name, topic) != 0)
+			continue;
+		jd_redis_eval(jr, JD_RAISE, 5, on_raised, t);
+		redis_text(jr->cmd, "3");
+		redis_text(jr->cmd, t->dead);
+		redis_text(jr->cmd, t->corpse);
+		redis_text(jr->cmd, t->list);
+		redis_number(jr->cmd, RAISED_MOST);
+		redis_send(jr->cmd);
+	}
+}
+
 static void drain(struct jd_source *s)
 {
 	struct jr *jr = (struct jr *)(void *)s;
@@ -507,6 +540,7 @@ static void check(const struct conf_item *item, struct conf_errors *errors)
 const struct jd_source_type jd_redis = {
 	.check = check,
 	.open = open_it,
+	.raise = raise_dead,
 	.drain = drain,
 	.leave = leave,
 	.close = close_it,

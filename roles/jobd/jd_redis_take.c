@@ -123,7 +123,11 @@ void jd_redis_left(struct jr_topic *t, int64_t left)
 	int64_t oldest = left ? (int64_t)(now - t->since) : 0;
 	if (t->pace && left * 10 / t->pace < oldest)
 		oldest = left * 10 / t->pace;
-	work_outside(t->jr->work, t->name, (uint64_t)left, oldest);
+	work_outside(t->jr->work, t->name,
+		     &(struct work_outside){ .ready = (uint64_t)left,
+					     .scheduled = (uint64_t)t->later,
+					     .dead = (uint64_t)t->buried,
+					     .oldest = oldest });
 }
 
 static void on_taken(void *data, const redisReply *r)

@@ -163,6 +163,16 @@ int jd_sources_apply(struct jd *jd, const struct conf *conf, struct err *err)
 	return 0;
 }
 
+void jd_sources_raise(struct jd *jd, const char *topic)
+{
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &jd->sources) {
+		struct jd_source *s = container_of(it, struct jd_source, link);
+		s->type->raise(s, topic);
+	}
+}
+
 void jd_sources_drain(struct jd *jd)
 {
 	struct list *it, *tmp;

@@ -41,6 +41,8 @@ struct jd_source_type {
 	void (*check)(const struct conf_item *item, struct conf_errors *errors);
 	/* A new one, or NULL and err. */
 	struct jd_source *(*open)(struct jd *jd, const struct conf_item *item, struct err *err);
+	/* Its dead jobs of that topic, if it has the topic, are ready again. */
+	void (*raise)(struct jd_source *s, const char *topic);
 	/* Takes nothing any more; gives back what does not run. */
 	void (*drain)(struct jd_source *s);
 	/* As drain, and it goes when all that it had is over and told: jd_source_closed. */
@@ -67,6 +69,7 @@ int jd_sources_open(struct jd *jd, const struct conf *conf, struct err *err);
 /* New ones open, those that are gone leave, so do changed ones, to come back by their new keys. On
  * failure nothing has changed. */
 int jd_sources_apply(struct jd *jd, const struct conf *conf, struct err *err);
+void jd_sources_raise(struct jd *jd, const char *topic);
 void jd_sources_drain(struct jd *jd);
 void jd_sources_close(struct jd *jd);
 

@@ -81,6 +81,11 @@ static int reload(void *data, const struct conf *conf, struct err *err)
 	return rc;
 }
 
+static void raise_dead(void *data, const char *topic)
+{
+	jd_sources_raise(data, topic);
+}
+
 static void drain(void *data)
 {
 	jd_sources_drain(data);
@@ -114,6 +119,7 @@ static const struct api_role role = {
 	.name = "jobd",
 	.open = open_jobd,
 	.reload = reload,
+	.raise = raise_dead,
 	.drain = drain,
 	.close = close_jobd,
 	.status = status,

@@ -149,6 +149,17 @@ def test_a_job_that_kills_its_worker_is_dead_after_three(setup):
     setup.wait_ends([2])
 
 
+def test_the_dead_of_redis_are_counted_and_tried_again(setup):
+    node = setup.node(topic="max_attempts = 1\n")
+    setup.redis("RPUSH", "MyJob", "1 fail", "2 fail")
+    wait_for("both are dead", lambda: node.get("/v1/topics/MyJob").json["dead"] == 2)
+    first = {line.split()[2] for line in setup.notes_path.read_text().splitlines()}
+    assert node.post("/v1/topics/MyJob:retry-dead").status == 202
+    wait_for("again", lambda: len(setup.notes("begin")) == 4)
+    assert {line.split()[2] for line in setup.notes_path.read_text().splitlines()} == first  # they are the same jobs
+    wait_for("dead again", lambda: setup.redis("ZCARD", "tr:{MyJob}:dead") == "2")
+
+
 def test_a_payload_of_any_bytes_is_handed_on_as_it_is(setup, tmp_path):
     node = Jobd(tmp_path, name="raw", extra=f"""
 [source legacy]

@@ -188,7 +188,7 @@ Test(lend, room_is_what_takers_lack)
 	cr_expect(work_room(work, "t") == 2);
 	work_pause(work, "t", true);
 	cr_expect(work_room(work, "t") == 0);
-	work_outside(work, "t", 7, 5000);
+	work_outside(work, "t", &(struct work_outside){ .ready = 7, .oldest = 5000 });
 	work_pause(work, "t", false);
 	struct work_backlog b;
 	work_backlog(t, &b);
