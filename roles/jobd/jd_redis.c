@@ -415,7 +415,7 @@ static void close_it(struct jd_source *s)
 	plan_tick(jr, 0);
 }
 
-static char *key(const char *fmt, ...)
+static char *__attribute__((format(printf, 1, 2))) key(const char *fmt, ...)
 {
 	char text[JR_PREFIX];
 	va_list args;
