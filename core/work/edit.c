@@ -154,9 +154,7 @@ static void changed(struct change *c, int status)
 	if (status == 0)
 		apply(c, t);
 	t->topic->storing--;
-	if (t->more && t->more->expires && t->more->expires <= w->mono) {
-		ending_go(ending_new(w, t, WORK_EXPIRED, NULL));
-	} else {
+	if (!end_stored(w, t)) {
 		sched_place(w, t, c->due);
 		tell(w, t, task_state(t), NULL);
 	}

@@ -4,6 +4,9 @@
  * What it held (its key among equals, its name) is free at once; what others wait for (the answer,
  * tasks behind it, its place in memory) comes when the store has it. A store that fails keeps the
  * unit, so that the end is written when it works again.
+ *
+ * Who is asked what follows is shown the task's meta. Where only the store has that it is read first,
+ * and a close waits for it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,8 +46,6 @@ static struct work_event event_of(struct work *w, struct task *t, enum work_stat
 		event.error = e->error;
 		event.result = e->result;
 		event.result_size = e->size;
-		event.meta = e->meta;
-		event.meta_size = e->meta_size;
 		event.wait = e->wait;
 		event.run = e->run;
 	}
@@ -79,15 +80,6 @@ void release_uniq(struct work *w, struct task *t)
 	t->more->uniq = NULL;
 }
 
-static void take_meta(struct ending *e, const struct body *b)
-{
-	if (!b->meta || !(e->w->conf.on_event || e->w->conf.follow))
-		return;
-	e->meta_size = b->meta;
-	e->meta = mem_resize(NULL, e->meta_size);
-	memcpy(e->meta, b->data + b->size, e->meta_size);
-}
-
 struct ending *ending_new(struct work *w, struct task *t, enum work_state how, const char *error)
 {
 	struct ending *e = mem_new(sizeof(*e));
@@ -101,30 +93,57 @@ struct ending *ending_new(struct work *w, struct task *t, enum work_state how, c
 		e->error = mem_new(n + 1);
 		memcpy(e->error, error, n);
 	}
-	if (t->body)
-		take_meta(e, t->body);
 	return e;
 }
 
-/* Those that waited for it: a success lets them go on, anything else ends them in the same way. */
+bool end_behind(struct work *w, struct task *t)
+{
+	char why[64 + IDENT_LEN], id[IDENT_LEN + 1];
+	struct more *m = t->more;
+
+	if (!m || !m->failed)
+		return false;
+	ident_write(m->failed, id);
+	snprintf(why, sizeof(why), "what it waited for is over without success: %s", id);
+	struct ending *e = ending_new(w, t, m->failed_dead ? WORK_DEAD : WORK_CANCELLED, why);
+	e->behind = m->failed;
+	ending_go(e);
+	return true;
+}
+
+bool end_stored(struct work *w, struct task *t)
+{
+	if (end_behind(w, t))
+		return true;
+	if (!t->more || !t->more->expires || t->more->expires > w->mono)
+		return false;
+	ending_go(ending_new(w, t, WORK_EXPIRED, NULL));
+	return true;
+}
+
+/*
+ * Those that waited for it: a success lets them go on, anything else ends them in the same way. One
+ * that the store does not have yet ends when it does.
+ */
 static void let_others_go(struct work *w, struct task *t, const struct ending *e)
 {
 	struct more *m = t->more;
-	char why[64 + IDENT_LEN], id[IDENT_LEN + 1];
 
-	ident_write(t->id, id);
-	snprintf(why, sizeof(why), "what it waited for is over without success: %s", id);
 	sched_clock(w);
 	for (int i = 0; m && i < m->n_blocks; i++) {
 		struct task *other = task_find(w, m->blocks[i]);
 		if (!other || !other->more || !other->more->waits)
 			continue;
 		other->more->waits--;
+		if (e->how != WORK_SUCCEEDED) {
+			other->more->failed = t->id;
+			other->more->failed_dead = e->how == WORK_DEAD;
+		}
 		if (task_state(other) != WORK_WAITING)
 			continue;
-		if (e->how != WORK_SUCCEEDED) {
-			end_waiting(w, other, e->how == WORK_DEAD ? WORK_DEAD : WORK_CANCELLED,
-				    why);
+		if (other->more->failed) {
+			sched_unplace(w, other);
+			end_behind(w, other);
 		} else if (!other->more->waits) {
 			other->topic->waiting--;
 			sched_place(w, other, (int64_t)other->node.key);
@@ -137,7 +156,6 @@ static void ending_free(struct ending *e)
 	free(e->error);
 	free(e->worker);
 	free(e->result);
-	free(e->meta);
 	free(e->tail);
 	free(e);
 }
@@ -202,6 +220,22 @@ static void put_done(struct store_unit *u, struct ending *e, int64_t keep)
 	sched_sweep_by(w, w->mono + keep + 1000);
 }
 
+/* Whose row of dep has lost its `after` ends at the next start, if we don't come to it. */
+static void put_deps_end(struct store_unit *u, const struct ending *e)
+{
+	const struct task *t = e->task;
+
+	if (t->more && t->more->n_blocks) {
+		store_stmt(u, e->how == WORK_SUCCEEDED ? S_DEP_DONE : S_DEP_FAILED);
+		store_int(u, (int64_t)t->id);
+	}
+	if (e->behind) {
+		store_stmt(u, S_DEP_DROP);
+		store_int(u, (int64_t)e->behind);
+		store_int(u, (int64_t)t->id);
+	}
+}
+
 static void put_end(struct store_unit *u, struct ending *e)
 {
 	struct work *w = e->w;
@@ -226,10 +260,7 @@ static void put_end(struct store_unit *u, struct ending *e)
 	}
 	store_stmt(u, S_DELETE);
 	store_int(u, (int64_t)t->id);
-	if (t->more && t->more->n_blocks) {
-		store_stmt(u, S_DEP_DONE);
-		store_int(u, (int64_t)t->id);
-	}
+	put_deps_end(u, e);
 }
 
 static void count(struct topic *t, enum work_state how)
@@ -241,15 +272,23 @@ static void count(struct topic *t, enum work_state how)
 	t->expired += how == WORK_EXPIRED;
 }
 
-/* What the owner wants to follow it. */
-static bool put_follow(struct ending *e, struct store_unit *u)
+static bool may_follow(const struct ending *e)
+{
+	return e->w->conf.follow && (e->task->node.c & TASK_META) && e->how >= WORK_SUCCEEDED;
+}
+
+/* What the owner wants to follow it. b: NULL when its meta can't be read. */
+static bool put_follow(struct ending *e, const struct body *b, struct store_unit *u)
 {
 	struct work *w = e->w;
 	struct work_spec spec = { .topic = NULL };
 	struct work_event event = event_of(w, e->task, e->how, e);
 
-	if (!w->conf.follow || !e->meta_size || e->how < WORK_SUCCEEDED ||
-	    !w->conf.follow(w->conf.data, &event, &spec))
+	if (!b || !may_follow(e))
+		return false;
+	event.meta = b->data + b->size;
+	event.meta_size = b->meta;
+	if (!w->conf.follow(w->conf.data, &event, &spec))
 		return false;
 	int rc = submission_new(w, &spec, 1, &e->follow);
 	if (rc != 0)
@@ -258,12 +297,12 @@ static bool put_follow(struct ending *e, struct store_unit *u)
 	return rc == 0 && u && submission_put(e->follow, u);
 }
 
-static void commit(struct ending *e)
+static void commit(struct ending *e, const struct body *b)
 {
 	struct work *w = e->w;
 	struct task *t = e->task;
 	struct store_unit *u = w->store ? store_unit() : NULL;
-	bool rows = put_follow(e, u);
+	bool rows = put_follow(e, b, u);
 
 	if (u && task_is_stored(t)) {
 		put_end(u, e);
@@ -287,35 +326,23 @@ static void commit(struct ending *e)
 	later(w, &e->later, on_later);
 }
 
-/* Only the store has it, and somebody may want it before the row is gone. */
-static bool lacks_meta(const struct ending *e)
-{
-	const struct task *t = e->task;
-
-	return e->w->conf.follow && (t->node.c & TASK_META) && task_is_stored(t) && !e->meta &&
-	       e->how >= WORK_SUCCEEDED;
-}
-
 static void on_meta(struct store_unit *u, int status)
 {
 	struct ending *e = u->data;
+	struct work *w = e->w;
+	struct body *b = status == 0 && u->rows ? body_of_row(w, u->cells) : NULL;
 
-	if (e->w->closing) { /* it ends after the next start */
-		ending_free(e);
-		return;
-	}
-	if (status == 0 && u->rows) {
-		struct body *b = body_of_row(e->w, u->cells);
-		take_meta(e, b);
-		body_let_go(e->w, b);
-	} else {
+	if (!b)
 		log_error("what is to follow a task can't be read topic=%s error=%s",
 			  e->task->topic->name, status ? uv_strerror(status) : "no row");
-	}
-	sched_clock(e->w);
-	commit(e);
+	sched_clock(w);
+	commit(e, b);
+	body_let_go(w, b);
+	if (--w->reads == 0 && w->closing)
+		work_close_store(w);
 }
 
+/* Only the store has it, and it is wanted before the row is gone. */
 static void load_meta(struct ending *e)
 {
 	struct store_unit *u = store_unit();
@@ -323,6 +350,7 @@ static void load_meta(struct ending *e)
 	store_stmt(u, S_LOAD);
 	store_int(u, (int64_t)e->task->id);
 	u->data = e;
+	e->w->reads++;
 	store_read(e->w->store, u, on_meta);
 }
 
@@ -332,6 +360,7 @@ void ending_go(struct ending *e)
 	struct task *t = e->task;
 
 	t->node.a = WORK_ENDING;
+	t->node.c |= e->how == WORK_SUCCEEDED ? TASK_WELL : 0;
 	count(t->topic, e->how);
 	t->topic->run_ms += (uint64_t)e->run;
 	t->topic->wait_ms += (uint64_t)e->wait;
@@ -342,10 +371,10 @@ void ending_go(struct ending *e)
 		if (t->more->ext_id)
 			ext_remove(w, t->more);
 	}
-	if (lacks_meta(e))
+	if (may_follow(e) && !t->body && task_is_stored(t))
 		load_meta(e);
 	else
-		commit(e);
+		commit(e, t->body);
 }
 
 void end_waiting(struct work *w, struct task *t, enum work_state how, const char *error)

@@ -54,6 +54,9 @@ static const char *const migrations[] = {
 	"ALTER TABLE topic ADD COLUMN note TEXT;"
 	"CREATE TABLE stat(topic TEXT, hour INT, enq INT, ok INT, fail INT, dead INT, run_ms INT,"
 	" wait_ms INT, PRIMARY KEY(hour, topic)) WITHOUT ROWID;",
+
+	/* From here on a row of dep is there until its `after` has succeeded. */
+	"DELETE FROM dep WHERE after NOT IN (SELECT id FROM job);",
 };
 
 #define SEEN_JOB  JOB ", 0 AS state"
@@ -87,6 +90,8 @@ static const char *const statements[STATEMENTS] = {
 		      " FROM job WHERE id = ?1",
 	[S_DEP] = "INSERT OR IGNORE INTO dep(job, after) VALUES(?1, ?2)",
 	[S_DEP_DONE] = "DELETE FROM dep WHERE after = ?1",
+	[S_DEP_FAILED] = "DELETE FROM dep WHERE after = ?1 AND job NOT IN (SELECT id FROM job)",
+	[S_DEP_DROP] = "DELETE FROM dep WHERE after = ?1 AND job = ?2",
 	[S_IDEM_FIND] = "SELECT job, hash IS ?2 FROM idem WHERE key = ?1 AND until > ?3",
 	[S_IDEM_PUT] = "INSERT OR REPLACE INTO idem(key, hash, job, until) VALUES(?1, ?2, ?3, ?4)",
 	[S_LOCK_PUT] = "INSERT INTO lock(job, topic, key, until) VALUES(?1, ?2, ?3, ?4)",
@@ -96,7 +101,7 @@ static const char *const statements[STATEMENTS] = {
 	[S_NOTE] = "INSERT INTO topic(name, paused, note) VALUES(?1, 0, ?2)"
 		   " ON CONFLICT(name) DO UPDATE SET note = excluded.note",
 	[S_SCAN_JOBS] = "SELECT " RECOVERED " FROM job ORDER BY id",
-	[S_SCAN_DEPS] = "SELECT job, after FROM dep",
+	[S_SCAN_DEPS] = "SELECT job, after, EXISTS(SELECT 1 FROM dead WHERE id = after) FROM dep",
 	[S_SCAN_DEAD] = "SELECT topic, count(*) FROM dead GROUP BY topic",
 	[S_SCAN_TOPICS] = "SELECT name, paused, note FROM topic",
 	[S_SCAN_LOCKS] = "SELECT job, topic, key, until FROM lock",
@@ -105,8 +110,7 @@ static const char *const statements[STATEMENTS] = {
 			" coalesce((SELECT max(id) FROM dead), 0),"
 			" coalesce((SELECT max(id) FROM batch), 0),"
 			" coalesce((SELECT max(job) FROM idem), 0))",
-	[S_CLEAN_DEPS] = "DELETE FROM dep WHERE job NOT IN (SELECT id FROM job)"
-			 " OR after NOT IN (SELECT id FROM job)",
+	[S_CLEAN_DEPS] = "DELETE FROM dep WHERE job NOT IN (SELECT id FROM job)",
 	[S_LOAD] = "SELECT id, payload, meta FROM job WHERE id = ?1",
 	[S_GET_JOB] = "SELECT " SEEN_JOB " FROM job WHERE id = ?1",
 	[S_GET_DONE] = "SELECT " SEEN_DONE " FROM done WHERE id = ?1",
@@ -211,9 +215,14 @@ static void put_lock(struct store_unit *u, struct work *w, struct task *t,
 	store_int(u, w->wall + s->uniq_ttl);
 }
 
-static void put_deps(struct store_unit *u, struct task *t, const struct work_spec *s)
+/* What only memory has is forgotten with us: nobody waits for that then. */
+static void put_deps(struct store_unit *u, struct work *w, struct task *t,
+		     const struct work_spec *s)
 {
 	for (int i = 0; t->more && t->more->waits && i < s->n_after; i++) {
+		struct task *other = task_before(w, t, s->after[i]);
+		if (!other || !task_is_stored(other))
+			continue;
 		store_stmt(u, S_DEP);
 		store_int(u, (int64_t)t->id);
 		store_int(u, (int64_t)s->after[i]);
@@ -253,7 +262,7 @@ void persist_task(struct store_unit *u, struct work *w, struct task *t, const st
 	store_blob(u, b && b->meta ? b->data + b->size : NULL, b ? b->meta : 0);
 	store_blob(u, b ? b->data : NULL, b ? b->size : 0);
 	int_or_null(u, (int64_t)s->batch);
-	put_deps(u, t, s);
+	put_deps(u, w, t, s);
 	if (s->idem_key)
 		put_idem(u, w, t, s);
 	if (s->uniq && s->hold == WORK_UNTIL_TTL)

@@ -58,6 +58,7 @@ enum {
 	TASK_TURN = 2,   /* node.key is its turn */
 	TASK_STORED = 4, /* whatever its topic says by now */
 	TASK_META = 8,   /* it has some, in memory or not */
+	TASK_WELL = 16,  /* ENDING, and it has succeeded */
 };
 
 /* What few tasks have. */
@@ -74,6 +75,8 @@ struct more {
 	uint64_t *blocks; /* those that wait for this one */
 	int n_blocks;
 	int waits; /* for how many others */
+	uint64_t failed;  /* one of those, which ended without success; 0: none */
+	bool failed_dead; /* it died */
 	int max_attempts;
 	int64_t timeout, expires, keep; /* expires: monotonic; 0: none */
 };
@@ -216,6 +219,7 @@ struct work {
 	uint64_t *loads; /* tasks that run, whose payload is to be read */
 	size_t n_loads;
 	uint64_t resident, dead;
+	int reads; /* ends that wait for the store before they are written */
 	struct heap_node sweep, hours;
 	struct list laters; /* what is done before the next turn */
 };
@@ -299,9 +303,10 @@ struct ending {
 	struct submission *then;   /* what its batch brings forth; NULL: nothing */
 	struct submission *follow; /* see work_conf; NULL: nothing */
 	enum work_state how;
+	uint64_t behind;      /* whose end without success this one's is; 0: nobody's */
 	char *error, *worker; /* own */
-	void *result, *meta;  /* own */
-	size_t size, meta_size;
+	void *result;         /* own */
+	size_t size;
 	struct tail *tail; /* own */
 	int64_t wait, run;
 	int64_t delay; /* of one that was lent */
@@ -311,6 +316,10 @@ struct ending {
 struct ending *ending_new(struct work *w, struct task *t, enum work_state how, const char *error);
 void ending_go(struct ending *e);
 void end_waiting(struct work *w, struct task *t, enum work_state how, const char *error);
+/* Of a task in no place: it ends when what it waited for is over without success. false: it has not. */
+bool end_behind(struct work *w, struct task *t);
+/* The same, or when its time is over: what came to pass while it was STORING. */
+bool end_stored(struct work *w, struct task *t);
 void release_uniq(struct work *w, struct task *t);
 
 /* taker.c, run.c */
@@ -332,6 +341,8 @@ enum statement {
 	S_TO_DEAD,
 	S_DEP,
 	S_DEP_DONE,
+	S_DEP_FAILED,
+	S_DEP_DROP,
 	S_IDEM_FIND,
 	S_IDEM_PUT,
 	S_LOCK_PUT,
@@ -417,7 +428,10 @@ void raise_row(struct work *w, const struct store_value *cells);
 void hours_touch(struct work *w); /* a topic's counts have changed */
 void hours_flush(struct work *w, store_done done, void *data);
 
-/* submit.c: tasks that come with something else's end, or alone */
+/* submit.c: whom t has to wait for by that id; NULL: nobody, or one that has succeeded. */
+struct task *task_before(struct work *w, struct task *t, uint64_t id);
+
+/* tasks that come with something else's end, or alone */
 int submission_new(struct work *w, const struct work_spec *specs, int n, struct submission **out);
 bool submission_put(struct submission *s, struct store_unit *u); /* whether there were rows */
 void submission_done(struct submission *s, const struct store_unit *u, int status);
@@ -466,5 +480,8 @@ void batches_free(struct work *w);
 void plan_due(struct work *w, struct heap_node *n);
 int plan_of_row(void *work, const struct store_value *cells);
 void plans_free(struct work *w);
+
+/* work.c: it is closing, and nothing is to be written any more. */
+void work_close_store(struct work *w);
 
 void tell(struct work *w, struct task *t, enum work_state what, const struct ending *e);

@@ -126,25 +126,46 @@ static int on_job(void *data, const struct store_value *cells)
 	return 0;
 }
 
+/* It was placed when it was read, as if nobody was before it. */
+static void hold_back(struct work *w, struct task *t)
+{
+	int64_t due = task_state(t) == WORK_SCHEDULED ? (int64_t)t->node.key : 0;
+
+	if (task_more(t)->waits++)
+		return;
+	sched_unplace(w, t);
+	t->node.c &= (uint8_t)~TASK_TURN;
+	sched_place(w, t, due);
+}
+
+/* We died between the two ends: in the first turn this one comes, as of one that expires. */
+static void fail_behind(struct work *w, struct task *t, const struct store_value *cells)
+{
+	struct more *m = task_more(t);
+
+	m->failed = (uint64_t)cells[1].n;
+	m->failed_dead = number(&cells[2]) != 0;
+	heap_set(&w->times, &m->expiry, (uint64_t)w->mono);
+}
+
 static int on_dep(void *data, const struct store_value *cells)
 {
 	struct work *w = data;
 	struct task *t = task_find(w, (uint64_t)cells[0].n);
 	struct task *after = task_find(w, (uint64_t)cells[1].n);
 
-	if (!t || !after)
+	if (!t)
 		return 0;
+	hold_back(w, t);
+	if (!after) {
+		fail_behind(w, t, cells);
+		return 0;
+	}
 	struct more *m = task_more(after);
 	if ((m->n_blocks & (m->n_blocks - 1)) == 0)
 		m->blocks = mem_resize(m->blocks, (m->n_blocks ? 2 * (size_t)m->n_blocks : 1) *
 							  sizeof(*m->blocks));
 	m->blocks[m->n_blocks++] = t->id;
-	if (task_more(t)->waits++ == 0) {
-		int64_t due = task_state(t) == WORK_SCHEDULED ? (int64_t)t->node.key : 0;
-		sched_unplace(w, t);
-		t->node.c &= (uint8_t)~TASK_TURN;
-		sched_place(w, t, due);
-	}
 	return 0;
 }
 

@@ -188,8 +188,11 @@ void sched_due(struct work *w, struct heap_node *n)
 	case AT_EXPIRY: {
 		struct task *t = container_of(n, struct more, expiry)->task;
 		enum work_state s = task_state(t);
-		if (s == WORK_WAITING || s == WORK_SCHEDULED || s == WORK_READY)
-			end_waiting(w, t, WORK_EXPIRED, NULL);
+		if (s != WORK_WAITING && s != WORK_SCHEDULED && s != WORK_READY)
+			break;
+		sched_unplace(w, t);
+		if (!end_behind(w, t))
+			ending_go(ending_new(w, t, WORK_EXPIRED, NULL));
 		break;
 	}
 	case AT_RUN:

@@ -129,6 +129,13 @@ static bool met(struct work *w, struct topic *topic, const struct work_spec *s,
 	return true;
 }
 
+struct task *task_before(struct work *w, struct task *t, uint64_t id)
+{
+	struct task *other = task_find(w, id);
+
+	return other && other != t && !(other->node.c & TASK_WELL) ? other : NULL;
+}
+
 static void wait_for(struct task *t, struct task *other)
 {
 	struct more *m = task_more(other);
@@ -171,8 +178,8 @@ static void make_more(struct work *w, struct task *t, const struct work_spec *s)
 	if (s->batch && (task_more(t)->batch = batch_find(w, s->batch)))
 		batch_enter(t->more->batch);
 	for (int i = 0; i < s->n_after; i++) {
-		struct task *other = task_find(w, s->after[i]);
-		if (other && other != t)
+		struct task *other = task_before(w, t, s->after[i]);
+		if (other)
 			wait_for(t, other);
 	}
 }
@@ -270,10 +277,8 @@ static void settle(struct submission *s, struct task *t, bool taken)
 	if (task_is_stored(t) && w->resident > (uint64_t)w->conf.resident)
 		body_drop(w, t);
 	int64_t due = (int64_t)t->node.key;
-	if (t->more && t->more->expires && t->more->expires <= w->mono) {
-		ending_go(ending_new(w, t, WORK_EXPIRED, NULL));
+	if (end_stored(w, t))
 		return;
-	}
 	sched_place(w, t, due);
 	tell(w, t, task_state(t), NULL);
 }

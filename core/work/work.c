@@ -275,6 +275,13 @@ static void on_store_closed(void *data)
 		uv_close((uv_handle_t *)&w->jump, on_handle_closed);
 }
 
+void work_close_store(struct work *w)
+{
+	if (w->hours.pos != HEAP_OUT)
+		hours_flush(w, NULL, NULL);
+	store_close(w->store, on_store_closed, w);
+}
+
 void work_close(struct work *w, void (*done)(void *data), void *data)
 {
 	w->on_closed = done;
@@ -285,12 +292,10 @@ void work_close(struct work *w, void (*done)(void *data), void *data)
 		list_remove(&l->link);
 		l->go(l);
 	}
-	if (w->hours.pos != HEAP_OUT)
-		hours_flush(w, NULL, NULL);
-	if (w->store)
-		store_close(w->store, on_store_closed, w);
-	else
+	if (!w->store)
 		on_store_closed(w);
+	else if (!w->reads)
+		work_close_store(w);
 }
 
 void work_figures(struct work *w, struct work_figures *f)

@@ -23,6 +23,10 @@
  * what runs when we die is ready again at the next start, and is charged a crash when it had begun
  * (work_begun). Delivery is therefore at least once; id and attempt together name one delivery.
  *
+ * What comes of a task's end is in the end's own transaction: tasks handed on by work_ack, those of
+ * its batch, what work_conf.follow says. Those that wait for it end one by one after it; the store
+ * knows of them until they have, so that a kill between lets none run for which a task was missing.
+ *
  * A taker asks for tasks of some topics and is handed as many as it said it wants, from the loop,
  * once per turn of it. It must say how each of them ended: work_ack, work_fail or work_release.
  *
@@ -68,7 +72,7 @@ struct work_event {
 	const char *topic, *type, *error; /* type, error: NULL when there is none */
 	const void *result;
 	size_t result_size;
-	const void *meta; /* of a task that is over, when it is known */
+	const void *meta; /* for `follow` only */
 	size_t meta_size;
 	int attempts, crashes;
 	int64_t wait, run; /* ms: ready until started; started until over */

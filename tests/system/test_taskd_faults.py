@@ -352,3 +352,50 @@ def test_callbacks_of_tasks_that_only_the_disk_has(tmp_path):
     assert one.ask("DELETE", f"/v1/tasks/{first}").status in (202, 204)
     wait_for("all are told", lambda: states(hook) == {cancelled: "cancelled", expired: "expired", behind: "cancelled"}, 20)
     assert one.stop() == 0
+
+
+def test_a_callback_of_each_end_outlives_a_kill(tmp_path):
+    """All are over when it is killed, and nobody was told yet; one is over only by that kill, the third with it in hand."""
+    hook = Listener(refuses=True)
+    extra = taskds.ECHO + "[pool last]\nmode = exec\ncommand = sleep 100\ntopics = last\n[topic fail]\nmax_attempts = 1\n"
+    one = taskds.Taskd(tmp_path, extra=extra).ready()
+    told = {"callback": {"url": hook.url}}
+    succeeded, dead, slow = one.push("echo", 1, **told), one.push("fail", **told), one.push("slow", **told)
+    held, late = one.push("nobody", **told), one.push("nobody", expires_in_ms=100, **told)
+    behind = [one.push("echo", after=[first], **told) for first in (held, slow)]
+    one.push("echo", callback={"url": hook.url, "on": ["dead"]})
+    crashes = one.push("last", **told)
+    one.wait_state(slow, "running")
+    assert one.post(f"/v1/tasks/{slow}:kill").status == 202 and one.ask("DELETE", f"/v1/tasks/{held}").status == 204
+    for _ in range(3):
+        one.wait_state(crashes, "running")
+        wait_for("the messages", lambda: one.get("/v1/topics/.callback").json["submitted"] >= 7 or one.log().count("ready role") > 1)
+        one.process.kill()
+        one.process.wait()
+        one.again()
+    hook.refuses = False
+    wanted = {succeeded: "succeeded", dead: "dead", slow: "cancelled", held: "cancelled", late: "expired", crashes: "dead",
+              **dict.fromkeys(behind, "cancelled")}
+    wait_for("all are told", lambda: states(hook) == wanted, 60)
+    assert len(hook.told) == len(wanted), "each once"
+    assert one.stop() == 0
+
+
+def test_who_is_behind_a_dead_task_is_never_run(tmp_path):
+    """Killed under a load of pairs, the first of which fails: its second one ends as it did, and whoever asked is told."""
+    hook, notes = Listener(), tmp_path / "notes"
+    extra = (f"[pool fail]\nmode = exec\ncommand = false\ntopics = fail\nworkers_max = 4\n[topic fail]\nmax_attempts = 1\n"
+             f"[pool run]\ncommand = {WORKER} {notes}\ntopics = run\n")
+    one, seconds = taskds.Taskd(tmp_path, extra=extra).ready(), set()
+    notes.touch()
+    for _ in range(3 if SANITIZED else 8):
+        for _ in range(20):
+            first = one.push("fail", delay_ms=20)
+            seconds.add(one.push("run", after=[first], callback={"url": hook.url}))
+        time.sleep(random.uniform(0, 0.05))
+        one.process.kill()
+        one.process.wait()
+        one.again()
+    wait_for("all are told", lambda: set(states(hook)) == seconds, 60)
+    assert set(states(hook).values()) == {"dead"} and starts(notes) == {}
+    assert one.stop() == 0

@@ -37,7 +37,7 @@ static void test_clock(void *data, int64_t *mono, int64_t *wall)
 static int64_t resident;
 static struct {
 	int progressed, percent;
-	char text[40], meta[40];
+	char text[40];
 } heard;
 
 static void on_event(void *data, const struct work_event *e)
@@ -48,9 +48,6 @@ static void on_event(void *data, const struct work_event *e)
 		heard.percent = e->percent;
 		snprintf(heard.text, sizeof(heard.text), "%s", e->text);
 	}
-	if (e->state >= WORK_SUCCEEDED)
-		snprintf(heard.meta, sizeof(heard.meta), "%.*s", (int)e->meta_size,
-			 e->meta ? (const char *)e->meta : "");
 }
 
 static void on_job(void *data, struct work_job *job)
@@ -464,8 +461,6 @@ Test(work_edit, a_task_tells_how_far_it_is_and_what_it_wrote)
 	begin();
 	struct work_spec s = named("t", "a");
 	s.keep = 60000;
-	s.meta = "callback";
-	s.meta_size = 8;
 	uint64_t id = submit(&s);
 	want(1);
 	work_progress(work, id, 150, "half");
@@ -485,7 +480,6 @@ Test(work_edit, a_task_tells_how_far_it_is_and_what_it_wrote)
 	cr_expect(heard.progressed == 1);
 	work_ack(jobs[0], &(struct work_end){ .worker = "pool/1" });
 	settle();
-	cr_expect_str_eq(heard.meta, "callback");
 	look(id);
 	cr_expect(seen.state == WORK_SUCCEEDED && seen.log_size == 16384);
 	cr_expect_str_eq(seen.worker, "pool/1");
