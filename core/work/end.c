@@ -5,8 +5,8 @@
  * tasks behind it, its place in memory) comes when the store has it. A store that fails keeps the
  * unit, so that the end is written when it works again.
  *
- * Who is asked what follows is shown the task's meta. Where only the store has that it is read first,
- * and a close waits for it.
+ * Who is asked what follows is shown the task's meta. Where only the store has that it is read
+ * first, and a close waits for it.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -74,7 +74,7 @@ struct more {
 	char *backoff;
 	uint64_t *blocks; /* those that wait for this one */
 	int n_blocks;
-	int waits; /* for how many others */
+	int waits;        /* for how many others */
 	uint64_t failed;  /* one of those, which ended without success; 0: none */
 	bool failed_dead; /* it died */
 	int max_attempts;
@@ -316,7 +316,8 @@ struct ending {
 struct ending *ending_new(struct work *w, struct task *t, enum work_state how, const char *error);
 void ending_go(struct ending *e);
 void end_waiting(struct work *w, struct task *t, enum work_state how, const char *error);
-/* Of a task in no place: it ends when what it waited for is over without success. false: it has not. */
+/* Of a task in no place: it ends when what it waited for is over without success. false: it has
+ * not. */
 bool end_behind(struct work *w, struct task *t);
 /* The same, or when its time is over: what came to pass while it was STORING. */
 bool end_stored(struct work *w, struct task *t);

@@ -389,10 +389,12 @@ def test_who_is_behind_a_dead_task_is_never_run(tmp_path):
     one, seconds = taskds.Taskd(tmp_path, extra=extra).ready(), set()
     notes.touch()
     for _ in range(3 if SANITIZED else 8):
-        for _ in range(20):
-            first = one.push("fail", delay_ms=20)
+        due = int(time.time() * 1000) + 1000 * (4 if SANITIZED else 1)
+        for _ in range(40):
+            first = one.push("fail", run_at=due)
             seconds.add(one.push("run", after=[first], callback={"url": hook.url}))
-        time.sleep(random.uniform(0, 0.05))
+        assert time.time() * 1000 < due
+        time.sleep(due / 1000 - time.time() + random.uniform(0, 0.1))
         one.process.kill()
         one.process.wait()
         one.again()

@@ -1,4 +1,5 @@
-/* What a task's end brings with it: what follows, and the ends of those behind it; killed in between. */
+/* What a task's end brings with it: what follows, and the ends of those behind it; killed in
+ * between. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
@@ -404,8 +405,8 @@ static const char *why(uint64_t id, const char *state)
 	char name[IDENT_LEN + 1];
 
 	ident_write(id, name);
-	snprintf(text, sizeof(text),
-		 "%s !behind what it waited for is over without success: %s", state, name);
+	snprintf(text, sizeof(text), "%s !behind what it waited for is over without success: %s",
+		 state, name);
 	return text;
 }
 
