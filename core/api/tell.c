@@ -19,15 +19,22 @@ static bool is_text(const char *p, size_t n)
 	return good;
 }
 
+static void put_name(struct json_out *o, const char *name)
+{
+	json_puts(o, "\"");
+	json_puts(o, name);
+	json_puts(o, "\":");
+}
+
 void api_tell_value(struct json_out *o, const char *name, const void *p, size_t n)
 {
 	struct json v;
 
 	if (n && json_read(&v, p, n, NULL) == 0) {
-		json_printf(o, "\"%s\":", name);
+		put_name(o, name);
 		json_put(o, v.p, v.n);
 	} else if (is_text(p ? p : "", n)) {
-		json_printf(o, "\"%s\":", name);
+		put_name(o, name);
 		json_put_string(o, p ? p : "", n);
 	} else {
 		json_printf(o, "\"%s_b64\":\"", name);
@@ -49,12 +56,19 @@ void api_tell_end(struct json_out *o, const struct work_event *e)
 	char id[IDENT_LEN + 1];
 
 	ident_write(e->id, id);
-	json_printf(o, "{\"id\":\"%s\",\"topic\":", id);
+	json_puts(o, "{\"id\":\"");
+	json_put(o, id, IDENT_LEN);
+	json_puts(o, "\",\"topic\":");
 	json_put_text(o, e->topic);
-	json_printf(o,
-		    ",\"state\":\"%s\",\"attempts\":%d,\"crashes\":%d,\"run_ms\":%lld,\"error\":",
-		    work_state_name(e->state), e->attempts + (e->state == WORK_SUCCEEDED),
-		    e->crashes, (long long)e->run);
+	json_puts(o, ",\"state\":\"");
+	json_puts(o, work_state_name(e->state));
+	json_puts(o, "\",\"attempts\":");
+	json_put_int(o, e->attempts + (e->state == WORK_SUCCEEDED));
+	json_puts(o, ",\"crashes\":");
+	json_put_int(o, e->crashes);
+	json_puts(o, ",\"run_ms\":");
+	json_put_int(o, e->run);
+	json_puts(o, ",\"error\":");
 	json_put_text(o, e->error);
 	json_puts(o, ",");
 	if (e->result)

@@ -485,6 +485,8 @@ bool json_int(const struct json *v, int64_t *out)
 
 /* ---- writing ---------------------------------------------------------------------------- */
 
+enum { PRINTED = 127 };
+
 static char *room(struct json_out *o, size_t n)
 {
 	if (o->n + n + 1 > o->cap) {
@@ -509,17 +511,34 @@ void json_puts(struct json_out *o, const char *s)
 	json_put(o, s, strlen(s));
 }
 
+void json_put_int(struct json_out *o, int64_t number)
+{
+	char digits[20];
+	size_t n = 0;
+	uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+
+	do
+		digits[sizeof(digits) - ++n] = (char)('0' + left % 10);
+	while ((left /= 10) > 0);
+	if (number < 0)
+		digits[sizeof(digits) - ++n] = '-';
+	json_put(o, digits + sizeof(digits) - n, n);
+}
+
+/* Most fit into what there is; what doesn't is written again. */
 void json_printf(struct json_out *o, const char *fmt, ...)
 {
 	va_list args, again;
 
 	va_start(args, fmt);
 	va_copy(again, args);
-	int n = vsnprintf(NULL, 0, fmt, args);
+	char *to = room(o, PRINTED);
+	size_t n = (size_t)vsnprintf(to, PRINTED + 1, fmt, args);
 	va_end(args);
-	vsnprintf(room(o, (size_t)n), (size_t)n + 1, fmt, again);
+	if (n > PRINTED)
+		vsnprintf(room(o, n), n + 1, fmt, again);
 	va_end(again);
-	o->n += (size_t)n;
+	o->n += n;
 }
 
 static size_t plain_run(const unsigned char *p, size_t n)

@@ -74,6 +74,7 @@ struct json_out {
 
 void json_put(struct json_out *o, const void *p, size_t n);
 void json_puts(struct json_out *o, const char *s);
+void json_put_int(struct json_out *o, int64_t number);
 void json_printf(struct json_out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* In quotes. What is not UTF-8 becomes U+FFFD. NULL: null. */

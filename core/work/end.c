@@ -129,8 +129,10 @@ static void let_others_go(struct work *w, struct task *t, const struct ending *e
 {
 	struct more *m = t->more;
 
+	if (!m || !m->n_blocks)
+		return;
 	sched_clock(w);
-	for (int i = 0; m && i < m->n_blocks; i++) {
+	for (int i = 0; i < m->n_blocks; i++) {
 		struct task *other = task_find(w, m->blocks[i]);
 		if (!other || !other->more || !other->more->waits)
 			continue;

@@ -3,6 +3,7 @@
 #include "core/base/jsontext.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -257,4 +258,27 @@ Test(jsontext, is_written_so_that_it_can_be_read)
 	cr_expect_str_eq(s + 10, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 	free(s);
 	json_out_fini(&o);
+}
+
+Test(jsontext, writes_numbers_and_prints_of_any_length)
+{
+	static const int64_t all[] = { 0, 7, -1, INT64_MAX, INT64_MIN };
+	struct json_out o = { .p = NULL };
+	char want[512];
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		json_put_int(&o, all[i]);
+		snprintf(want, sizeof(want), "%lld", (long long)all[i]);
+		cr_expect_str_eq(o.p, want);
+		json_out_fini(&o);
+	}
+	for (int n = 120; n < 300; n++) {
+		json_puts(&o, "-");
+		json_printf(&o, "%*d", n, 5);
+		json_puts(&o, "-");
+		snprintf(want, sizeof(want), "-%*d-", n, 5);
+		cr_expect_str_eq(o.p, want);
+		cr_expect_eq(o.n, strlen(want));
+		json_out_fini(&o);
+	}
 }
