@@ -114,7 +114,7 @@ static void on_worked(uv_work_t *work, int status)
 	(void)status;
 	finish(c);
 	if (!s->under_way && !s->closing)
-		uv_unref((uv_handle_t *)&s->async);
+		uv_unref((uv_handle_t *)&s->bell);
 	store_settle(s);
 }
 
@@ -150,7 +150,7 @@ void care_compact(struct store *s)
 	uv_mutex_lock(&s->lock);
 	list_move_all(&s->cared, &asked);
 	uv_mutex_unlock(&s->lock);
-	uv_async_send(&s->async);
+	store_ring(s);
 }
 
 void store_look_after(struct store *s, enum store_care what, const char *path,
@@ -165,7 +165,7 @@ void store_look_after(struct store *s, enum store_care what, const char *path,
 	c->data = data;
 	c->work.data = c;
 	if (s->under_way++ == 0)
-		uv_ref((uv_handle_t *)&s->async);
+		uv_ref((uv_handle_t *)&s->bell);
 	if (what != STORE_COMPACT) {
 		uv_queue_work(s->loop, &c->work, on_work, on_worked);
 		return;

@@ -17,7 +17,8 @@ struct store {
 	int lock_fd;
 	struct db writing, reading, copying;
 	uv_thread_t writer, reader, keeper;
-	uv_async_t async;
+	uv_poll_t bell; /* of bell_fd, an eventfd */
+	int bell_fd;
 	int under_way; /* units that were not answered; the loop's */
 	bool closing;
 	void (*on_closed)(void *data);
@@ -56,6 +57,10 @@ void care_answer(struct store *s);
 
 /* Closes when it is told to and nothing is under way. */
 void store_settle(struct store *s);
+
+/* Wakes the loop. (Not by uv_async: libuv 1.44 waits in a hot loop until who sends it has come back
+ * from the kernel, and on the same core he can't.) */
+void store_ring(struct store *s);
 
 /* Gives answered units to the loop. */
 void store_answer(struct store *s, struct list *units);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -60,12 +61,22 @@ static void sync_directory(const char *path)
 
 /* ---- answers ------------------------------------------------------------------ */
 
+void store_ring(struct store *s)
+{
+	static const uint64_t one = 1;
+
+	while (write(s->bell_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
 void store_answer(struct store *s, struct list *units)
 {
 	uv_mutex_lock(&s->lock);
+	bool first = list_empty(&s->out);
 	list_move_all(&s->out, units);
 	uv_mutex_unlock(&s->lock);
-	uv_async_send(&s->async);
+	if (first)
+		store_ring(s);
 }
 
 static void tell_health(struct store *s)
@@ -82,12 +93,13 @@ static void tell_health(struct store *s)
 		s->conf.on_health(s->conf.data, health, why);
 }
 
-static void on_async_closed(uv_handle_t *h)
+static void on_bell_closed(uv_handle_t *h)
 {
 	struct store *s = h->data;
 	void (*done)(void *) = s->on_closed;
 	void *data = s->closed_data;
 
+	close(s->bell_fd);
 	uv_mutex_destroy(&s->lock);
 	uv_cond_destroy(&s->wake_writer);
 	uv_cond_destroy(&s->wake_reader);
@@ -100,7 +112,7 @@ static void on_async_closed(uv_handle_t *h)
 
 void store_settle(struct store *s)
 {
-	if (!s->closing || s->under_way || uv_is_closing((uv_handle_t *)&s->async))
+	if (!s->closing || s->under_way || uv_is_closing((uv_handle_t *)&s->bell))
 		return;
 	uv_mutex_lock(&s->lock);
 	s->stop = true;
@@ -115,14 +127,19 @@ void store_settle(struct store *s)
 	db_close(&s->copying);
 	db_close(&s->writing);
 	close(s->lock_fd);
-	uv_close((uv_handle_t *)&s->async, on_async_closed);
+	uv_close((uv_handle_t *)&s->bell, on_bell_closed);
 }
 
-static void on_async(uv_async_t *h)
+static void on_bell(uv_poll_t *h, int status, int events)
 {
 	struct store *s = h->data;
 	struct list units, *it, *tmp;
+	uint64_t rung;
 
+	(void)status;
+	(void)events;
+	if (read(s->bell_fd, &rung, sizeof(rung)) < 0)
+		return;
 	tell_health(s);
 	list_init(&units);
 	uv_mutex_lock(&s->lock);
@@ -137,7 +154,7 @@ static void on_async(uv_async_t *h)
 	}
 	care_answer(s);
 	if (!s->under_way && !s->closing)
-		uv_unref((uv_handle_t *)&s->async);
+		uv_unref((uv_handle_t *)&s->bell);
 	store_settle(s);
 }
 
@@ -183,8 +200,12 @@ int store_open(struct store **out, uv_loop_t *loop, const struct store_conf *con
 	s->conf.max_bytes = conf->max_bytes ? conf->max_bytes : 1 << 20;
 	s->conf.checkpoint_bytes = conf->checkpoint_bytes ? conf->checkpoint_bytes : 8 << 20;
 	s->path = mem_str(conf->path);
-	int rc = open_files(s, err);
+	s->bell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	int rc = s->bell_fd < 0 ? err_set(err, -errno, "eventfd: %s", strerror(errno))
+				: open_files(s, err);
 	if (rc != 0) {
+		if (s->bell_fd >= 0)
+			close(s->bell_fd);
 		free(s->path);
 		free(s);
 		return rc;
@@ -200,9 +221,10 @@ int store_open(struct store **out, uv_loop_t *loop, const struct store_conf *con
 	uv_cond_init(&s->wake_writer);
 	uv_cond_init(&s->wake_reader);
 	uv_cond_init(&s->wake_keeper);
-	uv_async_init(loop, &s->async, on_async);
-	uv_unref((uv_handle_t *)&s->async);
-	s->async.data = s;
+	uv_poll_init(loop, &s->bell, s->bell_fd);
+	uv_poll_start(&s->bell, UV_READABLE, on_bell);
+	uv_unref((uv_handle_t *)&s->bell);
+	s->bell.data = s;
 	start_thread(&s->writer, writer_run, s);
 	start_thread(&s->reader, reader_run, s);
 	start_thread(&s->keeper, keeper_run, s);
@@ -215,12 +237,12 @@ void store_close(struct store *s, void (*done)(void *data), void *data)
 	s->on_closed = done;
 	s->closed_data = data;
 	s->closing = true;
-	uv_ref((uv_handle_t *)&s->async);
+	uv_ref((uv_handle_t *)&s->bell);
 	uv_mutex_lock(&s->lock);
 	s->last = true; /* a store that fails tries once more, then gives up what it holds */
 	uv_cond_signal(&s->wake_writer);
 	uv_mutex_unlock(&s->lock);
-	uv_async_send(&s->async);
+	store_ring(s);
 }
 
 /* ---- in ------------------------------------------------------------------------- */
@@ -229,7 +251,7 @@ static void queue(struct store *s, struct store_unit *u, struct list *ring, uv_c
 {
 	assert(!s->closing);
 	if (s->under_way++ == 0) /* the loop lives for answers, not for an idle store */
-		uv_ref((uv_handle_t *)&s->async);
+		uv_ref((uv_handle_t *)&s->bell);
 	uv_mutex_lock(&s->lock);
 	bool was_empty = list_empty(ring);
 	list_append(ring, &u->link);

@@ -4,7 +4,7 @@
  *	loop                      writer thread                      keeper     reader
  *	store_commit(unit) ---->  all that is queued, in its order
  *	                          BEGIN, statements, COMMIT (one sync)  copies the log
- *	done(unit, status) <----  uv_async                              behind it
+ *	done(unit, status) <----  a bell                                behind it
  *	store_read(unit) ------------------------------------------------------>  SELECT
  *	done(unit, status) <--------------------------------------------------------
  *

@@ -37,7 +37,7 @@ static void say(struct store *s, enum store_health health, const char *why)
 		snprintf(s->why, sizeof(s->why), "%s: %s", s->path, why);
 	uv_mutex_unlock(&s->lock);
 	if (changed)
-		uv_async_send(&s->async);
+		store_ring(s);
 }
 
 /* ---- the writer ------------------------------------------------------------------- */
