@@ -7,6 +7,8 @@
 #include "core/base/mem.h"
 #include "core/work/private.h"
 
+enum { AT_ONCE = 500 };
+
 static bool is_in(const struct work *w, const struct task *t, const struct work_range *r)
 {
 	(void)w;
@@ -45,7 +47,7 @@ struct bulk {
 	enum work_state state;
 	char *topic;
 	int64_t before;
-	uint64_t from, n;
+	uint64_t from, n, left; /* left: to be raised yet */
 	work_counted done;
 	void *data;
 };
@@ -65,6 +67,7 @@ static struct bulk *bulk_new(struct work *w, const struct work_range *r, work_co
 	b->w = w;
 	b->topic = mem_str(r->topic);
 	b->before = r->before;
+	b->left = r->limit ? r->limit : UINT64_MAX;
 	b->done = done;
 	b->data = data;
 	return b;
@@ -127,7 +130,8 @@ static void on_raised(struct store_unit *u, int status)
 	for (int i = 0; i < u->rows && !w->closing; i++)
 		raise_row(w, &u->cells[i * u->columns]);
 	b->n += (uint64_t)u->rows;
-	if (status != 0 || w->closing)
+	b->left -= (uint64_t)u->rows < b->left ? (uint64_t)u->rows : b->left;
+	if (status != 0 || w->closing || !b->left)
 		bulk_over(b, status);
 	else
 		raise_some(b);
@@ -158,6 +162,7 @@ static void raise_some(struct bulk *b)
 	store_int(u, (int64_t)b->from);
 	store_text(u, b->topic);
 	store_int(u, b->before);
+	store_int(u, b->left < AT_ONCE ? (int64_t)b->left : AT_ONCE);
 	store_read(b->w->store, u, on_ids);
 }
 
@@ -168,6 +173,44 @@ void work_retry_all(struct work *w, const struct work_range *r, work_counted don
 		return;
 	}
 	raise_some(bulk_new(w, r, done, data));
+}
+
+struct dropped {
+	struct work *w;
+	void (*done)(void *data, int status);
+	void *data;
+};
+
+static void on_dropped(struct store_unit *u, int status)
+{
+	struct dropped *d = u->data;
+
+	if (status == 0 && !u->rows)
+		status = UV_ENOENT;
+	if (status == 0 && !d->w->closing) {
+		struct topic *t = topic_get(d->w, u->cells[0].p);
+		t->dead -= t->dead > 0;
+		d->w->dead -= d->w->dead > 0;
+	}
+	d->done(d->data, status);
+	free(d);
+}
+
+int work_drop(struct work *w, uint64_t id, void (*done)(void *data, int status), void *data)
+{
+	if (!w->store || w->closing)
+		return UV_ENOENT;
+	if (store_is_failing(w->store))
+		return UV_EROFS;
+	struct dropped *d = mem_new(sizeof(*d));
+	struct store_unit *u = store_unit();
+
+	*d = (struct dropped){ w, done, data };
+	u->data = d;
+	store_stmt(u, S_DROP_ONE);
+	store_int(u, (int64_t)id);
+	store_commit(w->store, u, STORE_FSYNC, 0, on_dropped);
+	return 0;
 }
 
 int work_look_after(struct work *w, enum store_care what, const char *path,

@@ -310,6 +310,10 @@ static void commit(struct ending *e, const struct body *b)
 		put_end(u, e);
 		body_drop(w, t);
 		rows = true;
+	} else if (u && e->kept) { /* its row points at its payload */
+		persist_unstored(u, w, t);
+		put_end(u, e);
+		rows = true;
 	}
 	if (u && e->next)
 		rows |= submission_put(e->next, u);

@@ -72,6 +72,7 @@ int work_pause(struct work *w, const char *topic, bool paused)
 	if (!t)
 		return UV_ENOENT;
 	t->paused = paused;
+	t->paused_until = 0;
 	topic_heat(w, t);
 	if (w->store) {
 		struct store_unit *u = store_unit();
@@ -139,7 +140,13 @@ static bool add_live(struct work *w, struct work_status *s)
 	s->state = task_state(t);
 	s->attempts = t->attempts;
 	s->crashes = (int)t->crashes;
+	s->prio = t->node.b;
+	s->timeout = t->more && t->more->timeout ? t->more->timeout : t->topic->conf.timeout;
+	if (s->state == WORK_SCHEDULED && (int64_t)t->node.key > w->mono)
+		s->left = (int64_t)t->node.key - w->mono;
 	if (s->state == WORK_RUNNING) {
+		int64_t deadline = t->run->job.deadline;
+		s->left = deadline > w->mono ? deadline - w->mono : 0;
 		s->percent = t->run->percent;
 		s->text = t->run->text;
 		if (t->run->tail)

@@ -157,7 +157,7 @@ static const char *const statements[STATEMENTS] = {
 		   " payload = coalesce(?5, payload) WHERE id = ?1",
 	[S_EDIT_LOCK] = "UPDATE lock SET topic = ?2 WHERE job = ?1",
 	[S_DEAD_IDS] = "SELECT id FROM dead WHERE id > ?1 AND (?2 IS NULL OR topic = ?2)"
-		       " AND (?3 = 0 OR died_at <= ?3) ORDER BY id LIMIT 500",
+		       " AND (?3 = 0 OR died_at <= ?3) ORDER BY id LIMIT ?4",
 	[S_REVIVE_IF] = "INSERT OR IGNORE " REVIVE,
 	[S_DROP_RAISED] = "DELETE FROM dead WHERE id = ?1"
 			  " AND EXISTS(SELECT 1 FROM job WHERE id = ?1)",
@@ -176,6 +176,7 @@ static const char *const statements[STATEMENTS] = {
 	[S_HOURS] = "SELECT topic, hour, enq, ok, fail, dead, run_ms, wait_ms FROM stat"
 		    " WHERE hour >= ?1 AND (?2 IS NULL OR topic = ?2) ORDER BY hour, topic",
 	[S_DROP_DEAD] = "DELETE FROM dead WHERE id = ?1",
+	[S_DROP_ONE] = "DELETE FROM dead WHERE id = ?1 RETURNING topic",
 };
 
 const struct store_schema work_schema = {
@@ -280,6 +281,38 @@ void persist_retry(struct work *w, struct task *t, int64_t run_at, const char *e
 	store_int(u, t->crashes);
 	store_text(u, error);
 	store_commit(w->store, u, sync_of(t->topic), STORE_MUST, NULL);
+}
+
+/* Its priority, too. */
+void persist_place(struct work *w, struct task *t, int64_t run_at)
+{
+	struct store_unit *u = store_unit();
+
+	store_stmt(u, S_EDIT);
+	store_int(u, (int64_t)t->id);
+	store_text(u, t->topic->name);
+	store_int(u, t->node.b);
+	store_int(u, run_at);
+	store_null(u);
+	store_commit(w->store, u, sync_of(t->topic), STORE_MUST, NULL);
+}
+
+/* A task that had no row gets one; what it holds is no longer its own. Its payload stays in memory
+ * until the unit is done. */
+void persist_unstored(struct store_unit *u, struct work *w, struct task *t)
+{
+	struct more *m = t->more;
+	struct work_spec s = { .type = t->type ? w->types[t->type] : NULL, .run_at = w->wall };
+
+	if (m) {
+		s.max_attempts = m->max_attempts;
+		s.timeout = m->timeout;
+		s.keep = m->keep;
+		s.backoff = m->backoff;
+		s.ext_id = m->ext_id;
+		s.key = m->key ? m->key->name : NULL;
+	}
+	persist_task(u, w, t, &s);
 }
 
 /* ---- payloads that are not in memory ------------------------------------------- */

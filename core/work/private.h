@@ -150,6 +150,7 @@ struct topic {
 	struct key **keys;
 	uint32_t n_keys, key_buckets;
 	bool paused;
+	int64_t paused_until; /* monotonic; 0: not for a time */
 	uint64_t scheduled, waiting, parked, running, storing, ending, dead, bytes;
 	uint64_t submitted, succeeded, failed, died, cancelled, expired;
 	uint64_t run_ms, wait_ms;
@@ -258,6 +259,7 @@ struct topic *topic_get(struct work *w, const char *name); /* made when it is no
 void topics_free(struct work *w);
 struct key *key_get(struct topic *t, const char *name); /* one user more */
 void key_give(struct work *w, struct key *k);
+bool topic_is_paused(const struct work *w, const struct topic *t);
 /* A task may start now; if not and time will tell, the time is in the heap. */
 bool topic_open(struct work *w, struct topic *t);
 bool key_open(struct work *w, struct key *k);
@@ -304,6 +306,7 @@ struct ending {
 	struct submission *follow; /* see work_conf; NULL: nothing */
 	enum work_state how;
 	uint64_t behind;      /* whose end without success this one's is; 0: nobody's */
+	bool kept;            /* dead, and to be stored although the task was not */
 	char *error, *worker; /* own */
 	void *result;         /* own */
 	size_t size;
@@ -387,6 +390,7 @@ enum statement {
 	S_DEAD_IDS,
 	S_REVIVE_IF,
 	S_DROP_RAISED,
+	S_DROP_ONE,
 	S_FORGET_DEAD,
 	S_FORGET_DONE,
 	S_HOUR,
@@ -412,6 +416,8 @@ static inline enum store_sync sync_of(const struct topic *t)
 
 void persist_task(struct store_unit *u, struct work *w, struct task *t, const struct work_spec *s);
 void persist_retry(struct work *w, struct task *t, int64_t run_at, const char *error);
+void persist_place(struct work *w, struct task *t, int64_t run_at);
+void persist_unstored(struct store_unit *u, struct work *w, struct task *t);
 void persist_loads(struct work *w);
 struct body *body_of_row(struct work *w, const struct store_value *cells); /* of S_LOAD */
 void persist_sweep(struct work *w);

@@ -25,8 +25,10 @@ static void hand_over(struct run *r)
 	job->meta = r->body ? r->body->data + r->body->size : NULL;
 	job->meta_size = r->body ? r->body->meta : 0;
 	r->started = w->mono;
-	if (job->timeout)
-		heap_put(&w->times, &r->deadline, (uint64_t)(w->mono + job->timeout));
+	if (job->timeout) {
+		job->deadline = w->mono + job->timeout;
+		heap_put(&w->times, &r->deadline, (uint64_t)job->deadline);
+	}
 	if (t->more && t->more->uniq && t->more->uniq->hold == WORK_UNTIL_START)
 		release_uniq(w, t);
 	tell(w, t, WORK_RUNNING, NULL);
@@ -62,6 +64,7 @@ void run_start(struct work_taker *taker, struct task *t)
 		.wait = w->wall > since ? w->wall - since : 0,
 		.timeout = m && m->timeout ? m->timeout : t->topic->conf.timeout,
 	};
+	list_init(&r->job.place);
 	t->run = r;
 	t->node.a = WORK_RUNNING;
 	topic_started(w, t->topic, m ? m->key : NULL);
@@ -221,6 +224,11 @@ void work_fail(struct work_job *job, enum work_fault fault, const char *error, b
 
 void work_release(struct work_job *job, int64_t delay)
 {
+	work_release_as(job, delay, job->prio);
+}
+
+void work_release_as(struct work_job *job, int64_t delay, int prio)
+{
 	struct run *r = run_of(job);
 	struct work *w = r->w;
 
@@ -229,17 +237,40 @@ void work_release(struct work_job *job, int64_t delay)
 		return;
 	}
 	struct task *t = finish(r);
+	bool moved = prio != t->node.b;
+
+	t->node.b = (uint8_t)prio;
 	if (job->cancelled) {
 		ending_go(ending_new(w, t, WORK_CANCELLED, NULL));
-	} else if (delay > 0) {
+		run_free(r);
+		return;
+	}
+	if (task_is_stored(t) && (delay > 0 || moved))
+		persist_place(w, t, delay > 0 ? w->wall + delay : 0);
+	if (delay > 0) {
 		t->node.c &= (uint8_t) ~(TASK_TURN | TASK_MOMENT);
-		if (task_is_stored(t))
-			persist_retry(w, t, w->wall + delay, NULL);
 		sched_place(w, t, w->mono + delay);
-	} else {
-		t->node.key = r->turn; /* its old place: ahead of those that came after it */
+	} else { /* its old place: ahead of those that came after it */
+		t->node.key = (uint64_t)t->node.b << 56 | (r->turn & (((uint64_t)1 << 56) - 1));
 		sched_ready(w, t);
 	}
+	run_free(r);
+}
+
+void work_bury(struct work_job *job, int prio, const char *error)
+{
+	struct run *r = run_of(job);
+	struct work *w = r->w;
+	struct task *t = r->task;
+
+	if (prio != t->node.b && task_is_stored(t)) {
+		t->node.b = (uint8_t)prio;
+		persist_place(w, t, 0);
+	}
+	t->node.b = (uint8_t)prio;
+	struct ending *e = over(r, job->cancelled ? WORK_CANCELLED : WORK_DEAD, error);
+	e->kept = !job->cancelled;
+	ending_go(e);
 	run_free(r);
 }
 
@@ -308,6 +339,8 @@ void work_touch(struct work_job *job, int64_t ms)
 	sched_clock(w);
 	if (!ms)
 		ms = job->timeout;
-	if (ms)
-		heap_set(&w->times, &r->deadline, (uint64_t)(w->mono + ms));
+	if (!ms)
+		return;
+	job->deadline = w->mono + ms;
+	heap_set(&w->times, &r->deadline, (uint64_t)job->deadline);
 }

@@ -2,9 +2,11 @@
  * taker - who is handed the next task.
  *
  * A topic that may have something heats; in the next turn it enters the heaps of all takers that
- * want it, ordered as each of them said: by place, or by pass (each task moves a topic on by one
- * weight-th of a lap, so those with more weight come round more often). A topic leaves a taker's
- * heap only when the taker looks and finds nothing. Takers are served one task each in turn.
+ * want it, ordered as each of them said: by place, by what is first in it, or by pass (each task
+ * moves a topic on by one weight-th of a lap, so those with more weight come round more often). A
+ * topic leaves a taker's heap only when the taker looks and finds nothing, and what is first in it
+ * may have gone to another one since: then its place is mended when the taker looks. Takers are
+ * served one task each in turn.
  */
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -119,11 +121,22 @@ void work_want(struct work_taker *t, int n)
 
 /* ---- the turn ---------------------------------------------------------------------- */
 
+/* It comes before all that is known to the taker, or its place is right already. */
+static void offer_first(struct sub *s)
+{
+	uint64_t first = heap_first(&s->topic->ready)->key;
+
+	if (s->node.pos == HEAP_OUT || first < s->node.key)
+		heap_set(&s->taker->ready, &s->node, first);
+}
+
 static void offer(struct work *w, struct sub *s)
 {
 	struct work_taker *t = s->taker;
 
-	if (s->node.pos == HEAP_OUT) {
+	if (t->conf.order == WORK_URGENT) {
+		offer_first(s);
+	} else if (s->node.pos == HEAP_OUT) {
 		if (s->pass < t->pass) /* what was idle has saved up nothing */
 			s->pass = t->pass;
 		heap_put(&t->ready, &s->node,
@@ -140,7 +153,7 @@ static void offer_topics(struct work *w)
 	while (!list_empty(&w->hot_topics)) {
 		struct topic *t = container_of(w->hot_topics.next, struct topic, hot);
 		list_remove(&t->hot);
-		if (!t->ready.n || t->paused)
+		if (!t->ready.n || topic_is_paused(w, t))
 			continue;
 		list_each (it, tmp, &t->subs) {
 			offer(w, container_of(it, struct sub, link));
@@ -170,6 +183,26 @@ static struct task *next_task(struct work *w, struct topic *topic)
 	return NULL;
 }
 
+/* Whether another topic comes before it by now. */
+static bool is_overtaken(struct work_taker *t, struct sub *s)
+{
+	struct heap_node *first = heap_first(&s->topic->ready);
+
+	if (t->conf.order != WORK_URGENT || !first || first->key <= s->node.key)
+		return false;
+	heap_set(&t->ready, &s->node, first->key);
+	return heap_first(&t->ready) != &s->node;
+}
+
+/* It has had its turn. */
+static void move_on(struct work_taker *t, struct sub *s)
+{
+	t->pass = s->pass;
+	s->pass += LAP / (uint64_t)s->weight;
+	if (t->conf.order == WORK_WEIGHTED || t->conf.order == WORK_FAIR)
+		heap_set(&t->ready, &s->node, s->pass);
+}
+
 /* false: nothing more for it now. */
 static bool serve_one(struct work *w, struct work_taker *t)
 {
@@ -177,15 +210,14 @@ static bool serve_one(struct work *w, struct work_taker *t)
 
 	while (t->wants > 0 && (n = heap_first(&t->ready))) {
 		struct sub *s = container_of(n, struct sub, node);
+		if (is_overtaken(t, s))
+			continue;
 		struct task *task = topic_open(w, s->topic) ? next_task(w, s->topic) : NULL;
 		if (!task) {
 			heap_remove(&t->ready, n);
 			continue;
 		}
-		t->pass = s->pass;
-		s->pass += LAP / (uint64_t)s->weight;
-		if (t->conf.order != WORK_STRICT)
-			heap_set(&t->ready, n, s->pass);
+		move_on(t, s);
 		t->wants--;
 		if (t->wants > 0) /* before the taker is called, who may free itself */
 			list_append(&w->hot_takers, &t->hot);

@@ -183,12 +183,21 @@ static bool has_token(struct bucket *b, const struct work_rate *rate, int64_t no
 	return false;
 }
 
+bool topic_is_paused(const struct work *w, const struct topic *t)
+{
+	return t->paused || t->paused_until > w->mono;
+}
+
 bool topic_open(struct work *w, struct topic *t)
 {
 	int64_t at;
 
 	if (t->paused || w->closing)
 		return false;
+	if (topic_is_paused(w, t)) {
+		heap_set(&w->times, &t->wake, (uint64_t)t->paused_until);
+		return false;
+	}
 	if (t->conf.concurrency && t->running >= (uint64_t)t->conf.concurrency)
 		return false;
 	if (t->conf.rate.per_s <= 0 || has_token(&t->bucket, &t->conf.rate, w->mono, &at))
@@ -368,7 +377,8 @@ void work_topics(struct work *w, void (*row)(void *data, const struct work_topic
 		struct topic *t = all[i];
 		struct work_topic_figures f = {
 			.name = t->name,
-			.paused = t->paused,
+			.paused = topic_is_paused(w, t),
+			.pause_left = t->paused_until > w->mono ? t->paused_until - w->mono : 0,
 			.ready = t->ready.n + t->parked,
 			.scheduled = t->scheduled + t->outside.scheduled,
 			.waiting = t->waiting,
@@ -395,8 +405,9 @@ void work_backlog(struct work_taker *t, struct work_backlog *b)
 	sched_clock(t->w);
 	for (int i = 0; i < t->n_subs; i++) {
 		struct topic *topic = t->subs[i]->topic;
-		int64_t age = topic->paused ? 0 : oldest(t->w, topic);
-		if (!topic->paused)
+		bool paused = topic_is_paused(t->w, topic);
+		int64_t age = paused ? 0 : oldest(t->w, topic);
+		if (!paused)
 			b->ready += topic->ready.n + topic->outside.ready;
 		if (age > b->oldest)
 			b->oldest = age;

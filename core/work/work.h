@@ -161,9 +161,13 @@ bool work_is_taken(struct work *w, const char *topic);
 /* A paused topic takes in but hands nothing out; that outlives a restart. UV_ENOENT. */
 int work_pause(struct work *w, const char *topic, bool paused);
 
+/* For so many ms from now; 0: no longer. A restart ends it, and so does work_pause. UV_ENOENT. */
+int work_pause_for(struct work *w, const char *topic, int64_t ms);
+
 struct work_topic_figures {
 	const char *name;
 	bool paused;
+	int64_t pause_left; /* ms; of one that is paused for a time */
 	uint64_t ready, scheduled, waiting, running, dead, bytes;
 	uint64_t outside; /* ready with a lender; what is scheduled and dead there is in the sums */
 	uint64_t submitted, succeeded, failed, died, cancelled, expired; /* since the start */
@@ -322,15 +326,18 @@ struct work_job {
 	int attempt, crashes, prio; /* attempt: from 1 */
 	int64_t submitted;          /* ms since 1970 */
 	int64_t timeout;            /* ms from its start; 0: none */
+	int64_t deadline;           /* when that is over, by the engine's monotonic clock; 0: never */
 	int64_t wait;               /* ms that it was ready */
 	bool cancelled;             /* work_fail makes it CANCELLED */
-	void *data;                 /* the taker's own */
+	void *data;                 /* the taker's own, */
+	struct list place;          /* as is this: an empty one */
 };
 
 enum work_order {
 	WORK_STRICT,   /* the first topic that has something, as they were told */
 	WORK_WEIGHTED, /* in proportion to their weights */
 	WORK_FAIR,     /* each in turn */
+	WORK_URGENT,   /* what is first of all topics together: by priority, then as it came */
 };
 
 struct work_taker_conf {
@@ -346,6 +353,7 @@ struct work_taker_conf {
 	void (*on_job)(void *data, struct work_job *job);
 	/* What it was handed in this turn is all: now is the time to send it on. May be NULL. */
 	void (*on_served)(void *data);
+	const void *owner; /* of several takers: see work_job_of */
 	void *data;
 };
 
@@ -391,6 +399,23 @@ void work_fail(struct work_job *job, enum work_fault fault, const char *error, b
 /* Given back: costs nothing; with delay 0 it is the next of its topic again. */
 void work_release(struct work_job *job, int64_t delay);
 
+/* The same with another priority: among equals it keeps its turn. */
+void work_release_as(struct work_job *job, int64_t delay, int prio);
+
+/* Dead by the taker's will, as by work_fail without retry, but that it costs no attempt, and that
+ * it is kept also where its topic is in memory only (if anything is stored at all). */
+void work_bury(struct work_job *job, int prio, const char *error);
+
+/* A task that is ready or scheduled, whatever its turn and its topic's limits: on_job comes now, or
+ * when its payload was read. UV_ENOENT: there is none in such a state. */
+int work_take(struct work_taker *t, uint64_t id);
+
+/* Of one that runs with a taker of that owner; NULL. */
+struct work_job *work_job_of(struct work *w, uint64_t id, const void *owner);
+
+/* Now, by the clock of deadlines. */
+int64_t work_clock(struct work *w);
+
 /* Of a task that runs (any other: nothing). percent: 0 to 100, or -1; of the text 1 KiB is kept. */
 void work_progress(struct work *w, uint64_t id, int percent, const char *text);
 
@@ -413,6 +438,15 @@ int work_cancel(struct work *w, uint64_t id, bool now);
 
 /* A scheduled one becomes ready. UV_ENOENT, UV_EINVAL in another state. */
 int work_run_now(struct work *w, uint64_t id);
+
+/* Those of a topic that are due first, up to n of them. Returns how many. */
+uint64_t work_run_some(struct work *w, const char *topic, uint64_t n);
+
+/* The next of a topic: state: WORK_READY, or WORK_SCHEDULED. 0: there is none. */
+uint64_t work_first(struct work *w, const char *topic, enum work_state state);
+
+/* How many of a topic are ready with a priority that is more urgent than that. */
+uint64_t work_ready_before(struct work *w, const char *topic, int prio);
 
 /* Of one that is pending; WORK_STORING: there is none. */
 enum work_state work_state_of(struct work *w, uint64_t id);
@@ -438,6 +472,7 @@ int work_edit(struct work *w, uint64_t id, const struct work_edit *e,
 struct work_range {
 	const char *topic;
 	int64_t before; /* ms since 1970 */
+	uint64_t limit; /* for work_retry_all: the first so many; 0: all */
 };
 
 /* All that is pending there and does not run: as by cancel. Returns how many. */
@@ -459,6 +494,8 @@ struct work_status {
 	int prio, attempts, crashes;
 	int64_t submitted, run_at, started, finished; /* ms since 1970; 0: not yet */
 	int64_t run;
+	int64_t timeout;  /* ms, of one that is pending; 0: none */
+	int64_t left;     /* ms until it is due, or, of one that runs, must be over; 0: no time is set */
 	int percent;      /* of one that runs; -1: it does not say */
 	const char *text; /* its progress in words */
 	const void *payload, *meta, *result, *log;
@@ -491,6 +528,9 @@ void work_list(struct work *w, const struct work_filter *f, work_seen seen, void
  */
 int work_retry(struct work *w, uint64_t id, const struct work_edit *e,
 	       void (*done)(void *data, int status), void *data);
+
+/* A dead one goes. done: 0, or UV_ENOENT. As work_retry where nothing is stored. */
+int work_drop(struct work *w, uint64_t id, void (*done)(void *data, int status), void *data);
 
 /* The store's file; see store_look_after. UV_ENOTSUP where nothing is stored. */
 int work_look_after(struct work *w, enum store_care what, const char *path,
