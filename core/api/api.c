@@ -186,9 +186,16 @@ void api_drain(void *self)
 	struct api *api = self;
 
 	api->draining = true;
+	api->undrained = 1 + (api->role->drain != NULL);
 	if (api->role->drain)
 		api->role->drain(api->role_data);
 	api_pools_drain(api);
+}
+
+void api_drained(struct api *api)
+{
+	if (--api->undrained == 0 && !api->stopping)
+		run_drained(api->run);
 }
 
 int api_init(void **self, const struct api_start *how, const struct conf *conf, struct err *err)

@@ -40,6 +40,7 @@ struct api_role {
 	void (*event)(void *data, const struct work_event *e);
 	/* The dead jobs of a topic that are elsewhere are to be tried again. */
 	void (*raise)(void *data, const char *topic);
+	/* Calls api_drained, now or when what it has handed out itself is over. */
 	void (*drain)(void *data);
 	/* Gives back all tasks that it holds, now; what closes later counts in api->open. Comes
 	 * also when open has failed, or never came. */
@@ -70,6 +71,7 @@ struct api {
 	char *dir;
 	int64_t born_wall; /* ms since 1970 */
 	bool draining, stopping, pools_gone, work_closing;
+	int undrained; /* parts with tasks in hand that are waited for */
 	int open; /* handles, and parts that close in their own time */
 };
 
@@ -83,6 +85,7 @@ struct api_start {
 int api_init(void **self, const struct api_start *how, const struct conf *conf, struct err *err);
 int api_reload(void *self, const struct conf *conf, struct err *err);
 void api_drain(void *self);
+void api_drained(struct api *api);
 void api_stop(void *self);
 void api_status(void *self, struct stat_out *out); /* counts.c */
 

@@ -19,7 +19,6 @@
 #include "core/base/mem.h"
 #include "core/log/log.h"
 #include "core/pool/pool.h"
-#include "core/run/run.h"
 
 /* ---- what they ask and tell -------------------------------------------------------------------
  */
@@ -120,10 +119,7 @@ int api_pools_apply(struct api *api, const struct conf *conf, struct err *err)
 
 static void on_drained(void *data)
 {
-	struct api *api = data;
-
-	if (!api->stopping)
-		run_drained(api->run);
+	api_drained(data);
 }
 
 void api_pools_drain(struct api *api)

@@ -10,16 +10,20 @@ int64_t work_clock(struct work *w)
 	return w->mono;
 }
 
-int work_pause_for(struct work *w, const char *topic, int64_t ms)
+void work_pause_for(struct work *w, const char *topic, int64_t ms)
 {
-	struct topic *t = topic_find(w, topic);
+	struct topic *t = topic_get(w, topic);
 
-	if (!t)
-		return UV_ENOENT;
 	sched_clock(w);
 	t->paused_until = ms > 0 ? w->mono + ms : 0;
 	topic_heat(w, t);
-	return 0;
+}
+
+const char *work_topic_of(struct work *w, uint64_t id)
+{
+	struct task *t = task_find(w, id);
+
+	return t ? t->topic->name : NULL;
 }
 
 struct work_job *work_job_of(struct work *w, uint64_t id, const void *owner)
@@ -49,7 +53,6 @@ int work_take(struct work_taker *taker, uint64_t id)
 	}
 	sched_unplace(w, t);
 	run_start(taker, t);
-	topic_heat(w, t->topic); /* so that the payload is read in the next turn */
 	return 0;
 }
 
@@ -104,7 +107,8 @@ uint64_t work_ready_before(struct work *w, const char *topic, int prio)
 	return n;
 }
 
-uint64_t work_run_some(struct work *w, const char *topic, uint64_t n)
+uint64_t work_run_some(struct work *w, const char *topic, uint64_t n,
+		       void (*each)(void *data, uint64_t id), void *data)
 {
 	struct topic *t = topic_find(w, topic);
 	uint64_t found = 0;
@@ -118,8 +122,12 @@ uint64_t work_run_some(struct work *w, const char *topic, uint64_t n)
 	qsort(all, found, sizeof(*all), by_time);
 	if (n > found)
 		n = found;
-	for (uint64_t i = 0; i < n; i++)
-		work_run_now(w, container_of(all[i].node, struct task, node)->id);
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t id = container_of(all[i].node, struct task, node)->id;
+		work_run_now(w, id);
+		if (each)
+			each(data, id);
+	}
 	free(all);
 	return n;
 }

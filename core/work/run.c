@@ -65,6 +65,7 @@ void run_start(struct work_taker *taker, struct task *t)
 		.timeout = m && m->timeout ? m->timeout : t->topic->conf.timeout,
 	};
 	list_init(&r->job.place);
+	r->job.taker = taker->conf.data;
 	t->run = r;
 	t->node.a = WORK_RUNNING;
 	topic_started(w, t->topic, m ? m->key : NULL);
@@ -269,7 +270,7 @@ void work_bury(struct work_job *job, int prio, const char *error)
 	}
 	t->node.b = (uint8_t)prio;
 	struct ending *e = over(r, job->cancelled ? WORK_CANCELLED : WORK_DEAD, error);
-	e->kept = !job->cancelled;
+	e->kept = !job->cancelled && !task_lender(t);
 	ending_go(e);
 	run_free(r);
 }

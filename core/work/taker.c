@@ -227,6 +227,18 @@ static bool serve_one(struct work *w, struct work_taker *t)
 	return false;
 }
 
+bool work_serve(struct work_taker *t)
+{
+	struct work *w = t->w;
+
+	if (w->closing)
+		return false;
+	sched_clock(w);
+	offer_topics(w);
+	list_remove(&t->hot);
+	return serve_one(w, t);
+}
+
 static void tell_served(struct work *w)
 {
 	struct list *it, *tmp;

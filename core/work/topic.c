@@ -362,6 +362,40 @@ static int64_t oldest(struct work *w, struct topic *t)
 	return here > outside ? here : outside;
 }
 
+static struct work_topic_figures figures_of(struct work *w, struct topic *t)
+{
+	return (struct work_topic_figures){
+		.name = t->name,
+		.paused = topic_is_paused(w, t),
+		.pause_left = t->paused_until > w->mono ? t->paused_until - w->mono : 0,
+		.ready = t->ready.n + t->parked,
+		.scheduled = t->scheduled + t->outside.scheduled,
+		.waiting = t->waiting,
+		.running = t->running,
+		.dead = t->dead + t->outside.dead,
+		.bytes = t->bytes,
+		.submitted = t->submitted,
+		.succeeded = t->succeeded,
+		.failed = t->failed,
+		.died = t->died,
+		.cancelled = t->cancelled,
+		.expired = t->expired,
+		.oldest = oldest(w, t),
+		.outside = t->outside.ready,
+	};
+}
+
+int work_topic_figures(struct work *w, const char *name, struct work_topic_figures *f)
+{
+	struct topic *t = topic_find(w, name);
+
+	if (!t)
+		return UV_ENOENT;
+	sched_clock(w);
+	*f = figures_of(w, t);
+	return 0;
+}
+
 void work_topics(struct work *w, void (*row)(void *data, const struct work_topic_figures *f),
 		 void *data)
 {
@@ -374,26 +408,7 @@ void work_topics(struct work *w, void (*row)(void *data, const struct work_topic
 			all[n++] = t;
 	qsort(all, n, sizeof(*all), by_name);
 	for (uint32_t i = 0; i < n; i++) {
-		struct topic *t = all[i];
-		struct work_topic_figures f = {
-			.name = t->name,
-			.paused = topic_is_paused(w, t),
-			.pause_left = t->paused_until > w->mono ? t->paused_until - w->mono : 0,
-			.ready = t->ready.n + t->parked,
-			.scheduled = t->scheduled + t->outside.scheduled,
-			.waiting = t->waiting,
-			.running = t->running,
-			.dead = t->dead + t->outside.dead,
-			.bytes = t->bytes,
-			.submitted = t->submitted,
-			.succeeded = t->succeeded,
-			.failed = t->failed,
-			.died = t->died,
-			.cancelled = t->cancelled,
-			.expired = t->expired,
-			.oldest = oldest(w, t),
-			.outside = t->outside.ready,
-		};
+		struct work_topic_figures f = figures_of(w, all[i]);
 		row(data, &f);
 	}
 	free(all);

@@ -89,8 +89,9 @@ static void on_turn(uv_prepare_t *h)
 	if (!w->closing && (!list_empty(&w->hot_topics) || !list_empty(&w->hot_takers))) {
 		sched_clock(w);
 		takers_serve(w);
-		persist_loads(w);
 	}
+	if (!w->closing)
+		persist_loads(w);
 	if (w->wanting && !w->closing)
 		lenders_ask(w);
 	set_timer(w);
@@ -310,6 +311,11 @@ void work_figures(struct work *w, struct work_figures *f)
 			f->memory += sizeof(*t) + t->ready.cap * sizeof(struct heap_slot);
 	if (w->store)
 		store_figures(w->store, &f->store);
+}
+
+bool work_has_dead(struct work *w)
+{
+	return w->dead > 0;
 }
 
 bool work_is_failing(struct work *w)

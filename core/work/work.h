@@ -161,8 +161,9 @@ bool work_is_taken(struct work *w, const char *topic);
 /* A paused topic takes in but hands nothing out; that outlives a restart. UV_ENOENT. */
 int work_pause(struct work *w, const char *topic, bool paused);
 
-/* For so many ms from now; 0: no longer. A restart ends it, and so does work_pause. UV_ENOENT. */
-int work_pause_for(struct work *w, const char *topic, int64_t ms);
+/* For so many ms from now; 0: no longer. A restart ends it, and so does work_pause. Makes the topic
+ * when it is not there. */
+void work_pause_for(struct work *w, const char *topic, int64_t ms);
 
 struct work_topic_figures {
 	const char *name;
@@ -174,6 +175,9 @@ struct work_topic_figures {
 	int64_t oldest; /* ms that the first of the ready ones has waited, here or outside; 0: none
 			 */
 };
+
+/* UV_ENOENT. */
+int work_topic_figures(struct work *w, const char *name, struct work_topic_figures *f);
 
 /* By name; row: each once. */
 void work_topics(struct work *w, void (*row)(void *data, const struct work_topic_figures *f),
@@ -200,6 +204,9 @@ void work_figures(struct work *w, struct work_figures *f);
 
 /* Whether what is new would be refused with UV_EROFS. */
 bool work_is_failing(struct work *w);
+
+/* Whether any task is dead. */
+bool work_has_dead(struct work *w);
 
 /* ---- tasks in -------------------------------------------------------------------- */
 
@@ -329,6 +336,7 @@ struct work_job {
 	int64_t deadline;           /* when that is over, by the engine's monotonic clock; 0: never */
 	int64_t wait;               /* ms that it was ready */
 	bool cancelled;             /* work_fail makes it CANCELLED */
+	void *taker;                /* data of the taker that has it */
 	void *data;                 /* the taker's own, */
 	struct list place;          /* as is this: an empty one */
 };
@@ -410,6 +418,10 @@ void work_bury(struct work_job *job, int prio, const char *error);
  * when its payload was read. UV_ENOENT: there is none in such a state. */
 int work_take(struct work_taker *t, uint64_t id);
 
+/* Looks for one task for it now, rather than in the next turn. false: there is none for it. true:
+ * on_job was called, or will be when a payload was read. */
+bool work_serve(struct work_taker *t);
+
 /* Of one that runs with a taker of that owner; NULL. */
 struct work_job *work_job_of(struct work *w, uint64_t id, const void *owner);
 
@@ -439,11 +451,15 @@ int work_cancel(struct work *w, uint64_t id, bool now);
 /* A scheduled one becomes ready. UV_ENOENT, UV_EINVAL in another state. */
 int work_run_now(struct work *w, uint64_t id);
 
-/* Those of a topic that are due first, up to n of them. Returns how many. */
-uint64_t work_run_some(struct work *w, const char *topic, uint64_t n);
+/* Those of a topic that are due first, up to n of them; each: may be NULL. Returns how many. */
+uint64_t work_run_some(struct work *w, const char *topic, uint64_t n,
+		       void (*each)(void *data, uint64_t id), void *data);
 
 /* The next of a topic: state: WORK_READY, or WORK_SCHEDULED. 0: there is none. */
 uint64_t work_first(struct work *w, const char *topic, enum work_state state);
+
+/* Of a task that is not over; NULL: there is none. */
+const char *work_topic_of(struct work *w, uint64_t id);
 
 /* How many of a topic are ready with a priority that is more urgent than that. */
 uint64_t work_ready_before(struct work *w, const char *topic, int prio);

@@ -13,5 +13,10 @@ struct jd {
 	struct api *api; /* NULL: it was never there */
 	const struct jd_keys *keys;
 	struct list sources;
+	struct jd_bs *beanstalk; /* NULL: it was never there */
 	char node[300]; /* who we are to a queue: host and a number that stays with the data */
+	int draining;   /* listeners whose clients still hold jobs */
 };
+
+/* One of those that jd->draining counts has no jobs out any more. */
+void jd_drained(struct jd *jd);

@@ -5,6 +5,8 @@
 
 struct jd_keys {
 	struct api_keys api; /* first; http is its listen */
+	char **beanstalk;
+	int64_t max_job, max_watched, max_unread;
 };
 
 extern const struct conf_key jd_rows[];

@@ -12,6 +12,7 @@
 #include "core/run/place.h"
 #include "core/stat/stat.h"
 #include "roles/jobd/jd.h"
+#include "roles/jobd/jd_beanstalk.h"
 #include "roles/jobd/jd_source.h"
 
 /* Without a file: one pool, which says hello to whatever comes. */
@@ -68,7 +69,22 @@ static int open_jobd(void *data, struct api *api, struct err *err)
 
 	jd->api = api;
 	int rc = read_node(jd, err);
-	return rc != 0 ? rc : jd_sources_open(jd, api->conf, err);
+	if (rc == 0)
+		rc = jd_sources_open(jd, api->conf, err);
+	return rc != 0 ? rc : jd_beanstalk_open(&jd->beanstalk, jd, err);
+}
+
+static void on_event(void *data, const struct work_event *e)
+{
+	struct jd *jd = data;
+
+	jd_beanstalk_event(jd->beanstalk, e);
+}
+
+void jd_drained(struct jd *jd)
+{
+	if (--jd->draining == 0)
+		api_drained(jd->api);
 }
 
 static int reload(void *data, const struct conf *conf, struct err *err)
@@ -88,17 +104,35 @@ static void raise_dead(void *data, const char *topic)
 
 static void drain(void *data)
 {
-	jd_sources_drain(data);
+	struct jd *jd = data;
+
+	jd_sources_drain(jd);
+	jd->draining = 1;
+	jd_beanstalk_drain(jd->beanstalk);
 }
 
 static void close_jobd(void *data)
 {
-	jd_sources_close(data);
+	struct jd *jd = data;
+
+	jd_beanstalk_close(jd->beanstalk);
+	jd_sources_close(jd);
+}
+
+static void free_jobd(void *data)
+{
+	struct jd *jd = data;
+
+	jd_beanstalk_free(jd->beanstalk);
+	free(jd);
 }
 
 static void status(void *data, struct stat_out *out)
 {
-	jd_sources_status(data, "source", out);
+	struct jd *jd = data;
+
+	jd_sources_status(jd, "source", out);
+	jd_beanstalk_status(jd->beanstalk, out);
 }
 
 static void metrics(void *data, FILE *out)
@@ -118,6 +152,7 @@ static const char *unready(void *data)
 static const struct api_role role = {
 	.name = "jobd",
 	.open = open_jobd,
+	.event = on_event,
 	.reload = reload,
 	.raise = raise_dead,
 	.drain = drain,
@@ -125,7 +160,7 @@ static const struct api_role role = {
 	.status = status,
 	.metrics = metrics,
 	.unready = unready,
-	.free = free,
+	.free = free_jobd,
 };
 
 static int init(struct run *run, const struct conf *conf, void **self, struct err *err)
