@@ -177,7 +177,7 @@ void work_retry_all(struct work *w, const struct work_range *r, work_counted don
 
 struct dropped {
 	struct work *w;
-	void (*done)(void *data, int status);
+	void (*done)(void *data, int status, const char *topic);
 	void *data;
 };
 
@@ -192,11 +192,12 @@ static void on_dropped(struct store_unit *u, int status)
 		t->dead -= t->dead > 0;
 		d->w->dead -= d->w->dead > 0;
 	}
-	d->done(d->data, status);
+	d->done(d->data, status, status == 0 ? u->cells[0].p : NULL);
 	free(d);
 }
 
-int work_drop(struct work *w, uint64_t id, void (*done)(void *data, int status), void *data)
+int work_drop(struct work *w, uint64_t id,
+	      void (*done)(void *data, int status, const char *topic), void *data)
 {
 	if (!w->store || w->closing)
 		return UV_ENOENT;

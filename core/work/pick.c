@@ -16,6 +16,8 @@ void work_pause_for(struct work *w, const char *topic, int64_t ms)
 
 	sched_clock(w);
 	t->paused_until = ms > 0 ? w->mono + ms : 0;
+	if (ms > 0)
+		heap_set(&w->times, &t->wake, (uint64_t)t->paused_until);
 	topic_heat(w, t);
 }
 

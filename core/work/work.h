@@ -545,8 +545,9 @@ void work_list(struct work *w, const struct work_filter *f, work_seen seen, void
 int work_retry(struct work *w, uint64_t id, const struct work_edit *e,
 	       void (*done)(void *data, int status), void *data);
 
-/* A dead one goes. done: 0, or UV_ENOENT. As work_retry where nothing is stored. */
-int work_drop(struct work *w, uint64_t id, void (*done)(void *data, int status), void *data);
+/* A dead one goes. done: 0 and its topic, or UV_ENOENT. As work_retry where nothing is stored. */
+int work_drop(struct work *w, uint64_t id,
+	      void (*done)(void *data, int status, const char *topic), void *data);
 
 /* The store's file; see store_look_after. UV_ENOTSUP where nothing is stored. */
 int work_look_after(struct work *w, enum store_care what, const char *path,

@@ -145,12 +145,14 @@ void jd_bs_kick_job(struct jd_bs_client *c, uint64_t id)
 
 /* ---- buried ones, by their name ---------------------------------------------------------- */
 
-static void on_dropped(void *data, int status)
+static void on_dropped(void *data, int status, const char *topic)
 {
 	struct jd_bs_client *c = data;
 
 	if (status == 0)
 		jd_bs_mark_drop(c->bs, c->id);
+	if (status == 0)
+		jd_bs_count_delete(c->bs, topic);
 	if (!jd_bs_answered(c))
 		return;
 	jd_bs_say(c, status == 0 ? "DELETED" : "NOT_FOUND");

@@ -16,7 +16,7 @@ static int64_t ms_of(uint32_t seconds)
 
 /* ---- jobs ------------------------------------------------------------------------------ */
 
-static void count_delete(struct jd_bs *bs, const char *topic)
+void jd_bs_count_delete(struct jd_bs *bs, const char *topic)
 {
 	struct jd_bs_tube *t = topic ? jd_bs_tube_find(bs, topic) : NULL;
 
@@ -45,7 +45,7 @@ static void do_delete(struct jd_bs_client *c, uint64_t id)
 		jd_bs_say(c, "NOT_FOUND");
 		return;
 	}
-	count_delete(bs, topic);
+	jd_bs_count_delete(bs, topic);
 	jd_bs_say(c, "DELETED");
 }
 

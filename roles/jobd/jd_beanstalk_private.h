@@ -165,6 +165,7 @@ bool jd_bs_do_put(struct jd_bs_client *c, const struct jd_bs_command *cmd,
 void jd_bs_submit(struct jd_bs_client *c);
 
 /* do.c */
+void jd_bs_count_delete(struct jd_bs *bs, const char *topic);
 void jd_bs_do(struct jd_bs_client *c, const struct jd_bs_command *cmd);
 
 /* ask.c: what the store has to say */

@@ -19,6 +19,12 @@ static void answer(struct jd_bs_client *c, struct json_out *o)
 	json_out_fini(o);
 }
 
+/* What is left of a time has begun to pass. */
+static long whole_seconds(int64_t ms)
+{
+	return ms > 0 ? (long)((ms - 1) / 1000) : 0;
+}
+
 /* ---- a job ------------------------------------------------------------------------------ */
 
 static const char *state_of(enum work_state s)
@@ -58,7 +64,7 @@ void jd_bs_stats_job(struct jd_bs_client *c, const struct work_status *s)
 		    (unsigned long)s->id, s->topic, state_of(s->state), f.pri,
 		    (long)(age > 0 ? age : 0));
 	json_printf(&o, "delay: %u\nttr: %u\ntime-left: %ld\nfile: 0\n", f.delay, f.ttr,
-		    (long)(s->left / 1000));
+		    whole_seconds(s->left));
 	json_printf(&o, "reserves: %u\ntimeouts: %u\nreleases: %u\nburies: %u\nkicks: %u\n",
 		    m->reserves + (s->state == WORK_RUNNING), m->timeouts, m->releases, m->buries,
 		    m->kicks);
@@ -114,7 +120,7 @@ void jd_bs_stats_tube(struct jd_bs_client *c, const char *name)
 		    crowd.watching, crowd.waiting);
 	json_printf(&o, "cmd-delete: %lu\ncmd-pause-tube: %lu\npause: %ld\npause-time-left: %ld\n",
 		    (unsigned long)t->deletes, (unsigned long)t->pauses,
-		    f.pause_left ? (long)t->pause : 0, (long)(f.pause_left / 1000));
+		    f.pause_left ? (long)t->pause : 0, whole_seconds(f.pause_left));
 	answer(c, &o);
 }
 

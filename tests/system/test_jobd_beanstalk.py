@@ -1,0 +1,288 @@
+"""jobd's beanstalk listener: the same answers as beanstalkd, the same jobs as HTTP, and what faults do to it."""
+import json
+import re
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from beanstalk import Beanstalkd, Client, both
+from daemon import cpu_s
+from servers import wait_for
+from taskd import Jobd
+
+
+class Stalk(Jobd):
+    def __init__(self, folder, keys="", **more):
+        super().__init__(folder, f"beanstalk = 127.0.0.1:0\n{keys}", **more)
+
+    @property
+    def stalk(self):
+        return int(re.findall(r"listening on 127\.0\.0\.1:(\d+) beanstalk\n", self.log())[-1])
+
+    def client(self, **more):
+        return Client(self.stalk, **more)
+
+
+@pytest.fixture
+def jobd(tmp_path):
+    one = Stalk(tmp_path, keys="max_job = 65535", extra="").ready()
+    yield one
+    assert one.stop() == 0, one.log()[-4000:]
+
+
+@pytest.fixture(scope="module")
+def beanstalkd():
+    one = Beanstalkd()
+    yield one
+    one.stop()
+
+
+@pytest.fixture(params=["fsync", "memory"])
+def pair(request, tmp_path, beanstalkd):
+    """jobd, and a beanstalkd that has nothing, asked the same."""
+    one = Stalk(tmp_path, keys="max_job = 65535", extra=f"[store]\ndurability = {request.param}\n").ready()
+    theirs = Beanstalkd()
+    with both(one.stalk, theirs.port) as asked:
+        yield asked
+    theirs.stop()
+    assert one.stop() == 0, one.log()[-4000:]
+
+
+# ---- the same as beanstalkd ----------------------------------------------------
+
+LINES = [
+    b"foo\r\n", b"put\r\n", b"put 1 2 3\r\n", b"put 1 2 3 x\r\nabc\r\n", b"put 1 0 3 3\r\nabcd\r\nlist-tubes\r\n",
+    b"put 1 0 3 3\r\nabcdefg\r\n", b"put -1 0 3 3\r\nabc\r\n", b"put 4294967296 0 3 3\r\nabc\r\n",
+    b"put 1 0 3 3 \r\nabc\r\n", b"put 1 0 3 3 9\r\nabc\r\n", b"x" * 300 + b"\r\nlist-tube-used\r\n",
+    b"x" * 222 + b"\r\nlist-tube-used\r\n", b"x" * 600 + b"list-tube-used\r\nlist-tube-used\r\n", b"use\r\n", b"use \r\n",
+    b"use -a\r\n", b"use a b\r\n", b"use a \r\n", b"use a@\r\n", b"use (a)/$;.+_\r\n", b"use " + b"a" * 128 + b"\r\n",
+    b"use " + b"a" * 201 + b"\r\n", b"watch a\r\nwatch a\r\nignore a\r\nignore a\r\nignore default\r\nlist-tubes-watched\r\n",
+    b"watch a\r\nwatch b\r\nwatch c\r\nignore a\r\nlist-tubes-watched\r\n", b"list-tubes\r\n", b"list-tubes \r\n",
+    b"list-tubesx\r\n", b"list-tube-usedx\r\n", b"reserve-with-timeout 0\r\n", b"reserve-with-timeout\r\n", b"reservex\r\n",
+    b"reserve 1\r\n", b"delete 99\r\n", b"delete x\r\n", b"delete\r\n", b"delete 1 2\r\n", b"delete 0\r\n", b"delete -1\r\n",
+    b"delete 18446744073709551615\r\n", b"delete 18446744073709551616\r\n", b"release 1\r\n", b"release 99 1 1\r\n",
+    b"release 99 1 1 1\r\n", b"bury 99 1\r\n", b"bury 99\r\n", b"touch 99\r\n", b"kick\r\n", b"kick 5\r\n", b"kick x\r\n",
+    b"kick-job 9\r\n", b"peek 99\r\n", b"peek-ready\r\n", b"peek-delayed\r\n", b"peek-buried\r\n", b"peek-readyx\r\n",
+    b"peek\r\n", b"stats-job 99\r\n", b"stats-tube nope\r\n", b"statsx\r\n", b"pause-tube default 0\r\n",
+    b"pause-tube nope 1\r\n", b"pause-tube default\r\n", b"pause-tube default x\r\n", b"quit\r\nlist-tubes\r\n",
+    b"put 0 0 0 65536\r\n" + b"a" * 65536 + b"\r\nlist-tube-used\r\n", b"put 0 0 0 99999999999999\r\n", b"\r\n",
+    b"list-tube-used\n\r\n", b"PUT 0 0 0 1\r\n", b"reserve-job x\r\n", b"reserve-job 7\r\n", b"use a\x00b\r\n",
+    b"watch " + b"a" * 201 + b"\r\n", b"ignore nope\r\n", b"ignore -\r\n", b"put 1 5 x 1\r\na\r\n", b"put 1 5 3 +1\r\na\r\n",
+    b" list-tubes\r\n",
+]
+
+
+def all_of(port, data):
+    """What is answered until the server has read all, which a half-closed connection tells."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as link:
+        link.sendall(data)
+        link.shutdown(socket.SHUT_WR)
+        parts = []
+        while more := link.recv(65536):
+            parts.append(more)
+        return b"".join(parts)
+
+
+@pytest.mark.parametrize("pieces", ["whole", "bytes"])
+def test_lines_right_and_wrong_are_answered_as_by_beanstalkd(jobd, beanstalkd, pieces):
+    for data in LINES:
+        want = all_of(beanstalkd.port, data)
+        if pieces == "whole":
+            assert all_of(jobd.stalk, data) == want, data[:80]
+        elif len(data) < 300:
+            with socket.create_connection(("127.0.0.1", jobd.stalk), timeout=10) as link:
+                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                try:
+                    for i in range(len(data)):
+                        link.send(data[i:i + 1])
+                    link.shutdown(socket.SHUT_WR)
+                except OSError:  # after quit
+                    assert data.startswith(b"quit")
+                got = b"".join(iter(lambda link=link: link.recv(65536), b""))
+            assert got == want, data[:80]
+
+
+def test_a_job_s_life(pair):
+    ask = pair.ask
+    assert pair.put("one", pri=5).words[0] == "INSERTED"
+    ask("peek-ready")
+    ask("peek {one}")
+    ask("stats-job {one}")
+    assert ask("reserve").body == b"one"
+    ask("stats-job {one}")
+    ask("stats-tube default")
+    ask("reserve-job {one}")
+    ask("delete {one}", who="b")
+    ask("touch {one}", who="b")
+    ask("touch {one}")
+    ask("release {one} 7 0")
+    ask("stats-job {one}")
+    ask("release {one} 7 0")
+    ask("reserve-job {one}", who="b")
+    ask("bury {one} 9")
+    assert ask("bury {one} 9", who="b") == "BURIED"
+    ask("stats-job {one}")
+    ask("stats-tube default")
+    ask("peek-buried")
+    ask("peek {one}")
+    ask("reserve-with-timeout 0")
+    assert ask("kick 10") == "KICKED 1"
+    ask("stats-job {one}")
+    ask("peek-buried")
+    assert ask("delete {one}") == "DELETED"
+    ask("delete {one}")
+    ask("peek {one}")
+    ask("stats-job {one}")
+    ask("stats-tube default")
+
+
+def test_delays_buried_ones_and_kicks(pair):
+    ask = pair.ask
+    pair.put("late", delay=100)
+    pair.put("later", delay=200)
+    pair.put("lost", delay=300)
+    ask("peek-delayed")
+    ask("stats-job {late}")
+    ask("reserve-with-timeout 0")
+    assert ask("kick 1") == "KICKED 1"
+    ask("stats-job {late}")
+    assert ask("kick-job {later}") == "KICKED"
+    ask("kick-job {later}")
+    ask("peek-delayed")
+    assert ask("delete {lost}") == "DELETED"
+    ask("reserve")
+    ask("release {late} 1024 50")
+    ask("stats-job {late}")
+    ask("reserve-job {late}")
+    for name in ("late", "later"):
+        ask(f"reserve-job {{{name}}}")
+        ask(f"bury {{{name}}} 3")
+    ask("peek-buried")
+    ask("kick-job {late}")
+    ask("delete {later}")
+    ask("delete {later}")
+    ask("peek-buried")
+    pair.put("dead")
+    ask("reserve-job {dead}")
+    ask("bury {dead} 1")
+    ask("reserve-job {dead}")
+    ask("stats-job {dead}")
+    ask("delete {dead}")
+    ask("stats-tube default")
+    ask("kick 5")
+
+
+def test_the_most_urgent_of_all_watched_tubes_comes_first(pair):
+    ask = pair.ask
+    for tube, name, pri in [("a", "n5", 5), ("b", "n3", 3), ("a", "n9", 900), ("b", "n4", 4), ("c", "n1", 1),
+                            ("a", "x", 1024), ("b", "y", 1024), ("a", "z", 4000000000), ("b", "n0", 0), ("a", "n4b", 4)]:
+        ask(f"use {tube}")
+        pair.put(name, pri=pri)
+    ask("stats-tube a")
+    ask("watch a")
+    ask("watch b")
+    ask("ignore default")
+    names = []
+    for _ in range(9):
+        job = ask("reserve-with-timeout 0")
+        names.append(job.body.decode())
+        ask(f"release {{{names[-1]}}} 4294967295 60")
+    assert names == ["n0", "n3", "n4", "n4b", "n5", "n9", "x", "y", "z"]
+    ask("reserve-with-timeout 0")
+    ask("watch c")
+    ask("reserve")
+    ask("list-tubes")
+    ask("list-tubes-watched")
+
+
+def test_those_who_wait_are_served_in_their_order(pair):
+    ask = pair.ask
+    for who in "bcd":
+        pair.send("reserve", who=who)
+        time.sleep(0.1)
+    ask("stats-tube default")
+    pair.put("first")
+    assert pair.read("b").body == b"first"
+    pair.put("second")
+    assert pair.read("c").body == b"second"
+    pair.close("d")
+    pair.put("third")
+    time.sleep(0.2)
+    assert ask("reserve", who="e").body == b"third"
+    pair.close("b")
+    time.sleep(0.2)
+    assert ask("reserve", who="e").body == b"first"
+    ask("stats-job {first}")
+
+
+def test_times_of_those_who_wait(pair):
+    ask = pair.ask
+    begun = time.monotonic()
+    assert ask("reserve-with-timeout 1") == "TIMED_OUT"
+    assert 0.9 < time.monotonic() - begun < 3
+    pair.put("short", ttr=2)
+    ask("reserve")
+    assert ask("reserve") == "DEADLINE_SOON"
+    assert ask("reserve-with-timeout 0") == "DEADLINE_SOON"
+    ask("touch {short}")
+    assert ask("reserve-with-timeout 0") == "TIMED_OUT"
+    assert ask("reserve", who="b").body == b"short"
+    ask("delete {short}")
+    ask("stats-job {short}")
+    ask("touch {short}")
+    pair.put("none", ttr=0)
+    assert ask("stats-job {none}").yaml["ttr"] == "1"
+
+
+def test_a_paused_tube(pair):
+    ask = pair.ask
+    pair.put("held")
+    assert ask("pause-tube default 2") == "PAUSED"
+    ask("stats-tube default")
+    ask("reserve-with-timeout 0")
+    begun = time.monotonic()
+    assert ask("reserve-with-timeout 5").body == b"held"
+    assert 1 < time.monotonic() - begun < 4
+    pair.put("more")
+    ask("pause-tube default 100")
+    ask("pause-tube default 0")
+    assert ask("reserve-with-timeout 1").body == b"more"
+
+
+def test_stats_of_all(pair):
+    ask = pair.ask
+    pair.put("a", pri=1)
+    pair.put("b", delay=50)
+    pair.put("c")
+    ask("use other")
+    ask("reserve")
+    ask("list-tube-used")
+    pair.send("reserve", who="w")
+    pair.read("w")
+    ask("stats")
+    ask("list-tubes")
+
+
+def test_a_pipeline_is_answered_in_its_order(pair):
+    n = 500
+    for i in range(n):
+        pair.send(f"put {i % 7} 0 60 4", b"%04d" % i)
+    pair.send("put 0 0 60 99999", b"x" * 99999)
+    pair.send("put 0 0 60 3", b"last")
+    pair.send("list-tube-used")
+    for i in range(n):
+        pair.read(name=f"j{i}")
+    for want in ("JOB_TOO_BIG", "EXPECTED_CRLF", "UNKNOWN_COMMAND"):
+        assert pair.read() == want
+    for _ in range(n):
+        pair.send("reserve-with-timeout 0")
+    order = [int(pair.read().body) for _ in range(n)]
+    assert order == sorted(range(n), key=lambda i: (i % 7, i))
+    for i in order:
+        pair.send(f"delete {{j{i}}}")
+    for _ in range(n):
+        assert pair.read() == "DELETED"
+    pair.ask("stats-tube default")
