@@ -72,7 +72,7 @@ struct api {
 	int64_t born_wall; /* ms since 1970 */
 	bool draining, stopping, pools_gone, work_closing;
 	int undrained; /* parts with tasks in hand that are waited for */
-	int open; /* handles, and parts that close in their own time */
+	int open;      /* handles, and parts that close in their own time */
 };
 
 struct api_start {

@@ -196,8 +196,8 @@ static void on_dropped(struct store_unit *u, int status)
 	free(d);
 }
 
-int work_drop(struct work *w, uint64_t id,
-	      void (*done)(void *data, int status, const char *topic), void *data)
+int work_drop(struct work *w, uint64_t id, void (*done)(void *data, int status, const char *topic),
+	      void *data)
 {
 	if (!w->store || w->closing)
 		return UV_ENOENT;

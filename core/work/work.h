@@ -333,12 +333,12 @@ struct work_job {
 	int attempt, crashes, prio; /* attempt: from 1 */
 	int64_t submitted;          /* ms since 1970 */
 	int64_t timeout;            /* ms from its start; 0: none */
-	int64_t deadline;           /* when that is over, by the engine's monotonic clock; 0: never */
-	int64_t wait;               /* ms that it was ready */
-	bool cancelled;             /* work_fail makes it CANCELLED */
-	void *taker;                /* data of the taker that has it */
-	void *data;                 /* the taker's own, */
-	struct list place;          /* as is this: an empty one */
+	int64_t deadline;  /* when that is over, by the engine's monotonic clock; 0: never */
+	int64_t wait;      /* ms that it was ready */
+	bool cancelled;    /* work_fail makes it CANCELLED */
+	void *taker;       /* data of the taker that has it */
+	void *data;        /* the taker's own, */
+	struct list place; /* as is this: an empty one */
 };
 
 enum work_order {
@@ -510,9 +510,10 @@ struct work_status {
 	int prio, attempts, crashes;
 	int64_t submitted, run_at, started, finished; /* ms since 1970; 0: not yet */
 	int64_t run;
-	int64_t timeout;  /* ms, of one that is pending; 0: none */
-	int64_t left;     /* ms until it is due, or, of one that runs, must be over; 0: no time is set */
-	int percent;      /* of one that runs; -1: it does not say */
+	int64_t timeout; /* ms, of one that is pending; 0: none */
+	int64_t left; /* ms until it is due, or, of one that runs, must be over; 0: no time is set
+		       */
+	int percent;  /* of one that runs; -1: it does not say */
 	const char *text; /* its progress in words */
 	const void *payload, *meta, *result, *log;
 	size_t size, meta_size, result_size, log_size;
@@ -546,8 +547,8 @@ int work_retry(struct work *w, uint64_t id, const struct work_edit *e,
 	       void (*done)(void *data, int status), void *data);
 
 /* A dead one goes. done: 0 and its topic, or UV_ENOENT. As work_retry where nothing is stored. */
-int work_drop(struct work *w, uint64_t id,
-	      void (*done)(void *data, int status, const char *topic), void *data);
+int work_drop(struct work *w, uint64_t id, void (*done)(void *data, int status, const char *topic),
+	      void *data);
 
 /* The store's file; see store_look_after. UV_ENOTSUP where nothing is stored. */
 int work_look_after(struct work *w, enum store_care what, const char *path,

@@ -84,10 +84,7 @@ void jd_beanstalk_drain(struct jd_bs *bs)
 		if (w->taker)
 			work_want(w->taker, 0);
 	}
-	if (!bs->held && !bs->drained) {
-		bs->drained = true;
-		jd_drained(bs->jd);
-	}
+	jd_bs_wake(bs, work_clock(bs->work));
 }
 
 static void on_timer_closed(uv_handle_t *h)

@@ -147,7 +147,7 @@ static void let_go(struct jd_bs_client *c)
 	heap_remove(&bs->due, &c->due);
 	jd_bs_give_back_all(c);
 	jd_bs_watch_leave(c->watch);
-	c->used->using--;
+	c->used->using --;
 	jd_bs_tube_settle(bs, c->used);
 	c->state = JD_BS_GONE;
 }
@@ -372,7 +372,7 @@ void jd_bs_welcome(void *data, int fd)
 	buf_init(&c->in, (size_t)bs->jd->keys->max_job + JD_BS_PIECE);
 	list_append(&bs->clients, &c->link);
 	c->used = jd_bs_tube_get(bs, name);
-	c->used->using++;
+	c->used->using ++;
 	c->watch = jd_bs_watch_of(bs, names, 1);
 	bs->n_clients++;
 	bs->connections++;

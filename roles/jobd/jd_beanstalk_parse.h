@@ -53,8 +53,8 @@ struct jd_bs_command {
 	enum jd_bs_verb verb;
 	uint64_t id;
 	uint32_t pri, delay, ttr;
-	uint32_t n;      /* put: bytes of its body; kick: how many */
-	int64_t timeout; /* seconds; less than 0: none */
+	uint32_t n;       /* put: bytes of its body; kick: how many */
+	int64_t timeout;  /* seconds; less than 0: none */
 	const char *name; /* a tube's, where it was read; no 0 behind it */
 	size_t name_n;
 };

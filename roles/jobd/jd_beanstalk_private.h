@@ -29,13 +29,13 @@
 #include "roles/jobd/jd_door.h"
 
 enum {
-	JD_BS_PUTS = 256,           /* that go to the engine together */
-	JD_BS_META = 64,            /* of a job */
-	JD_BS_PIECE = 64 * 1024,    /* read at once */
-	JD_BS_MARKS = 100000,       /* the oldest are forgotten */
-	JD_BS_PRI = 1024,           /* what is less is urgent */
-	JD_BS_SAFE = 1000,          /* ms before a job's time is up: DEADLINE_SOON */
-	JD_BS_PATIENCE = 5000,      /* ms that the store may take to read a payload */
+	JD_BS_PUTS = 256,        /* that go to the engine together */
+	JD_BS_META = 64,         /* of a job */
+	JD_BS_PIECE = 64 * 1024, /* read at once */
+	JD_BS_MARKS = 100000,    /* the oldest are forgotten */
+	JD_BS_PRI = 1024,        /* what is less is urgent */
+	JD_BS_SAFE = 1000,       /* ms before a job's time is up: DEADLINE_SOON */
+	JD_BS_PATIENCE = 5000,   /* ms that the store may take to read a payload */
 };
 
 enum jd_bs_state {
@@ -130,7 +130,7 @@ struct jd_bs {
 	char (*metas)[JD_BS_META];
 	int n_specs;
 	int n_clients;
-	int depth; /* how many clients' commands are being done right now */
+	int depth;     /* how many clients' commands are being done right now */
 	uint64_t held; /* jobs, by all clients */
 	uint64_t counts[JD_BS_VERBS], timeouts, connections, refused;
 	char id[17];

@@ -4,6 +4,7 @@
  * All clients that watch the same tubes wait at one taker, in their order, so that a job that comes
  * costs the same with one of them waiting and with a thousand.
  */
+#include "roles/jobd/jd.h"
 #include "roles/jobd/jd_beanstalk_private.h"
 
 static const int64_t never = INT64_MAX;
@@ -255,7 +256,7 @@ void jd_bs_set_due(struct jd_bs_client *c, int64_t at)
 
 static void end_wait(struct jd_bs_client *c, int64_t now)
 {
-	const char *line = margin_at(c) <= now			? "DEADLINE_SOON"
+	const char *line = margin_at(c) <= now                     ? "DEADLINE_SOON"
 			   : c->wait_until && c->wait_until <= now ? "TIMED_OUT"
 								   : NULL;
 
@@ -302,4 +303,8 @@ static void on_timer(uv_timer_t *t)
 	jd_bs_watch_sweep(bs);
 	if ((n = heap_first(&bs->due)))
 		jd_bs_wake(bs, (int64_t)n->key);
+	if (bs->draining && !bs->held && !bs->drained) {
+		bs->drained = true;
+		jd_drained(bs->jd);
+	}
 }

@@ -29,9 +29,10 @@ static long whole_seconds(int64_t ms)
 
 static const char *state_of(enum work_state s)
 {
-	return s == WORK_RUNNING ? "reserved" : s == WORK_DEAD ? "buried"
-		: s == WORK_READY				? "ready"
-								: "delayed";
+	return s == WORK_RUNNING ? "reserved"
+	       : s == WORK_DEAD  ? "buried"
+	       : s == WORK_READY ? "ready"
+				 : "delayed";
 }
 
 static struct jd_bs_facts facts_of(const struct work_status *s, const struct jd_bs_mark *m)
@@ -233,10 +234,10 @@ static void put_process(struct json_out *o, const struct jd_bs *bs)
 
 	getrusage(RUSAGE_SELF, &use);
 	uname(&host);
-	json_printf(o, "pid: %d\nversion: \"%s\"\nrusage-utime: %ld.%06ld\nrusage-stime: %ld.%06ld\n",
-		    (int)getpid(), "troupe " TROUPE_VERSION, (long)use.ru_utime.tv_sec,
-		    (long)use.ru_utime.tv_usec, (long)use.ru_stime.tv_sec,
-		    (long)use.ru_stime.tv_usec);
+	json_printf(
+		o, "pid: %d\nversion: \"%s\"\nrusage-utime: %ld.%06ld\nrusage-stime: %ld.%06ld\n",
+		(int)getpid(), "troupe " TROUPE_VERSION, (long)use.ru_utime.tv_sec,
+		(long)use.ru_utime.tv_usec, (long)use.ru_stime.tv_sec, (long)use.ru_stime.tv_usec);
 	json_printf(o,
 		    "uptime: %ld\nbinlog-oldest-index: 0\nbinlog-current-index: 0\n"
 		    "binlog-records-migrated: 0\nbinlog-records-written: 0\n"

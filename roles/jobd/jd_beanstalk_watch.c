@@ -89,9 +89,9 @@ void jd_bs_use(struct jd_bs_client *c, const char *name)
 {
 	struct jd_bs_tube *t = jd_bs_tube_get(c->bs, name), *was = c->used;
 
-	t->using++;
+	t->using ++;
 	c->used = t;
-	was->using--;
+	was->using --;
 	jd_bs_tube_settle(c->bs, was);
 }
 
@@ -186,10 +186,8 @@ void jd_bs_watch_settle(struct jd_bs_watch *w)
 		else
 			watch_free(w);
 	}
-	if (bs->draining && !bs->held && !bs->drained) {
-		bs->drained = true;
-		jd_drained(bs->jd);
-	}
+	if (bs->draining && !bs->held) /* when what this is the end of is answered */
+		jd_bs_wake(bs, work_clock(bs->work));
 }
 
 void jd_bs_watch_leave(struct jd_bs_watch *w)

@@ -8,7 +8,7 @@ struct api;
 struct err;
 
 struct jd_door {
-	struct api *api; /* whose open counts its sockets */
+	struct api *api;  /* whose open counts its sockets */
 	const char *what; /* said in the log */
 	struct list sockets;
 	acceptor_on_socket on_socket;

@@ -29,7 +29,7 @@ const struct jd_keys *jd_keys_of(const struct conf *conf)
 void jd_keys_check(const struct conf *conf, struct conf_errors *errors)
 {
 	api_keys_check(conf, "jobd", errors);
-	api_addresses_check(conf_find(conf, "jobd", ""), "beanstalk",
-			    jd_keys_of(conf)->beanstalk, errors);
+	api_addresses_check(conf_find(conf, "jobd", ""), "beanstalk", jd_keys_of(conf)->beanstalk,
+			    errors);
 	jd_sources_check(conf, errors);
 }

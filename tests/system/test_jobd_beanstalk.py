@@ -286,3 +286,252 @@ def test_a_pipeline_is_answered_in_its_order(pair):
     for _ in range(n):
         assert pair.read() == "DELETED"
     pair.ask("stats-tube default")
+
+
+# ---- the same jobs as HTTP's ---------------------------------------------------
+
+def ident(n: int) -> str:
+    """A task's name in the HTTP API."""
+    letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    return "".join(letters[n >> 5 * i & 31] for i in reversed(range(13)))
+
+
+def test_a_task_of_http_is_a_job_and_the_reverse(jobd):
+    with jobd.client() as c:
+        task = jobd.push("mail", {"to": "a"}, priority=3)
+        c.ask("watch mail")
+        job = c.reserve(5)
+        assert ident(job.id) == task and json.loads(job.body) == {"to": "a"}
+        facts = c.ask(f"stats-job {job.id}").yaml
+        assert (facts["tube"], facts["pri"], facts["state"]) == ("mail", "3", "reserved")
+        assert jobd.state(task) == "running"
+        assert c.ask(f"delete {job.id}") == "DELETED"
+        jobd.wait_state(task, "succeeded")
+        assert c.ask(f"peek {job.id}") == "NOT_FOUND"
+        c.ask("use mail")
+        n = c.put(b"\x00\xff", pri=70000, delay=60)
+        seen = jobd.get(f"/v1/tasks/{ident(n)}").json
+        assert seen["state"] == "scheduled" and seen["topic"] == "mail"
+        assert c.ask(f"stats-job {n}").yaml["pri"] == "70000"
+        assert jobd.ask("DELETE", f"/v1/tasks/{ident(n)}").status == 204
+        wait_for("it is gone", lambda: c.ask(f"stats-job {n}") == "NOT_FOUND")
+
+
+def test_a_buried_job_is_dead_and_rises_by_http(jobd):
+    with jobd.client() as c:
+        n = c.put("lost")
+        c.reserve(5)
+        assert c.ask(f"bury {n} 10") == "BURIED"
+        assert jobd.state(ident(n)) == "dead"
+        assert jobd.post(f"/v1/tasks/{ident(n)}:retry").status in (200, 202)
+        assert c.reserve(5).id == n
+        assert c.ask(f"stats-job {n}").yaml["pri"] == "10"
+
+
+def test_what_http_cancels_is_out_of_its_holder_s_hands(jobd):
+    with jobd.client() as c:
+        n = c.put("x")
+        c.reserve(5)
+        assert jobd.ask("DELETE", f"/v1/tasks/{ident(n)}").status == 202
+        jobd.wait_state(ident(n), "cancelled")
+        assert c.ask(f"delete {n}") == "NOT_FOUND"
+        assert c.ask(f"touch {n}") == "NOT_FOUND"
+
+
+def test_a_worker_of_a_pool_takes_what_was_put(tmp_path):
+    one = Stalk(tmp_path).ready()
+    with one.client() as c:
+        c.ask("use echo")
+        n = c.put("by a client")
+        one.wait_state(ident(n), "succeeded")
+    assert one.stop() == 0
+
+
+def test_unnamed_topics_and_our_own(tmp_path):
+    one = Stalk(tmp_path, keys="auto_topic = no", extra="[topic mail]\n").ready()
+    with one.client() as c:
+        assert c.ask("put 0 0 1 1", b"x") == "BAD_FORMAT"
+        assert c.ask("use .calls") == "BAD_FORMAT"
+        assert c.ask("watch .calls") == "BAD_FORMAT"
+        assert c.ask("use " + "a" * 129) == "BAD_FORMAT"
+        c.ask("use mail")
+        assert c.put("x")
+    assert one.stop() == 0
+
+
+def test_a_full_topic_is_out_of_memory(tmp_path):
+    one = Stalk(tmp_path, extra="[topic *]\nmax_jobs = 2\n").ready()
+    with one.client() as c:
+        assert c.put("x") and c.put("x")
+        assert c.ask("put 0 0 1 1", b"x") == "OUT_OF_MEMORY"
+    assert one.stop() == 0
+
+
+# ---- faults --------------------------------------------------------------------
+
+def test_nothing_that_was_inserted_is_lost_by_a_kill(tmp_path):
+    one = Stalk(tmp_path, extra="").ready()
+    done, stop = [], threading.Event()
+
+    def put(number):
+        try:
+            with one.client() as c:
+                for i in range(10_000):
+                    if stop.is_set():
+                        return
+                    body = f"{number}-{i}"
+                    done.append((c.put(body, pri=i % 5), body))
+        except (OSError, EOFError):
+            pass
+    threads = [threading.Thread(target=put, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    wait_for("some", lambda: len(done) > 300)
+    with one.client() as c:
+        held = c.reserve(5)
+        deleted = c.reserve(5)
+        c.ask(f"delete {deleted.id}")
+        time.sleep(0.2)
+        buried = c.reserve(5)
+        assert c.ask(f"bury {buried.id} 5") == "BURIED"
+        one.process.kill()
+        one.process.wait()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    one.again()
+    with one.client() as c:
+        assert c.ask(f"stats-job {buried.id}").yaml["state"] == "buried"
+        assert c.ask(f"stats-job {held.id}").yaml["state"] == "ready"
+        found = {}
+        while (job := c.reserve(0)) != "TIMED_OUT":
+            found[job.id] = job.body.decode()
+            c.ask(f"delete {job.id}")
+        for n, body in done:
+            if n not in (deleted.id, buried.id):
+                assert found.pop(n) == body
+        assert deleted.id not in found
+        assert len(found) <= 4, "of each client the one that was not answered"
+    assert one.stop() == 0
+
+
+def test_a_client_that_goes_gives_its_jobs_back(jobd):
+    with jobd.client() as a, jobd.client() as b:
+        ids = [a.put(f"{i}") for i in range(20)]
+        for n in ids:
+            assert a.reserve(5).id == n
+        b.send("reserve")
+        a.link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        a.close()
+        assert b.read().id == ids[0]
+        for n in ids[1:]:
+            assert b.reserve(5).id == n
+        assert b.ask(f"stats-job {ids[3]}").yaml["reserves"] == "2"
+
+
+def test_a_job_is_not_given_to_one_who_has_gone(jobd):
+    with jobd.client() as c:
+        for _ in range(50):
+            gone = jobd.client()
+            gone.send("reserve")
+            gone.close()
+        ids = [c.put("x") for _ in range(30)]
+        assert [c.reserve(2).id for _ in ids] == ids
+
+
+def test_trickles_and_bodies_that_never_come(jobd):
+    with jobd.client() as c, jobd.client() as liar:
+        liar.send(b"put 0 0 60 60000", None)
+        liar.link.sendall(b"only this")
+        for byte in b"put 0 0 60 5\r\nhello\r\nreserve\r\n":
+            c.link.sendall(bytes([byte]))
+        n = c.read().id
+        assert c.read().body == b"hello"
+        liar.close()
+        assert c.ask(f"delete {n}") == "DELETED"
+    assert jobd.get("/v1/topics/default").json["ready"] == 0
+
+
+def test_one_who_never_reads_is_not_read_from_and_harms_nobody(jobd):
+    with jobd.client() as c:
+        n = c.put(b"x" * 60000)
+        silent = jobd.client()
+        silent.link.setblocking(False)
+        sent = 0
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                sent += silent.link.send(b"peek %d\r\n" % n * 100)
+                stuck = time.monotonic()
+            except BlockingIOError:
+                if time.monotonic() - stuck > 1:
+                    break
+                time.sleep(0.01)
+        assert sent < 30e6
+        assert jobd.rss() < 60e6, jobd.rss()
+        assert c.ask(f"peek {n}").body == b"x" * 60000
+        silent.link.setblocking(True)
+        assert silent.read().body == b"x" * 60000
+        silent.close()
+
+
+def test_the_connections_it_takes(tmp_path):
+    one = Stalk(tmp_path, keys="max_connections = 3\nmax_watched = 2", extra="").ready()
+    some = [one.client() for _ in range(3)]
+    for c in some:
+        assert c.ask("list-tube-used") == "USING default"
+    with one.client() as more, pytest.raises((EOFError, ConnectionResetError)):
+        more.ask("list-tubes")
+    assert some[0].ask("watch a") == "WATCHING 2"
+    assert some[0].ask("watch b") == "OUT_OF_MEMORY"
+    for c in some:
+        c.close()
+    wait_for("room", lambda: "default" in str(try_once(one)))
+    assert one.stop() == 0
+
+
+def try_once(one):
+    try:
+        with one.client() as c:
+            return c.ask("list-tube-used")
+    except (OSError, EOFError):
+        return None
+
+
+def test_many_who_wait_cost_nothing(tmp_path):
+    one = Stalk(tmp_path, extra="[store]\ndurability = memory\n", env={"TROUPE_DEBUG": None}).ready()
+    waiting = [one.client() for _ in range(400)]
+    for c in waiting:
+        c.send("reserve")
+    with one.client() as c:
+        wait_for("all wait", lambda: c.ask("stats").yaml["current-waiting"] == "400")
+        before = cpu_s(one.pid)
+        time.sleep(2)
+        assert cpu_s(one.pid) - before < 0.02
+        ids = [c.put(f"{i}") for i in range(400)]
+        assert [w.read().id for w in waiting] == ids
+    for w in waiting:
+        w.close()
+    assert one.stop() == 0
+
+
+def test_the_end_waits_for_jobs_that_are_held(tmp_path):
+    one = Stalk(tmp_path, extra="", drain="20s").ready()
+    with one.client() as c:
+        n = c.put("x")
+        c.put("y")
+        c.reserve(5)
+        one.process.terminate()
+        wait_for("it drains", lambda: c.ask("put 0 0 1 1", b"z") == "DRAINING")
+        assert c.ask("reserve-with-timeout 0") == "TIMED_OUT"
+        assert one.process.poll() is None
+        assert c.ask(f"delete {n}") == "DELETED"
+    assert one.process.wait(10) == 0
+
+
+def test_a_unix_socket(tmp_path):
+    one = Jobd(tmp_path, f"beanstalk = unix:{tmp_path}/stalk", extra="").ready()
+    with Client(f"{tmp_path}/stalk") as c:
+        assert c.reserve(0) == "TIMED_OUT"
+    assert one.stop() == 0
+    assert not (tmp_path / "stalk").exists()
