@@ -74,8 +74,9 @@ size_t jd_bs_meta_write(char to[JD_BS_META], const struct jd_bs_facts *f)
 bool jd_bs_meta_read(const void *meta, size_t n, struct jd_bs_facts *f)
 {
 	char text[JD_BS_META], *end;
+	bool fits = n >= sizeof(mark) && n < sizeof(text);
 
-	if (n >= sizeof(text) || n < sizeof(mark) || memcmp(meta, mark, sizeof(mark) - 1) != 0)
+	if (!fits || memcmp(meta, mark, sizeof(mark) - 1) != 0)
 		return false;
 	memcpy(text, meta, n);
 	text[n] = '\0';
