@@ -41,7 +41,7 @@ class Client:
             self.link.connect(address)
         else:
             self.link = socket.create_connection(("127.0.0.1", address), timeout=timeout)
-        self.seen = b""
+        self.address, self.seen = address, b""
 
     def close(self):
         self.link.close()
@@ -57,7 +57,10 @@ class Client:
         self.link.sendall(data + b"\r\n" + (body + b"\r\n" if body is not None else b""))
 
     def fill(self):
-        more = self.link.recv(1 << 16)
+        try:
+            more = self.link.recv(1 << 16)
+        except TimeoutError:
+            raise TimeoutError(f"{self.address}: no answer, only {self.seen[:200]}") from None
         if not more:
             raise EOFError(self.seen)
         self.seen += more

@@ -227,14 +227,27 @@ def test_times_of_those_who_wait(pair):
     ask("reserve")
     assert ask("reserve") == "DEADLINE_SOON"
     assert ask("reserve-with-timeout 0") == "DEADLINE_SOON"
-    ask("touch {short}")
-    assert ask("reserve-with-timeout 0") == "TIMED_OUT"
-    assert ask("reserve", who="b").body == b"short"
+    assert ask("reserve-with-timeout 5", who="b").body == b"short"
     ask("delete {short}")
     ask("stats-job {short}")
     ask("touch {short}")
     pair.put("none", ttr=0)
     assert ask("stats-job {none}").yaml["ttr"] == "1"
+
+
+def test_a_touch_gives_the_time_anew(jobd):
+    """By itself: after a touch beanstalkd 1.12 may sleep over the moment when the job's time is up."""
+    with jobd.client() as a, jobd.client() as b:
+        n = a.put("short", ttr=2)
+        begun = time.monotonic()
+        a.reserve()
+        assert a.reserve() == "DEADLINE_SOON"
+        assert a.ask(f"touch {n}") == "TOUCHED"
+        assert a.reserve(0) == "TIMED_OUT"
+        assert b.reserve().id == n
+        assert 2.9 < time.monotonic() - begun < 6
+        assert b.ask(f"stats-job {n}").yaml["timeouts"] == "1"
+        assert a.ask(f"touch {n}") == "NOT_FOUND"
 
 
 def test_a_paused_tube(pair):
