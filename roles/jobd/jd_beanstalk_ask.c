@@ -79,22 +79,29 @@ void jd_bs_peek(struct jd_bs_client *c, const struct jd_bs_command *cmd)
 
 /* ---- kick ------------------------------------------------------------------------------- */
 
+static void count_kick(void *data, uint64_t id)
+{
+	jd_bs_mark_get(data, id)->kicks++;
+}
+
+static uint64_t kick_delayed(struct jd_bs_client *c, uint64_t n)
+{
+	return work_run_some(c->bs->work, c->used->name, n, count_kick, c->bs);
+}
+
 static void on_kicked(void *data, int status, uint64_t n)
 {
 	struct jd_bs_client *c = data;
 
 	if (!jd_bs_answered(c))
 		return;
+	if (status == 0 && !n) /* those buried were not ours: of a queue elsewhere */
+		n = kick_delayed(c, c->id);
 	if (status != 0)
 		jd_bs_say(c, "OUT_OF_MEMORY");
 	else
 		jd_bs_put_id(c, "KICKED ", n);
 	end(c);
-}
-
-static void count_kick(void *data, uint64_t id)
-{
-	jd_bs_mark_get(data, id)->kicks++;
 }
 
 /* Only if there is none buried, what is delayed. */
@@ -107,11 +114,12 @@ void jd_bs_kick(struct jd_bs_client *c, uint64_t n)
 	work_topic_figures(bs->work, topic, &f);
 	if (n && f.dead) {
 		begin(c);
+		c->id = n;
 		work_retry_all(bs->work, &(struct work_range){ .topic = topic, .limit = n },
 			       on_kicked, c);
 		return;
 	}
-	jd_bs_put_id(c, "KICKED ", work_run_some(bs->work, topic, n, count_kick, bs));
+	jd_bs_put_id(c, "KICKED ", kick_delayed(c, n));
 }
 
 static void on_job_kicked(void *data, int status)
