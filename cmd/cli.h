@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "core/run/run.h"
 
@@ -19,6 +20,7 @@ struct cli {
 	bool force;
 	bool daemon;
 	bool console;
+	bool if_not_running;
 	int argc; /* the words that are left */
 	char **argv;
 };
@@ -29,9 +31,14 @@ typedef int (*cli_action)(const struct cli *cli);
 int verb_play(const struct cli *cli);
 int verb_start(const struct cli *cli);
 int verb_stop(const struct cli *cli);
+int verb_exit(const struct cli *cli);
 int verb_restart(const struct cli *cli);
 int verb_reload(const struct cli *cli);
 int verb_status(const struct cli *cli);
+int verb_list(const struct cli *cli);
+
+/* list.c: a process and what descends from it. */
+int list_processes(pid_t pid, bool json);
 
 /* ctl.c: any command, to the running role. */
 int ctl(const struct cli *cli);
@@ -40,6 +47,9 @@ int ctl(const struct cli *cli);
 int run_all(const struct cli *cli);
 int run_all_load(const char *path, const struct conf_section *sections, struct conf **out,
 		 struct conf_errors *errors);
+
+/* import.c: another program's file becomes an ini. */
+int import_config(const struct cli *cli);
 
 /* check.c: a file, without running it. */
 int check(const struct cli *cli);

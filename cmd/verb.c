@@ -87,8 +87,9 @@ int verb_start(const struct cli *cli)
 	struct target target = find_target(cli);
 
 	if (target.pid) {
-		fprintf(stderr, "%s: already running, process %d\n", cli->role->name, target.pid);
-		return EXIT_FAILED;
+		fprintf(cli->if_not_running ? stdout : stderr, "%s: already running, process %d\n",
+			cli->role->name, target.pid);
+		return cli->if_not_running ? EXIT_OK : EXIT_FAILED;
 	}
 	return cli->console ? verb_play(cli) : daemonise(cli);
 }
@@ -141,6 +142,14 @@ int verb_stop(const struct cli *cli)
 	return EXIT_OK;
 }
 
+int verb_exit(const struct cli *cli)
+{
+	struct cli by_force = *cli;
+
+	by_force.force = true;
+	return verb_stop(&by_force);
+}
+
 int verb_restart(const struct cli *cli)
 {
 	struct target target = find_target(cli);
@@ -169,4 +178,11 @@ int verb_reload(const struct cli *cli)
 int verb_status(const struct cli *cli)
 {
 	return order(cli, "status");
+}
+
+int verb_list(const struct cli *cli)
+{
+	struct target target = find_target(cli);
+
+	return target.pid ? list_processes(target.pid, cli->json) : not_running(cli);
 }

@@ -20,6 +20,9 @@ struct api_job {
 
 int api_job_main(const struct conf_section *sections, int argc, char **argv);
 
+/* `troupe top`: the same as `troupe job top`. */
+int api_top_main(const struct conf_section *sections, int argc, char **argv);
+
 /* NULL: not given. */
 const char *api_job_option(const struct api_job *j, const char *name);
 
@@ -42,7 +45,9 @@ void api_job_show_schedules(const struct json *answer);
 
 /* job_more.c */
 int api_job_tail(const struct api_job *j);
-int api_job_top(const struct api_job *j);
 int api_job_bench(const struct api_job *j);
 int api_job_export(const struct api_job *j);
 int api_job_import(const struct api_job *j);
+
+/* job_top.c */
+int api_job_top(const struct api_job *j);

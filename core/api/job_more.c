@@ -1,4 +1,4 @@
-/* Commands that go on for a while: tail, top, bench, export, import. */
+/* Commands that go on for a while: tail, bench, export, import. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -70,27 +70,6 @@ int api_job_tail(const struct api_job *j)
 	json_out_fini(&target);
 	json_out_fini(&t.line);
 	return api_job_verdict(&got);
-}
-
-/* ---- top ---------------------------------------------------------------------------------------
- */
-
-int api_job_top(const struct api_job *j)
-{
-	const char *times = api_job_option(j, "n");
-	int left = times ? atoi(times) : 0, status = API_OK;
-
-	do {
-		if (isatty(1))
-			fputs("\033[H\033[J", stdout);
-		status = api_job_ask(j, "GET", "/v1/topics", NULL, api_job_show_topics);
-		if (status == API_OK)
-			status = api_job_ask(j, "GET", "/v1/workers", NULL, api_job_show_workers);
-		fflush(stdout);
-		if (status == API_OK && left != 1)
-			sleep(1);
-	} while (status == API_OK && (!times || --left > 0));
-	return status;
 }
 
 /* ---- bench

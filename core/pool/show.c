@@ -4,6 +4,7 @@
 #include "core/pool/private.h"
 #include "core/proc/procstat.h"
 #include "core/stat/stat.h"
+#include "core/work/ident.h"
 
 const char *pool_worker_state_name(enum pool_worker_state s)
 {
@@ -200,7 +201,10 @@ static void rows_of_reasons(void *data, const struct pool_figures *f)
 static void row_of_worker(void *data, const struct pool_worker_figures *f)
 {
 	struct stat_out *out = data;
+	char id[IDENT_LEN + 1] = "";
 
+	if (f->job)
+		ident_write(f->job, id);
 	stat_row(out);
 	stat_label(out, "worker", f->name);
 	stat_word(out, "state", pool_worker_state_name(f->state));
@@ -210,6 +214,8 @@ static void row_of_worker(void *data, const struct pool_worker_figures *f)
 	stat_counter(out, "done", "Jobs done.", f->done);
 	stat_gauge(out, "jobs", "Jobs that it holds.", f->jobs);
 	stat_word(out, "topic", f->topic ? f->topic : "");
+	stat_word(out, "job", id);
+	stat_gauge(out, "job_seconds", "Since that job's start.", (double)f->job_age / 1000);
 }
 
 void pools_status(struct pools *p, struct stat_out *out)

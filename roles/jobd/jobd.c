@@ -13,6 +13,7 @@
 #include "core/stat/stat.h"
 #include "roles/jobd/jd.h"
 #include "roles/jobd/jd_beanstalk.h"
+#include "roles/jobd/jd_import.h"
 #include "roles/jobd/jd_source.h"
 
 /* Without a file: one pool, which says hello to whatever comes. */
@@ -184,4 +185,5 @@ const struct role jobd_role = {
 	.drain = api_drain,
 	.stop = api_stop,
 	.status = api_status,
+	.import = jd_import,
 };

@@ -44,8 +44,7 @@ static void check(const struct conf *conf, struct conf_errors *errors)
 
 static const struct role_name names[] = {
 	{ "job", "The client: tasks, topics, workers (try: troupe job help).", api_job_main },
-	{ "import-config", "swoole-task's Conf/http_server.php as an ini: APP or FILE.",
-	  td_import_main },
+	{ "top", "Topics and workers, live; of whatever `troupe job` speaks to.", api_top_main },
 	{ NULL, NULL, NULL },
 };
 
@@ -60,5 +59,6 @@ const struct role taskd_role = {
 	.drain = api_drain,
 	.stop = api_stop,
 	.status = api_status,
+	.import = td_import,
 	.names = names,
 };

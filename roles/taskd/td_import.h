@@ -1,6 +1,7 @@
-/* td_import - `troupe import-config PATH`: swoole-task's files become an ini. */
+/* td_import - swoole-task's files become an ini; as role.import. */
 #pragma once
 
-struct conf_section;
+struct err;
+struct import;
 
-int td_import_main(const struct conf_section *sections, int argc, char **argv);
+int td_import(struct import *im, struct err *err);

@@ -72,6 +72,12 @@ def test_start_status_stop(house):
     assert started.returncode == 0 and "started, process" in started.stdout
     again = house("demo", "start")
     assert again.returncode == 1 and "already running" in again.stderr
+    again = house("demo", "start", "--if-not-running")
+    assert again.returncode == 0 and "already running" in again.stdout and not again.stderr
+    listed = house("demo", "list").stdout.splitlines()
+    assert listed[0].split()[:2] == ["USER", "PID"] and [line.split()[1] for line in listed[1:]] == [str(house.pid())]
+    one, = json.loads(house("demo", "list", "--json").stdout)
+    assert one["pid"] == house.pid() and one["rss"] > 0 and "demo" in one["command"]
     status = house("demo", "status")
     assert status.returncode == 0 and f"{house.pid()}" in status.stdout
     figures = json.loads(house("demo", "status", "--json").stdout)
@@ -79,9 +85,17 @@ def test_start_status_stop(house):
     assert house("demo", "restart").returncode == 0
     assert house("demo", "stop").returncode == 0
     assert not house.control.exists() and not (house.folder / "pid").exists()
-    for verb in ("stop", "reload", "status"):
+    for verb in ("stop", "exit", "reload", "status", "list"):
         assert house("demo", verb).returncode == 3
     assert house("ctl", "status").returncode == 3
+
+
+def test_exit_waits_for_nothing(house):
+    house.write("wait = 1h")
+    assert house("demo", "start", "--if-not-running").returncode == 0
+    assert "started" in json.loads(house("demo", "status", "--json").stdout)["process"][0]
+    assert house("demo", "exit").stdout == "demo: stopped\n"
+    assert house("demo", "status").returncode == 3
 
 
 def test_a_failed_start_is_told_to_the_caller(house):

@@ -13,8 +13,9 @@ import urllib.parse
 
 import pytest
 
+from daemon import TROUPE, Daemon
 from redis_server import Redis
-from servers import wait_for
+from servers import free_port, wait_for
 from taskd import Jobd
 
 LIB = pathlib.Path(__file__).parents[2] / "etc" / "workers"
@@ -152,7 +153,7 @@ def test_a_job_that_kills_its_worker_is_dead_after_three(setup):
 def test_the_dead_of_redis_are_counted_and_tried_again(setup):
     node = setup.node(topic="max_attempts = 1\n")
     setup.redis("RPUSH", "MyJob", "1 fail", "2 fail")
-    wait_for("both are dead", lambda: node.get("/v1/topics/MyJob").json["dead"] == 2)
+    wait_for("both are dead", lambda: node.get("/v1/topics/MyJob").json.get("dead") == 2)
     first = {line.split()[2] for line in setup.notes_path.read_text().splitlines()}
     assert node.post("/v1/topics/MyJob:retry-dead").status == 202
     wait_for("again", lambda: len(setup.notes("begin")) == 4)
@@ -422,6 +423,80 @@ env = NOTES={setup.notes_path}
     assert float(lines["late"][3]) - began >= 0.7 and float(lines["json"][3]) < float(lines["late"][3])
     assert 'foreign{"order":7}' in lines and 'foreign"a' in lines and "static" in lines
     wait_for("Redis has nothing", lambda: setup.left() == {})
+
+
+CONFIG = r"""<?php
+date_default_timezone_set('Asia/Shanghai');
+
+return $config = [
+    'system' => 'swoole-jobs',
+    'logPath' => __DIR__ . '/log',
+    'sleep' => 2, // seconds
+    'queueMaxNum' => 10,
+    'queueMaxNumForProcess' => 20,
+    'maxPopNum' => 50,
+    'excuteTime' => 600,
+    'messageTickTimer' => 1000 * 180,
+    'processName' => ':swooleTopicQueue',
+    'job' => [
+        'profile' => ['maxTime' => 3, 'minTime' => 0.0001],
+        'topics' => [
+            ['name' => 'MyJob', 'workerMinNum' => 1, 'workerMaxNum' => 3, 'queueMaxNum' => 10000, 'queueMaxNumForProcess' => 100],
+            ['name' => 'Foreign', 'workerMinNum' => 1, 'workerMaxNum' => 1, 'defaultJobClass' => 'Greeter', 'defaultJobMethod' => 'foreign'],
+            ['name' => 'ToJava'],
+        ],
+        'queue' => ['class' => '\\Kcloze\\Jobs\\Queue\\RedisTopicQueue', 'host' => '127.0.0.1', 'port' => %d],
+    ],
+    'framework' => ['class' => '%s'],
+    'message' => ['class' => '\\Kcloze\\Jobs\\Message\\DingMessage', 'token' => 'a;b'],
+    'httpServer' => ['host' => '127.0.0.1', 'port' => %d, 'settings' => ['worker_num' => 3]],
+];
+"""
+
+
+def imported(path):
+    return subprocess.run([TROUPE, "import-config", path], capture_output=True, text=True, timeout=20)
+
+
+def test_an_application_of_swoole_jobs_moves(setup, tmp_path, monkeypatch):
+    app, port = tmp_path / "an app", free_port()
+    (app / "vendor").mkdir(parents=True)
+    (app / "vendor" / "autoload.php").write_text(CLASSES)
+    (app / "config.php").write_text(CONFIG % (setup.redis.port, r"\Kcloze\Jobs\Action\SwooleJobsAction", port))
+    done = imported(app)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    for line in (f"http = 127.0.0.1:{port}", f"url = redis://127.0.0.1:{setup.redis.port}", "topics = MyJob\n", "write_only = ToJava",
+                 "workers_max = 3", "scale_target_length = 100", "max_jobs = 50", "max_time = 600s", "alarm_length = 10000",
+                 "default_class = Greeter", 'token = "a;b"', "every = 180000ms", "; sleep (nobody", "; logPath (", "; job.profile.maxTime ("):
+        assert line in done.stdout, (line, done.stdout)
+    assert "framework.class" not in done.stdout
+    assert imported(app / "config.php").stdout.splitlines()[1:] == done.stdout.splitlines()[1:]
+    ini = tmp_path / "moved.ini"
+    ini.write_text(done.stdout + f"[troupe]\ndata_dir = {tmp_path}/data\n")
+    checked = subprocess.run([TROUPE, "check", ini], capture_output=True, text=True, timeout=20)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    monkeypatch.setenv("NOTES", str(setup.notes_path))
+    node = Daemon("jobd", ini.read_text(), tmp_path, "moved")
+    setup.nodes.append(node)
+    node.wait_log("ready role=jobd")
+    (tmp_path / "producer.php").write_text(PRODUCER)
+    subprocess.run(["php", tmp_path / "producer.php", str(setup.redis.port)], check=True)
+    setup.redis("RPUSH", "Foreign", '{"order":8}')
+    wait_for("what names a class, and what is given one", lambda: len(setup.notes()) == 5)
+    assert 'foreign {"order":8}' in setup.notes_path.read_text()
+
+
+def test_an_action_and_a_queue_of_its_own_are_said(tmp_path):
+    path = tmp_path / "config.php"
+    path.write_text(CONFIG % (6379, r"\My\Yii2Action", 9502))
+    assert r"; framework.class was \My\Yii2Action" in imported(path).stdout
+    text = path.read_text()
+    path.write_text(text.replace("'port' => 6379", "'password' => 'p@ss:/'"))
+    assert "url = redis://:p%40ss%3A%2F@127.0.0.1:6379" in imported(path).stdout
+    path.write_text(text.replace("RedisTopicQueue", "RabbitmqTopicQueue"))
+    assert "type = rabbitmq\nurl = amqp://guest:guest@127.0.0.1:6379/%2F" in imported(path).stdout
+    path.write_text(text.replace("RedisTopicQueue", "KafkaTopicQueue"))
+    assert "KafkaTopicQueue, which is no queue of ours" in imported(path).stderr
 
 
 def test_a_topic_that_is_only_written_is_for_others(setup, tmp_path):

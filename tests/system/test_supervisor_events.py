@@ -105,7 +105,7 @@ def test_output_and_parts_of_it(supervisor, listener, tmp_path):
     said = "before<!--XSUPERVISOR:BEGIN-->se<cret\u00e9<!--XSUPERVISOR:END-->af<!--ter\n"
     (tmp_path / "say").write_text(said)
     s = supervisor(listener("PROCESS_COMMUNICATION,PROCESS_LOG", more="buffer_size = 100")
-                   + f"[program:say]\ncommand = /bin/sh -c 'cat {tmp_path}/say; cat {tmp_path}/say >&2; printf \"\\377'\"'\"'\"; read x'\n"
+                   + f"[program:say]\ncommand = /bin/sh -c 'cat {tmp_path}/say; cat {tmp_path}/say >&2; read x; printf \"\\377'\"'\"'\"; read x'\n"
                    f"stdout_logfile = {tmp_path}/say.log\nstdout_capture_maxbytes = 1KB\nstdout_events_enabled = true\n"
                    f"stderr_logfile = {tmp_path}/say.err\nstderr_events_enabled = true\nstartsecs = 0\n")
     s.wait_text("say.log", "ter\n")
@@ -114,6 +114,7 @@ def test_output_and_parts_of_it(supervisor, listener, tmp_path):
     head, body = wait_heard(s, "the part", lambda head, body: head["eventname"] == "PROCESS_COMMUNICATION_STDOUT")
     assert body == f"{who}\nse<cret\u00e9" and int(head["len"]) == len(body)
     wait_heard(s, "the standard error", lambda head, body: body == f"{who} channel:stderr\n{said}")
+    assert s.rpc.sendProcessStdin("say", "on\n")
     wait_heard(s, "what is no text", lambda head, body: "Undecodable: b" in body and "\\xff" in body)
     logged = "".join(body.split("\n", 1)[1] for head, body in heard(s) if " channel:stdout\n" in body)
     assert logged.startswith("beforeaf<!--ter\n")

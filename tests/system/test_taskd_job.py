@@ -68,6 +68,9 @@ def test_topics_and_the_dead(job):
     assert "echo" in job("workers").stdout and job("scale", "echo", "0", "2").returncode == 0
     assert job("scale", "echo", "3", "2").returncode == 1
     assert "fail" in job("top", "--n", "1").stdout
+    job("push", "fail", "1")
+    rates = [look.split("name")[0] for look in job("top", "--n", "2").stdout.split("failed/s\n")[1:]]
+    assert len(rates) == 2 and " - " in rates[0] and " - " not in rates[1] and " 0.0" in rates[1]
 
 
 def test_what_runs_is_killed(job):

@@ -120,6 +120,7 @@ return [
     'task_max_request' => 5000,
     'open_tcp_nodelay' => 1,
     'package_max_length' => 1024 * 1024,
+    'max_conn' => MOST + 1,
     'log_file' => __DIR__ . '/../Runtime/log/swoole.log',
     'heartbeat_idle_time' => 60,
     'nested' => array('a' => [1, 2]),
@@ -145,8 +146,8 @@ def test_an_application_moves(app, tmp_path):
     done = imported(folder)
     assert done.returncode == 0 and not done.stderr, done.stderr
     for line in (f"listen = 127.0.0.1:{port}", "legacy = yes", "[pool my_Task]", "workers_max = 3", "max_jobs = 5000",
-                 "env = APP_ENV=prod", "idle_timeout = 60s", "; daemonize (", "; package_max_length (no value",
-                 "; log_file (no value", "; nested.a.1 (an option of swoole)", "; worker_num (one loop"):
+                 "env = APP_ENV=prod", "idle_timeout = 60s", "; daemonize (", "max_body = 1048576", "; max_conn (no value",
+                 "; log_file ([troupe] log", "; nested.a.1 (an option of swoole)", "; worker_num (one loop"):
         assert line in done.stdout, (line, done.stdout)
     assert "= 99" not in done.stdout and "APP_ENV=test" not in done.stdout
     for path in (folder / "Conf" / "http_server.php", folder / "Conf" / "app.php"):
@@ -173,7 +174,8 @@ def test_what_can_not_be_imported_is_said(tmp_path):
     for name, text, why in (("no", None, "No such file"), ("empty.php", "", "no PHP"), ("nothing.php", "<?php $a = 'return [];';", "returns nothing"),
                             ("open.php", "<?php return ['a' => [1, 2;", "line 1"), ("text.php", "<?php\nreturn [\n'a' => 'b];", "line 3"),
                             ("call.php", "<?php return load();", "no array"), ("deep.php", "<?php return " + "[" * 40, "too deep"),
-                            ("config.php", "<?php return ['job' => ['topics' => [['name' => 'a']]]];", "swoole-jobs")):
+                            ("config.php", "<?php return ['job' => ['topics' => [['name' => 'a']]]];", "job.queue.class: none"),
+                            ("topics.php", "<?php return ['job' => ['queue' => ['class' => 'RedisTopicQueue']]];", "job.topics: there are none")):
         if text is not None:
             (tmp_path / name).write_text(text)
         done = imported(tmp_path / name)

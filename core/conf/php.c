@@ -1,4 +1,4 @@
-#include "roles/taskd/td_php.h"
+#include "core/conf/php.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ enum { DEEP = 16, PATH_MOST = 256, TEXT_MOST = 64 * 1024, VALUES_MOST = 10000 };
 
 struct reader {
 	const char *from, *p;
-	struct td_php *out;
+	struct php_file *out;
 	struct err *err;
 };
 
@@ -114,15 +114,15 @@ static int skip_expression(struct reader *r)
 
 static int add(struct reader *r, const char *path, const char *text, size_t n, bool literal)
 {
-	struct td_php *out = r->out;
+	struct php_file *out = r->out;
 
 	if (out->n == VALUES_MOST)
 		return wrong(r, "too many values");
 	if ((out->n & (out->n - 1)) == 0)
 		out->values =
 			mem_resize(out->values, (out->n ? out->n * 2 : 1) * sizeof(*out->values));
-	struct td_php_value *v = &out->values[out->n++];
-	*v = (struct td_php_value){ .path = mem_str(path), .literal = literal };
+	struct php_value *v = &out->values[out->n++];
+	*v = (struct php_value){ .path = mem_str(path), .literal = literal };
 	v->text = mem_resize(NULL, n + 1);
 	memcpy(v->text, text, n);
 	v->text[n] = '\0';
@@ -149,9 +149,37 @@ static size_t literal_size(const char *p)
 	return (size_t)(end - p);
 }
 
+/* 1000 * 60: a product of whole numbers, as people write times. false: it is none. */
+static bool read_product(struct reader *r, char *text, size_t size)
+{
+	const char *p = r->p;
+	long long product = 1;
+
+	for (int factors = 1;; factors++) {
+		char *end;
+		long long n = isdigit((unsigned char)*p) ? strtoll(p, &end, 10) : 0;
+		if (!isdigit((unsigned char)*p) || isalnum((unsigned char)*end) || *end == '.' ||
+		    __builtin_mul_overflow(product, n, &product))
+			return false;
+		r->p = end;
+		p = end + strspn(end, " \t");
+		if (*p == '*') {
+			p += 1 + strspn(p + 1, " \t");
+			continue;
+		}
+		snprintf(text, size, "%lld", product);
+		return factors > 1;
+	}
+}
+
 static int read_scalar(struct reader *r, const char *path)
 {
 	const char *from = r->p;
+	char product[32];
+
+	if (read_product(r, product, sizeof(product)) && ends_here(r))
+		return add(r, path, product, strlen(product), true);
+	r->p = from;
 	size_t n = literal_size(from);
 	bool plain = n > 0;
 	struct buf text;
@@ -296,19 +324,39 @@ static int find_return(struct reader *r)
 	return wrong(r, "it returns nothing");
 }
 
-int td_php_read(struct td_php *p, const char *text, struct err *err)
+/* return $config = [...]; */
+static void skip_variable(struct reader *r)
+{
+	const char *from = r->p;
+
+	skip(r);
+	if (*r->p == '$') {
+		for (r->p++; isalnum((unsigned char)*r->p) || *r->p == '_';)
+			r->p++;
+		skip(r);
+		if (*r->p == '=' && r->p[1] != '=') {
+			r->p++;
+			return;
+		}
+	}
+	r->p = from;
+}
+
+int php_read(struct php_file *p, const char *text, struct err *err)
 {
 	struct reader r = { .from = text, .p = text, .out = p, .err = err };
 
-	*p = (struct td_php){ .n = 0 };
+	*p = (struct php_file){ .n = 0 };
 	if (strncasecmp(text, "<?php", 5) != 0)
 		return wrong(&r, "it is no PHP file");
 	r.p += 5;
 	int rc = find_return(&r);
+	if (rc == 0)
+		skip_variable(&r);
 	return rc == 0 ? read_value(&r, "", 0) : rc;
 }
 
-void td_php_fini(struct td_php *p)
+void php_fini(struct php_file *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		free(p->values[i].path);
