@@ -20,7 +20,7 @@ struct poller {
 	void (*soon)(void *data);
 	void *soon_data;
 	uint64_t crowd; /* events of such rounds */
-	struct list closing, later;
+	struct list closing, later, turns;
 	struct buf spare[SPARES]; /* the first `spares` have memory */
 	unsigned spares;
 	uv_poll_t uv;   /* of ep, while the loop runs by itself */
@@ -38,6 +38,7 @@ static struct poller *make(uv_loop_t *loop)
 	p->ep = epoll_create1(EPOLL_CLOEXEC);
 	list_init(&p->closing);
 	list_init(&p->later);
+	list_init(&p->turns);
 	loop->data = p;
 	return p;
 }
@@ -289,6 +290,37 @@ uint64_t poller_crowd(const uv_loop_t *loop)
 
 /* ---- a thread of our own ------------------------------------------------------- */
 
+void poller_each_turn(const uv_loop_t *loop, struct poller_turn *t, void (*go)(void *), void *data)
+{
+	struct poller *p = loop->data;
+
+	list_init(&t->place);
+	t->go = go;
+	t->data = data;
+	if (p && p->running) /* as libuv's: who comes last is first */
+		list_append(p->turns.next, &t->place);
+}
+
+void poller_no_turn(struct poller_turn *t)
+{
+	list_remove(&t->place);
+}
+
+static void end_turn(struct poller *p)
+{
+	struct list now;
+
+	reap(p);
+	list_init(&now);
+	list_move_all(&now, &p->turns);
+	while (!list_empty(&now)) {
+		struct poller_turn *t = container_of(now.next, struct poller_turn, place);
+		list_remove(&t->place);
+		list_append(&p->turns, &t->place);
+		t->go(t->data);
+	}
+}
+
 static void turn(struct poller *p)
 {
 	struct epoll_event events[EVENTS_MOST];
@@ -299,7 +331,7 @@ static void turn(struct poller *p)
 	bool loop = deliver(p, events, n > 0 ? n : 0);
 	if (loop || uv_backend_timeout(p->loop) == 0)
 		uv_run(p->loop, UV_RUN_NOWAIT);
-	reap(p);
+	end_turn(p);
 }
 
 void poller_prepare(uv_loop_t *loop)
@@ -315,9 +347,17 @@ void poller_run(uv_loop_t *loop)
 
 	assert(p);
 	assert(p->running);
-	epoll_ctl(p->ep, EPOLL_CTL_ADD, uv_backend_fd(loop), &e);
+	epoll_ctl(p->ep, EPOLL_CTL_ADD, uv_backend_fd(loop),
+		  &e);               /* not the first time: it is there */
 	uv_run(loop, UV_RUN_NOWAIT); /* what was started before is told to the kernel here */
-	while (uv_loop_alive(loop) || p->items > 0)
+	while (uv_loop_alive(loop) || p->refs > 0 || !list_empty(&p->closing))
 		turn(p);
+}
+
+void poller_finish(uv_loop_t *loop)
+{
+	struct poller *p = loop->data;
+
+	assert(p->items == 0 && list_empty(&p->turns));
 	unmake(p);
 }

@@ -9,7 +9,7 @@
  *else timers, look-ups, ... -> uv loop +--> or the epoll is itself watched by the loop
  *
  * A loop's poller is found through loop->data, made with its first socket and freed with its last
- * (unless poller_run holds it). Sockets are closed between two rounds of events, so that nobody
+ * (unless poller_prepare made it). Sockets are closed between two rounds of events, so that nobody
  * is freed while an event for him is still in hand.
  */
 #pragma once
@@ -81,5 +81,21 @@ void poller_shared(struct poller_item *i);
 /* Before the first socket of a loop that poller_run will turn. */
 void poller_prepare(uv_loop_t *loop);
 
-/* As uv_run(loop, UV_RUN_DEFAULT), with fewer system calls for sockets. */
+/* As uv_run(loop, UV_RUN_DEFAULT), with fewer system calls for sockets; may be run again. */
 void poller_run(uv_loop_t *loop);
+/* When it has run for the last time, and all sockets are closed. */
+void poller_finish(uv_loop_t *loop);
+
+/*
+ * go(data) before the loop waits, each time: uv_prepare_t's for a loop that poller_run turns, where
+ * libuv's own does not see each round. With another loop it does nothing. Of several, the one that
+ * came last is first. t is yours, until poller_no_turn.
+ */
+struct poller_turn {
+	struct list place;
+	void (*go)(void *data);
+	void *data;
+};
+void poller_each_turn(const uv_loop_t *loop, struct poller_turn *t, void (*go)(void *data),
+		      void *data);
+void poller_no_turn(struct poller_turn *t);

@@ -103,8 +103,12 @@ static bool all_quiet(struct pools *p)
 	return list_empty(&p->ended);
 }
 
-static void turn(struct pools *p)
+static void turn(void *pools)
 {
+	struct pools *p = pools;
+
+	if (!p->woken)
+		return;
 	p->woken = false;
 	pools_flush(p);
 	calls_tell(p);
@@ -117,10 +121,7 @@ static void turn(struct pools *p)
 
 static void on_turn(uv_prepare_t *h)
 {
-	struct pools *p = h->data;
-
-	if (p->woken)
-		turn(p);
+	turn(h->data);
 }
 
 /* The loop was kept from waiting; on_turn is next. */
@@ -181,6 +182,7 @@ int pools_open(struct pools **out, uv_loop_t *loop, const struct pools_conf *con
 	uv_prepare_init(loop, &p->turn);
 	p->timer.data = p->turn.data = p->again.data = p;
 	uv_prepare_start(&p->turn, on_turn);
+	poller_each_turn(loop, &p->each_turn, turn, p);
 	uv_unref((uv_handle_t *)&p->timer);
 	uv_unref((uv_handle_t *)&p->turn);
 	uv_unref((uv_handle_t *)&p->again);
@@ -245,6 +247,7 @@ void pools_settle(struct pools *p)
 	outputs_close(&p->outputs, on_outputs_closed);
 	reap_close(&p->reap, on_reap_closed);
 	uv_close((uv_handle_t *)&p->timer, on_handle_closed);
+	poller_no_turn(&p->each_turn);
 	uv_close((uv_handle_t *)&p->turn, on_handle_closed);
 	uv_close((uv_handle_t *)&p->again, on_handle_closed);
 }

@@ -14,6 +14,7 @@
 #include "core/base/buf.h"
 #include "core/base/list.h"
 #include "core/log/log.h"
+#include "core/net/poller.h"
 #include "core/net/stream.h"
 #include "core/pool/pool.h"
 #include "core/pool/process.h"
@@ -90,6 +91,7 @@ struct pools {
 	struct reap reap;
 	uv_timer_t timer;
 	uv_prepare_t turn;
+	struct poller_turn each_turn;
 	uv_idle_t again;   /* active when the loop must not wait: our part of its turn is over */
 	bool woken;        /* something is to be done before the loop waits */
 	uint64_t timer_at; /* 0: off */

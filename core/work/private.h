@@ -13,6 +13,7 @@
 #pragma once
 
 #include "core/base/list.h"
+#include "core/net/poller.h"
 #include "core/work/heap.h"
 #include "core/work/work.h"
 
@@ -194,6 +195,7 @@ struct work {
 	struct store *store; /* NULL: memory only */
 	struct marks *marks;
 	uv_prepare_t turn;
+	struct poller_turn each_turn;
 	uv_timer_t timer;
 	uv_poll_t jump;
 	int jump_fd, handles;

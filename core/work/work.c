@@ -12,7 +12,6 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
-#include "core/net/poller.h"
 #include "core/store/marks.h"
 #include "core/work/private.h"
 
@@ -80,9 +79,9 @@ void later(struct work *w, struct later *l, void (*go)(struct later *l))
 }
 
 /* What this turn of the loop has brought, before it waits again. */
-static void on_turn(uv_prepare_t *h)
+static void turn(void *work)
 {
-	struct work *w = h->data;
+	struct work *w = work;
 
 	w->turning = true;
 	run_laters(w);
@@ -96,6 +95,11 @@ static void on_turn(uv_prepare_t *h)
 		lenders_ask(w);
 	set_timer(w);
 	w->turning = false;
+}
+
+static void on_turn(uv_prepare_t *h)
+{
+	turn(h->data);
 }
 
 bool work_is_turning(const struct work *w)
@@ -173,6 +177,7 @@ static void start_handles(struct work *w)
 	uv_prepare_init(w->loop, &w->turn);
 	add_handle(w, (uv_handle_t *)&w->turn);
 	uv_prepare_start(&w->turn, on_turn);
+	poller_each_turn(w->loop, &w->each_turn, turn, w);
 	uv_timer_init(w->loop, &w->timer);
 	add_handle(w, (uv_handle_t *)&w->timer);
 	w->jump_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -270,6 +275,7 @@ static void on_store_closed(void *data)
 
 	if (w->marks)
 		marks_close(w->marks);
+	poller_no_turn(&w->each_turn);
 	uv_close((uv_handle_t *)&w->turn, on_handle_closed);
 	uv_close((uv_handle_t *)&w->timer, on_handle_closed);
 	if (w->handles == 3)

@@ -255,6 +255,7 @@ static void run(void *arg)
 
 	share_init(&w->share);
 	poller_run(&w->loop);
+	poller_finish(&w->loop);
 }
 
 int sp_worker_start(struct sp_worker *w, struct sp_proxy *p, struct sp_setup *setup, const int *fds,

@@ -1,11 +1,15 @@
 #!/usr/bin/python3
-"""jobd's figures on Redis, interleaved in one run with what else takes jobs out of it.
+"""jobd's figures, interleaved in one run with what else does the same: on Redis, and as a beanstalkd.
 
     drain     a list of tiny jobs of 100 bytes, two PHP workers: by jobd, by the same two PHP processes with BLPOP
               (unsafe: what they hold is lost with them), and by BullMQ with two workers (npm, in build/bench-node):
               jobs/s, CPU of Redis for each job, and of jobd
     idle      100 lists without jobs: how often jobd's threads wake up in ten seconds
     death     a worker killed in the middle of a job: until another one has it
+    beanstalk the listener that speaks beanstalkd's protocol against Debian's beanstalkd, the same client in C
+              (tests/bench/stalk.c): puts of 100 bytes on one connection, 64 at a time, and 1, 2 and 8 workers that
+              reserve and delete what was put; both in memory only, then both with each job on the disk when its put
+              is answered. CPU is the server's, for each job put, or reserved and deleted
 
 Redis keeps nothing on the disk here. Rates depend on the machine: the ratios are of neighbours in time, medians over
 the rounds.
@@ -15,6 +19,7 @@ the rounds.
 import argparse
 import os
 import pathlib
+import re
 import shutil
 import statistics
 import subprocess
@@ -26,6 +31,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "lib"))
 
 import servers  # noqa: E402
+from beanstalk import Beanstalkd  # noqa: E402
 from daemon import cpu_s  # noqa: E402
 from redis_server import Redis  # noqa: E402
 from taskd import Jobd, switches  # noqa: E402
@@ -164,17 +170,62 @@ topics = {topics}
         print(f"death      a killed worker's job runs again after {statistics.median(took) * 1000:.0f} ms")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=100_000)
-    parser.add_argument("--only", choices=["drain", "idle", "death"])
-    options = parser.parse_args()
+class Stalk:
+    """jobd's listener beside beanstalkd, in memory or on the disk."""
+
+    def __init__(self, folder, options, durable):
+        self.folder, self.jobs, self.rounds = folder.path, options.jobs, options.rounds
+        self.label = "durable" if durable else "memory"
+        self.client = self.folder / "stalk"
+        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", self.client, HERE / "stalk.c"], check=True)
+        log = self.folder / f"binlog.{self.label}"
+        log.mkdir(mode=0o777)
+        self.theirs = Beanstalkd(*(["-b", str(log), "-f0"] if durable else []))
+        self.ours = Jobd(self.folder, "beanstalk = 127.0.0.1:0\n", name=f"stalk.{self.label}", env={"TROUPE_DEBUG": None},
+                         extra=f"[store]\ndurability = {'fsync' if durable else 'memory'}\n").ready()
+        port = int(re.findall(r"listening on 127\.0\.0\.1:(\d+) beanstalk\n", self.ours.log())[-1])
+        self.ways = {"jobd": (self.ours.pid, port), "beanstalkd": (self.theirs.pid, self.theirs.port)}
+
+    def stop(self):
+        self.ours.stop()
+        self.theirs.stop()
+
+    def once(self, way, *words):
+        """jobs/s, CPU µs of the server for each."""
+        pid, port = self.ways[way]
+        mode, jobs, count = words
+        before = cpu_s(pid)
+        done = subprocess.run([self.client, mode, "127.0.0.1", str(port), str(jobs), str(count)], capture_output=True, text=True,
+                              check=True)
+        return jobs / float(done.stdout), (cpu_s(pid) - before) / jobs * 1e6
+
+    def compare(self, workers):
+        got = {}
+        for n in range(self.rounds):
+            for count in workers:
+                for way in sorted(self.ways, reverse=n % 2):
+                    got.setdefault(("put, 64 at a time", way), []).append(self.once(way, "put", self.jobs, 64))
+                    got.setdefault((f"{count} workers", way), []).append(self.once(way, "work", self.jobs, count))
+        print(f"{self.label:<20} {'jobd/s':>9} {'beanstalkd/s':>13} {'ratio':>6} {'jobd us':>8} {'beanstalkd us':>14} {'ratio':>6}")
+        for what in dict.fromkeys(key[0] for key in got):
+            ours, theirs = got[what, "jobd"], got[what, "beanstalkd"]
+            rate, cpu = (statistics.median(a[i] / b[i] for a, b in zip(ours, theirs)) for i in (0, 1))
+            rates, us = ([statistics.median(g[i] for g in side) for side in (ours, theirs)] for i in (0, 1))
+            print(f"{what:<20} {rates[0]:9.0f} {rates[1]:13.0f} {rate:6.2f} {us[0]:8.2f} {us[1]:14.2f} {cpu:6.2f}", flush=True)
+
+
+def beanstalk(folder, options):
+    for durable in (False, True):
+        pair = Stalk(folder, options, durable)
+        pair.compare([2] if durable else [1, 2, 8])
+        pair.stop()
+
+
+def redis(folder, options):
     if not options.only or options.only == "drain":
         shutil.copytree(HERE / "node", ROOT / "build/bench-node", dirs_exist_ok=True)
         subprocess.run(["npm", "install", "--prefix", str(ROOT / "build/bench-node"), "--no-audit", "--no-fund", "--loglevel=error"],
                        check=False)
-    folder = servers.Folder()
     bench = Bench(folder, options)
     try:
         for name, part in (("drain", bench.compare), ("idle", bench.idle), ("death", bench.death)):
@@ -182,6 +233,21 @@ def main():
                 part()
     finally:
         bench.redis.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--only", choices=["drain", "idle", "death", "beanstalk"])
+    options = parser.parse_args()
+    folder = servers.Folder()
+    try:
+        if options.only in (None, "beanstalk"):
+            beanstalk(folder, options)
+        if options.only != "beanstalk":
+            redis(folder, options)
+    finally:
         folder.remove()
 
 
