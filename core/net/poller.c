@@ -23,8 +23,9 @@ struct poller {
 	struct list closing, later, turns;
 	struct buf spare[SPARES]; /* the first `spares` have memory */
 	unsigned spares;
-	uv_poll_t uv;   /* of ep, while the loop runs by itself */
-	uv_idle_t reap; /* active while something is to be closed */
+	uv_poll_t uv;       /* of ep, while the loop runs by itself */
+	uv_prepare_t alive; /* while poller_run does: keeps it going, and its timers */
+	uv_idle_t reap;     /* active while something is to be closed */
 	unsigned handles;
 };
 
@@ -80,12 +81,14 @@ static void leave_loop(struct poller *p)
 /* The loop lives while an item wants it to. */
 static void settle_ref(struct poller *p)
 {
-	if (p->running || p->handles == 0)
+	uv_handle_t *h = p->running ? (uv_handle_t *)&p->alive : (uv_handle_t *)&p->uv;
+
+	if (p->handles == 0)
 		return;
 	if (p->refs > 0)
-		uv_ref((uv_handle_t *)&p->uv);
+		uv_ref(h);
 	else
-		uv_unref((uv_handle_t *)&p->uv);
+		uv_unref(h);
 }
 
 void poller_unref(struct poller_item *i)
@@ -161,6 +164,7 @@ static void reap(struct poller *p)
 		p->refs -= !i->unref;
 		i->on_closed(i);
 	}
+	settle_ref(p);
 }
 
 /* ---- the end of an event ------------------------------------------------------- */
@@ -276,7 +280,6 @@ static void on_reap(uv_idle_t *h)
 
 	uv_idle_stop(h);
 	reap(p);
-	settle_ref(p);
 	if (p->items == 0)
 		leave_loop(p);
 }
@@ -334,10 +337,21 @@ static void turn(struct poller *p)
 	end_turn(p);
 }
 
+static void on_prepare(uv_prepare_t *h)
+{
+	(void)h;
+}
+
 void poller_prepare(uv_loop_t *loop)
 {
 	assert(!loop->data);
-	make(loop)->running = true;
+	struct poller *p = make(loop);
+	p->running = true;
+	p->handles = 1;
+	p->alive.data = p;
+	uv_prepare_init(loop, &p->alive);
+	uv_prepare_start(&p->alive, on_prepare);
+	settle_ref(p);
 }
 
 void poller_run(uv_loop_t *loop)
@@ -350,7 +364,7 @@ void poller_run(uv_loop_t *loop)
 	epoll_ctl(p->ep, EPOLL_CTL_ADD, uv_backend_fd(loop),
 		  &e);               /* not the first time: it is there */
 	uv_run(loop, UV_RUN_NOWAIT); /* what was started before is told to the kernel here */
-	while (uv_loop_alive(loop) || p->refs > 0 || !list_empty(&p->closing))
+	while (uv_loop_alive(loop) || !list_empty(&p->closing))
 		turn(p);
 }
 
@@ -359,5 +373,6 @@ void poller_finish(uv_loop_t *loop)
 	struct poller *p = loop->data;
 
 	assert(p->items == 0 && list_empty(&p->turns));
-	unmake(p);
+	uv_close((uv_handle_t *)&p->alive, on_handle_closed);
+	uv_run(loop, UV_RUN_NOWAIT);
 }

@@ -3,11 +3,11 @@
  *
  *   stalk put  HOST PORT JOBS WINDOW    JOBS puts of 100 bytes on one connection, WINDOW at a time:
  *                                       the next ones when all of these are answered
- *   stalk work HOST PORT JOBS WORKERS   WORKERS connections, each reserves and deletes one job after
- *                                       the other, until JOBS are deleted
+ *   stalk work HOST PORT JOBS WORKERS   WORKERS connections, each reserves and deletes one job
+ * after the other, until JOBS are deleted
  *
- * Prints the seconds. One thread: with one connection it sleeps in read(), with more in epoll_wait(),
- * so that the client takes as little as it can from a core that the server may want.
+ * Prints the seconds. One thread: with one connection it sleeps in read(), with more in
+ * epoll_wait(), so that the client takes as little as it can from a core that the server may want.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -167,7 +167,8 @@ int main(int argc, char **argv)
 		put_all(fd, count);
 		printf("%.6f\n", now() - start);
 	} else {
-		fprintf(stderr, "usage: stalk put HOST PORT JOBS WINDOW | work HOST PORT JOBS WORKERS\n");
+		fprintf(stderr,
+			"usage: stalk put HOST PORT JOBS WINDOW | work HOST PORT JOBS WORKERS\n");
 		return 2;
 	}
 	return 0;

@@ -90,6 +90,36 @@ Test(poller, a_turn_may_remove_another)
 	cr_assert_eq(uv_loop_close(&loop), 0);
 }
 
+static struct poller_item *waits;
+
+static void on_late(uv_timer_t *t)
+{
+	poller_close(waits, on_closed);
+	uv_close((uv_handle_t *)t, NULL);
+}
+
+/* What keeps the loop alive is ended by a timer that does not. */
+Test(poller, an_item_keeps_timers_going)
+{
+	struct poller_item item;
+	uv_timer_t timer;
+	int ends[2];
+
+	uv_loop_init(&loop);
+	poller_prepare(&loop);
+	waits = &item;
+	cr_assert_eq(pipe(ends), 0);
+	cr_assert_eq(poller_open(&item, &loop, ends[0], EPOLLIN, on_event), 0);
+	uv_timer_init(&loop, &timer);
+	uv_timer_start(&timer, on_late, 1, 0);
+	uv_unref((uv_handle_t *)&timer);
+	poller_run(&loop);
+	cr_assert_eq(closed, 1);
+	poller_finish(&loop);
+	cr_assert_eq(uv_loop_close(&loop), 0);
+	close(ends[1]);
+}
+
 /* With a loop that uv_run turns nobody is called, and nothing is to be given back. */
 Test(poller, a_turn_of_another_loop_does_nothing)
 {
