@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <uv.h>
 
 #include "core/base/jsontext.h"
 #include "core/base/utf8.h"
@@ -83,22 +85,124 @@ static void call_by_default(struct jd_payload *out, const struct json *doc,
 	out->n = o.n;
 }
 
-void jd_payload_read(struct jd_payload *out, const char *p, size_t n,
-		     const struct jd_payload_rules *rules)
+static void read_call(struct jd_payload *out, const struct jd_payload_rules *rules)
 {
 	struct json doc, name, method;
-
-	*out = (struct jd_payload){ .p = p, .n = n, .prio = WORK_PRIO };
-	if (rules->format == JD_RAW)
-		return;
 	bool is_json = read_text(out, &doc);
+
 	name = is_json ? json_get(&doc, "jobClass") : (struct json){ .kind = JSON_NONE };
 	if (name.kind == JSON_STRING) {
 		method = json_get(&doc, "jobMethod");
 		take_type(out, &name, &method);
 		take_extras(out, &doc);
-	} else if (rules->job_class && *rules->job_class && (is_json || utf8_is(p, n))) {
+	} else if (rules->job_class && *rules->job_class && (is_json || utf8_is(out->p, out->n))) {
 		call_by_default(out, is_json ? &doc : NULL, rules);
+	}
+}
+
+/* ---- Sidekiq, Laravel --------------------------------------------------------------------- */
+
+static void take_name(struct jd_payload *out, const struct json *doc, const char *name)
+{
+	struct json v = json_get(doc, name), none = { .kind = JSON_NONE };
+
+	if (v.kind == JSON_STRING)
+		take_type(out, &v, &none);
+}
+
+/* A whole number from 1 to most; 0: it is none. */
+static int count(const struct json *doc, const char *name, int most)
+{
+	struct json v = json_get(doc, name);
+	int64_t n = 0;
+
+	return json_int(&v, &n) && n > 0 ? (int)(n < most ? n : most) : 0;
+}
+
+/* retry: how often again; false: never; true: as the topic says. retry_count: 0 after the first. */
+static void take_sidekiq(struct jd_payload *out, const struct json *doc)
+{
+	struct json retry = json_get(doc, "retry"), again = json_get(doc, "retry_count");
+	int64_t n;
+
+	take_name(out, doc, "class");
+	if (retry.kind == JSON_FALSE)
+		out->max_attempts = 1;
+	else if (json_int(&retry, &n) && n >= 0)
+		out->max_attempts = n < WORK_MAX_ATTEMPTS ? (int)n + 1 : WORK_MAX_ATTEMPTS;
+	if (json_int(&again, &n) && n >= 0)
+		out->attempts = n < WORK_MAX_ATTEMPTS ? (int)n + 1 : WORK_MAX_ATTEMPTS;
+}
+
+static void take_laravel(struct jd_payload *out, const struct json *doc)
+{
+	struct json until = json_get(doc, "retryUntil");
+	struct timespec now;
+	int64_t end;
+
+	take_name(out, doc, "displayName");
+	out->max_attempts = count(doc, "maxTries", WORK_MAX_ATTEMPTS);
+	out->attempts = count(doc, "attempts", WORK_MAX_ATTEMPTS);
+	out->timeout = (int64_t)count(doc, "timeout", (int)(week / 1000)) * 1000;
+	if (!json_int(&until, &end) || end <= 0)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	int64_t left = (end - now.tv_sec) * 1000;
+	out->expires = left < 1 ? 1 : left;
+}
+
+static bool has(const struct json *doc, const char *name)
+{
+	struct json v = json_get(doc, name);
+
+	return v.kind != JSON_NONE;
+}
+
+char *jd_payload_complete(enum jd_format format, const char *topic, const char *p, size_t n,
+			  size_t *size)
+{
+	struct json_out o = { .p = NULL };
+	struct timespec now;
+	unsigned char id[12];
+	struct json doc;
+
+	if (format != JD_SIDEKIQ || json_read(&doc, p, n, NULL) != 0 || doc.kind != JSON_OBJECT ||
+	    !has(&doc, "class") || has(&doc, "jid"))
+		return NULL;
+	json_put(&o, doc.p, doc.n - 1);
+	json_puts(&o, ",\"jid\":\"");
+	uv_random(NULL, NULL, id, sizeof(id), 0, NULL);
+	for (size_t i = 0; i < sizeof(id); i++)
+		json_printf(&o, "%02x", id[i]);
+	json_puts(&o, "\"");
+	if (!has(&doc, "queue")) {
+		json_puts(&o, ",\"queue\":");
+		json_put_text(&o, topic);
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	json_printf(&o, "%s%s,\"created_at\":%lld.%06ld,\"enqueued_at\":%lld.%06ld}",
+		    has(&doc, "args") ? "" : ",\"args\":[]",
+		    has(&doc, "retry") ? "" : ",\"retry\":true", (long long)now.tv_sec,
+		    now.tv_nsec / 1000, (long long)now.tv_sec, now.tv_nsec / 1000);
+	*size = o.n;
+	return o.p;
+}
+
+/* ---- all ------------------------------------------------------------------------------------ */
+
+void jd_payload_read(struct jd_payload *out, const char *p, size_t n,
+		     const struct jd_payload_rules *rules)
+{
+	struct json doc;
+
+	*out = (struct jd_payload){ .p = p, .n = n, .prio = WORK_PRIO };
+	if (rules->format == JD_SWOOLE_JOBS) {
+		read_call(out, rules);
+	} else if (rules->format != JD_RAW && json_read(&doc, p, n, NULL) == 0) {
+		if (rules->format == JD_SIDEKIQ)
+			take_sidekiq(out, &doc);
+		else
+			take_laravel(out, &doc);
 	}
 }
 

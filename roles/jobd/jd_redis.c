@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "core/base/err.h"
+#include "core/base/jsontext.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
 #include "core/net/tls.h"
 #include "roles/jobd/jd.h"
+#include "roles/jobd/jd_payload.h"
 #include "roles/jobd/jd_redis_parts.h"
 
 enum {
@@ -102,7 +104,7 @@ static void tick(struct jr *jr)
 	if (jr->ticking || !redis_is_up(cmd))
 		return;
 	jr->ticking = true;
-	jd_redis_eval(jr, JD_TICK, 2 + 6 * jr->n_topics + 2, on_ticked, jr);
+	jd_redis_eval(jr, JD_TICK, 2 + 6 * jr->n_topics + 3, on_ticked, jr);
 	redis_number(cmd, 1 + 6 * jr->n_topics);
 	redis_text(cmd, "tr:nodes");
 	for (int i = 0; i < jr->n_topics; i++) {
@@ -116,6 +118,7 @@ static void tick(struct jr *jr)
 	}
 	redis_text(cmd, jr->node);
 	redis_number(cmd, jr->keys->node_dead);
+	redis_text(cmd, jr->keys->prefix);
 	redis_send(cmd);
 }
 
@@ -221,6 +224,20 @@ static void on_loaded(void *data, const redisReply *r)
 		memcpy(sha, r->str, r->len + 1);
 }
 
+static void load_script(struct jr *jr, enum jd_script script)
+{
+	const char *parts[] = { jd_layouts[jr->layout], jd_scripts[script] };
+	struct json_out text = { .p = NULL };
+
+	json_puts(&text, parts[0]);
+	json_puts(&text, parts[1]);
+	redis_begin(jr->cmd, 3, on_loaded, jr->sha[script]);
+	redis_text(jr->cmd, "SCRIPT");
+	redis_text(jr->cmd, "LOAD");
+	redis_word(jr->cmd, text.p, text.n);
+	json_out_fini(&text);
+}
+
 static void on_policy(void *data, const redisReply *r)
 {
 	struct jr *jr = data;
@@ -250,12 +267,8 @@ static void on_up(void *data)
 {
 	struct jr *jr = data;
 
-	for (int i = 0; i < JD_SCRIPTS; i++) {
-		redis_begin(jr->cmd, 3, on_loaded, jr->sha[i]);
-		redis_text(jr->cmd, "SCRIPT");
-		redis_text(jr->cmd, "LOAD");
-		redis_text(jr->cmd, jd_scripts[i]);
-	}
+	for (int i = 0; i < JD_SCRIPTS; i++)
+		load_script(jr, (enum jd_script)i);
 	redis_begin(jr->cmd, 3, on_policy, jr);
 	redis_text(jr->cmd, "CONFIG");
 	redis_text(jr->cmd, "GET");
@@ -426,13 +439,22 @@ static char *__attribute__((format(printf, 1, 2))) key(const char *fmt, ...)
 	return mem_str(text);
 }
 
+const char *jd_redis_folder(const struct jr *jr)
+{
+	static const char *const folders[] = {
+		[JD_PLAIN] = "", [JD_OF_SIDEKIQ] = "queue:", [JD_OF_LARAVEL] = "queues:"
+	};
+
+	return folders[jr->layout];
+}
+
 static void open_topic(struct jr *jr, struct jr_topic *t, const char *name)
 {
 	const char *prefix = jr->keys->prefix;
 
 	t->jr = jr;
 	t->name = mem_str(name);
-	t->list = key("%s%s", prefix, name);
+	t->list = key("%s%s%s", prefix, jd_redis_folder(jr), name);
 	t->run = key("tr:{%s%s}:run:%s", prefix, name, jr->node);
 	t->runs = key("tr:{%s%s}:run:", prefix, name);
 	t->at = key("tr:{%s%s}:at", prefix, name);
@@ -504,6 +526,9 @@ static struct jd_source *open_it(struct jd *jd, const struct conf_item *item, st
 	jr->keys = item->values;
 	jr->loop = jd->api->loop;
 	jr->work = jd->api->work;
+	jr->layout = jr->keys->payload == JD_SIDEKIQ   ? JD_OF_SIDEKIQ
+		     : jr->keys->payload == JD_LARAVEL ? JD_OF_LARAVEL
+						       : JD_PLAIN;
 	snprintf(jr->node, sizeof(jr->node), "%s", jd->node);
 	list_init(&jr->others);
 	if (open_connections(jr, err) != 0) {

@@ -5,7 +5,9 @@
  * that is away. An answer that does not come leaves a job that may be there twice.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "roles/jobd/jd_payload.h"
 #include "roles/jobd/jd_redis_parts.h"
 
 enum { AT_ONCE = 256 };
@@ -35,24 +37,46 @@ static void on_put(void *data, const redisReply *r)
 	jd_redis_settle(jr);
 }
 
-static void put_list(struct jr *jr, const char *topic)
+/* A name of theirs: prefix, folder, topic, more. */
+static void put_key(struct jr *jr, const char *folder, const char *topic, const char *more)
 {
-	char list[JR_PREFIX];
+	char key[JR_PREFIX];
 
-	snprintf(list, sizeof(list), "%s%s", jr->keys->prefix, topic);
-	redis_text(jr->cmd, list);
+	snprintf(key, sizeof(key), "%s%s%s%s", jr->keys->prefix, folder, topic, more);
+	redis_text(jr->cmd, key);
+}
+
+/* Sidekiq has a set of its queues, Laravel a list that wakes its workers. */
+static void tell_others(struct jr *jr, const char *topic)
+{
+	if (jr->layout == JD_OF_SIDEKIQ) {
+		redis_begin(jr->cmd, 3, NULL, NULL);
+		redis_text(jr->cmd, "SADD");
+		put_key(jr, "queues", "", "");
+		redis_text(jr->cmd, topic);
+	} else if (jr->layout == JD_OF_LARAVEL) {
+		redis_begin(jr->cmd, 3, NULL, NULL);
+		redis_text(jr->cmd, "RPUSH");
+		put_key(jr, jd_redis_folder(jr), topic, ":notify");
+		redis_text(jr->cmd, "1");
+	}
 }
 
 static void on_job(void *data, struct work_job *job)
 {
 	struct jr *jr = data;
+	size_t size;
+	char *whole = jd_payload_complete((enum jd_format)jr->keys->payload, job->topic,
+					  job->payload, job->size, &size);
 
 	job->data = jr;
 	jr->forwarding++;
+	tell_others(jr, job->topic);
 	redis_begin(jr->cmd, 3, on_put, job);
-	redis_text(jr->cmd, "RPUSH");
-	put_list(jr, job->topic);
-	redis_word(jr->cmd, job->payload, job->size);
+	redis_text(jr->cmd, jr->layout == JD_OF_SIDEKIQ ? "LPUSH" : "RPUSH");
+	put_key(jr, jd_redis_folder(jr), job->topic, "");
+	redis_word(jr->cmd, whole ? whole : job->payload, whole ? size : job->size);
+	free(whole);
 	if (!work_is_turning(jr->work)) /* its payload had to be read first: nobody says more */
 		redis_send(jr->cmd);
 }

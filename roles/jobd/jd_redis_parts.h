@@ -53,6 +53,7 @@ struct jr {
 	struct jd_source source; /* first */
 	const struct jd_source_keys *keys;
 	struct redis *cmd, *wake;
+	enum jd_layout layout;
 	char sha[JD_SCRIPTS][JR_SHA];
 	struct work_lender lender;
 	struct work *work;
@@ -99,4 +100,5 @@ void jd_redis_forward(struct jr *jr); /* it is up, down, or draining by now */
 void jd_redis_eval(struct jr *jr, enum jd_script script, int words, redis_done done, void *data);
 void jd_redis_tick_by(struct jr *jr, int64_t ms);      /* something is due then */
 void jd_redis_odd(struct jr *jr, const redisReply *r); /* an answer that can't be */
+const char *jd_redis_folder(const struct jr *jr);      /* before the names of its lists */
 void jd_redis_settle(struct jr *jr);                   /* closing: is it over? */

@@ -24,23 +24,65 @@ struct piece {
 	int wanted;
 };
 
-/* What the line before the payload says; returns the payload. */
-static const char *read_head(const char *job, size_t *n, struct work_loan *loan)
+/* A job without its head; own: where it had to be put together. */
+struct opened {
+	const char *p;
+	size_t n;
+	char *own;
+	bool has_head;
+};
+
+static void take_head(const char *p, size_t n, struct opened *o, struct work_loan *loan)
 {
-	const char *stop = *n > 5 && memcmp(job, "tr1 {", 5) == 0 ? memchr(job, '\n', *n) : NULL;
 	struct json head, v;
 	int64_t number;
 
-	if (!stop || json_read(&head, job + 4, (size_t)(stop - job) - 4, NULL) != 0)
-		return job;
+	if (json_read(&head, p, n, NULL) != 0)
+		return;
+	o->has_head = true;
 	v = json_get(&head, "attempts");
 	if (json_int(&v, &number) && number > 0 && number <= WORK_MAX_ATTEMPTS)
 		loan->attempts = (int)number;
 	v = json_get(&head, "crashes");
 	if (json_int(&v, &number) && number > 0 && number <= WORK_MAX_ATTEMPTS)
 		loan->crashes = (int)number;
-	*n -= (size_t)(stop + 1 - job);
-	return stop + 1;
+}
+
+/* In a line before it, as jd_script's write does. */
+static void open_line(struct opened *o, struct work_loan *loan)
+{
+	const char *stop =
+		o->n > 5 && memcmp(o->p, "tr1 {", 5) == 0 ? memchr(o->p, '\n', o->n) : NULL;
+
+	if (!stop)
+		return;
+	take_head(o->p + 4, (size_t)(stop - o->p) - 4, o, loan);
+	if (!o->has_head)
+		return;
+	o->n -= (size_t)(stop + 1 - o->p);
+	o->p = stop + 1;
+}
+
+/* As its last member, as jd_script's wrap does. */
+static void open_member(struct opened *o, struct work_loan *loan)
+{
+	static const char name[] = ",\"tr1\":{";
+	const char *at = NULL, *end = o->p + o->n;
+
+	if (o->n < 2 || memcmp(end - 2, "}}", 2) != 0)
+		return;
+	for (const char *p = o->p; (p = memmem(p, (size_t)(end - p), name, sizeof(name) - 1)); p++)
+		at = p;
+	if (!at)
+		return;
+	take_head(at + sizeof(name) - 2, (size_t)(end - at) - (sizeof(name) - 2) - 1, o, loan);
+	if (!o->has_head)
+		return;
+	o->n = (size_t)(at - o->p) + 1;
+	o->own = mem_resize(NULL, o->n);
+	memcpy(o->own, o->p, o->n - 1);
+	o->own[o->n - 1] = '}';
+	o->p = o->own;
 }
 
 static char *first_head(uint64_t id, const char *error)
@@ -63,6 +105,8 @@ static int hand_over(struct jr_topic *t, struct jr_loan *l, struct work_loan *lo
 	loan->spec.type = *p->type ? p->type : NULL;
 	loan->spec.prio = p->prio;
 	loan->spec.expires = p->expires;
+	loan->spec.timeout = p->timeout;
+	loan->spec.max_attempts = p->max_attempts;
 	if (jr->draining)
 		return UV_ECANCELED;
 	if (!p->delay)
@@ -79,14 +123,18 @@ static void lend(struct jr_topic *t, uint64_t id, const redisReply *job)
 						jr->keys->default_class, jr->keys->default_method };
 	struct jr_loan *l = jd_loan_new(t, id);
 	struct work_loan loan = { .spec = { .topic = t->name }, .id = id };
+	struct opened o = { .p = job->str, .n = job->len };
 	struct jd_payload p;
-	size_t n = job->len;
-	const char *body = read_head(job->str, &n, &loan);
 
 	jr->source.taken++;
-	jd_payload_read(&p, body, n, &rules);
-	if (body != job->str) /* it has had its delay */
+	open_line(&o, &loan);
+	if (jr->layout != JD_PLAIN && !o.has_head)
+		open_member(&o, &loan);
+	jd_payload_read(&p, o.p, o.n, &rules);
+	if (o.has_head) /* it has had its delay */
 		p.delay = 0;
+	else
+		loan.attempts = p.attempts;
 	int rc = hand_over(t, l, &loan, &p);
 	if (rc == UV_ECANCELED) {
 		jd_redis_over(l, JR_RETURN);
@@ -95,6 +143,7 @@ static void lend(struct jr_topic *t, uint64_t id, const redisReply *job)
 		jd_redis_over(l, JR_DEAD);
 	}
 	jd_payload_fini(&p);
+	free(o.own);
 }
 
 static void lend_all(struct jr_topic *t, const redisReply *reply)

@@ -9,7 +9,8 @@ enum jd_script {
 	JD_RETURN,
 	/* KEYS run dead corpse; ARGV id, head, most */
 	JD_BURY,
-	/* KEYS nodes, then of each topic list at job meta dead run-prefix; ARGV node, silent for ms
+	/* KEYS nodes, then of each topic list at job meta dead run-prefix; ARGV node, silent for
+	 * ms, prefix
 	 * -> { reaped, then of each topic: left (-1: no list), ms to the next or -1, paused, later,
 	 * dead } */
 	JD_TICK,
@@ -18,4 +19,9 @@ enum jd_script {
 	JD_SCRIPTS
 };
 
+/* Whose lists they are. */
+enum jd_layout { JD_PLAIN, JD_OF_SIDEKIQ, JD_OF_LARAVEL };
+
+/* A layout's text stands before each script. */
+extern const char *const jd_layouts[];
 extern const char *const jd_scripts[JD_SCRIPTS];

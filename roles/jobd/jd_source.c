@@ -21,6 +21,8 @@ static const struct conf_word types[] = {
 static const struct conf_word formats[] = {
 	{ "raw", JD_RAW },
 	{ "swoole-jobs", JD_SWOOLE_JOBS },
+	{ "sidekiq", JD_SIDEKIQ },
+	{ "laravel", JD_LARAVEL },
 	{ NULL, 0 },
 };
 
@@ -40,10 +42,12 @@ const struct conf_key jd_source_rows[] = {
 			      "as soon as the source can be reached."),
 	CONF_KEY_STR(struct jd_source_keys, prefix, .dflt = "", .flags = CONF_RELOAD,
 		     .help = "Before each topic's name in the source."),
-	CONF_KEY_ENUM(struct jd_source_keys, payload, formats, .dflt = "raw", .flags = CONF_RELOAD,
-		      .help = "What its producers write: raw goes to the workers as it is; of "
-			      "swoole-jobs they get JSON, however PHP wrote it, and its delay, "
-			      "priority and expiration count."),
+	CONF_KEY_ENUM(
+		struct jd_source_keys, payload, formats, .dflt = "raw", .flags = CONF_RELOAD,
+		.help = "What its producers write: raw goes to the workers as it is; of "
+			"swoole-jobs they get JSON, however PHP wrote it, and its delay, "
+			"priority and expiration count; of sidekiq and laravel they get the "
+			"JSON, and a topic is a queue of that name as these keep it in Redis."),
 	CONF_KEY_STR(struct jd_source_keys, default_class, .flags = CONF_RELOAD,
 		     .help = "With swoole-jobs: the class that a foreign message is given to; "
 			     "empty: it stays as it is."),

@@ -312,10 +312,10 @@ def test_a_wrong_password_and_a_wrong_type_are_told(setup):
 def test_delays_and_pause_are_for_all_nodes(setup):
     setup.node("one", workers=1)
     setup.redis("HSET", "tr:{MyJob}:meta", "paused", "1")
-    time.sleep(1.3)
+    wait_for("it is told", lambda: setup.nodes[0].get("/v1/topics/MyJob").json.get("paused"))
     setup.redis("RPUSH", "MyJob", "1")
     time.sleep(0.5)
-    assert setup.notes("begin") == [] and setup.nodes[0].get("/v1/topics/MyJob").json["paused"]
+    assert setup.notes("begin") == []
     setup.redis("HDEL", "tr:{MyJob}:meta", "paused")
     setup.wait_ends([1])
 

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORKERS = ROOT / "etc" / "workers"
 TESTER = ROOT / "tests" / "lib" / "worker.py"
 SAMPLES = {"php": f"php {WORKERS}/sample.php", "python": f"/usr/bin/python3 {WORKERS}/sample.py",
-           "node": f"node {WORKERS}/sample.js"}
+           "node": f"node {WORKERS}/sample.js", "ruby": f"ruby {WORKERS}/sample.rb"}
 EXTENSION = {"php": "php", "python": "py", "js": "js"}
 RUNS = {"php": "php", "python": "/usr/bin/python3", "js": "node"}
 
@@ -194,7 +194,8 @@ def test_a_library_answers_calls_with_large_bodies(pools, language):
     assert all(json.loads(p.answer(tag)["body"]) == {"sum": 100_000} for tag in tags)
 
 
-@pytest.mark.parametrize("language,titles", [("php", ["troupe worker p-1"]), ("python", ["p-1"]), ("node", ["troupe worker p-1"])])
+@pytest.mark.parametrize("language,titles", [("php", ["troupe worker p-1"]), ("python", ["p-1"]), ("node", ["troupe worker p-1"]),
+                                             ("ruby", ["p-1"])])
 def test_a_library_names_its_process(pools, language, titles):
     p = pools(SAMPLES[language])
     p.run("t", "{}")
@@ -206,9 +207,9 @@ def test_a_library_names_its_process(pools, language, titles):
 def changed(folder, language, lines):
     """The command of a sample with more lines at its beginning."""
     shutil.copytree(WORKERS, folder)
-    source = folder / {"php": "sample.php", "python": "sample.py", "node": "sample.js"}[language]
+    source = folder / {"php": "sample.php", "python": "sample.py", "node": "sample.js", "ruby": "sample.rb"}[language]
     text = source.read_text()
-    at = text.index("\n", text.index("job.json()" if language != "php" else "$job->json()")) + 1
+    at = text.index("\n", text.index({"php": "$job->json()", "ruby": "job.json"}.get(language, "job.json()"))) + 1
     source.write_text(text[:at] + lines + text[at:])
     return SAMPLES[language].replace(str(WORKERS), str(folder))
 
@@ -216,7 +217,8 @@ def changed(folder, language, lines):
 DIES = {"php": "if (isset($task['exit'])) exit($task['exit']); if (isset($task['die'])) posix_kill(getmypid(), 9);\n"
                "if (isset($task['memory'])) { ini_set('memory_limit', '8M'); $x = str_repeat('x', 1 << 24); }\n",
         "python": "    import os, sys\n    if 'exit' in task: sys.exit(task['exit'])\n    if 'die' in task: os.kill(os.getpid(), 9)\n",
-        "node": "  if (task.exit) process.exit(task.exit);\n  if (task.die) process.kill(process.pid, 'SIGKILL');\n"}
+        "node": "  if (task.exit) process.exit(task.exit);\n  if (task.die) process.kill(process.pid, 'SIGKILL');\n",
+        "ruby": "  exit(task['exit']) if task.key?('exit')\n  Process.kill('KILL', $$) if task.key?('die')\n"}
 
 
 @pytest.mark.parametrize("language", SAMPLES)
@@ -230,7 +232,7 @@ def test_a_task_that_ends_its_process(pools, tmp_path, language):
         p.wait("said", text=lambda t: "Allowed memory size" in t)
 
 
-@pytest.mark.parametrize("language", ["php", "python"])
+@pytest.mark.parametrize("language", ["php", "python", "ruby"])
 def test_only_the_task_that_ends_its_process_pays_for_that(pools, tmp_path, language):
     """Those before it were answered, those behind it had not begun: with all of them in one worker's hands."""
     p = pools(changed(tmp_path / "w", language, DIES[language]), "credit = 4")
@@ -251,7 +253,9 @@ def test_a_library_says_that_something_is_too_long(pools, tmp_path, language):
            "python": "    if 'big' in task: return 'x' * task['big']\n    if 'hand' in task: job.push('t', 'x' * task['hand'])\n"
                      "    if 'long' in task: raise Exception('x' * task['long'])\n",
            "node": "  if (task.big) return 'x'.repeat(task.big);\n  if (task.hand) await job.push('t', 'x'.repeat(task.hand));\n"
-                   "  if (task.long) throw new Error('x'.repeat(task.long));\n"}[language]
+                   "  if (task.long) throw new Error('x'.repeat(task.long));\n",
+           "ruby": "  next 'x' * task['big'] if task.key?('big')\n  job.push('t', 'x' * task['hand']) if task.key?('hand')\n"
+                   "  raise 'x' * task['long'] if task.key?('long')\n"}[language]
     p = pools(changed(tmp_path / "w", language, big), "max_body = 4KiB\nresult_max = 4KiB")
     assert p.run("t", '{"big":4096}')["state"] == "succeeded"
     over = p.run("t", '{"big":4097}')
