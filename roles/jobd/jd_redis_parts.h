@@ -47,6 +47,7 @@ struct jr_topic {
 	int paused;       /* -1: not known */
 	int lately, pace; /* jobs that were over: since `lately_at`; in 10 ms */
 	uint64_t lately_at;
+	uint64_t held; /* until then there is nothing for us */
 };
 
 struct jr {

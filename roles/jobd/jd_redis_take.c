@@ -148,7 +148,7 @@ static void lend(struct jr_topic *t, uint64_t id, const redisReply *job)
 
 static void lend_all(struct jr_topic *t, const redisReply *reply)
 {
-	for (size_t i = 1; i + 1 < reply->elements; i += 2) {
+	for (size_t i = 2; i + 1 < reply->elements; i += 2) {
 		const redisReply *id = reply->element[i], *job = reply->element[i + 1];
 		uint64_t n = id->type == REDIS_REPLY_STRING ? strtoull(id->str, NULL, 10) : 0;
 		if (!n || job->type != REDIS_REPLY_STRING || jd_loan_find(t->jr, n))
@@ -179,6 +179,14 @@ void jd_redis_left(struct jr_topic *t, int64_t left)
 					     .oldest = oldest });
 }
 
+/* All nodes together have what they may. */
+static void hold(struct jr_topic *t, int64_t ms)
+{
+	t->held = ms > 0 ? uv_now(t->jr->loop) + (uint64_t)ms : 0;
+	if (ms > 0)
+		jd_redis_tick_by(t->jr, ms);
+}
+
 static void on_taken(void *data, const redisReply *r)
 {
 	struct piece *p = data;
@@ -186,9 +194,11 @@ static void on_taken(void *data, const redisReply *r)
 	struct jr *jr = t->jr;
 
 	t->asking = false;
-	if (r && r->type == REDIS_REPLY_ARRAY && r->elements &&
-	    r->element[0]->type == REDIS_REPLY_INTEGER) {
+	if (r && r->type == REDIS_REPLY_ARRAY && r->elements >= 2 &&
+	    r->element[0]->type == REDIS_REPLY_INTEGER &&
+	    r->element[1]->type == REDIS_REPLY_INTEGER) {
 		lend_all(t, r);
+		hold(t, r->element[1]->integer);
 		jd_redis_left(t, r->element[0]->integer);
 		jd_redis_consider(t);
 	} else if (r && r->type == REDIS_REPLY_ERROR && strncmp(r->str, "NOSCRIPT", 8) != 0) {
@@ -202,19 +212,27 @@ static void on_taken(void *data, const redisReply *r)
 	free(p);
 }
 
-static void ask(struct jr_topic *t, int n)
+static void ask(struct jr_topic *t, int n, const struct work_topic_conf *conf)
 {
 	struct jr *jr = t->jr;
 	struct piece *p = mem_new(sizeof(*p));
 	uint64_t id = work_ids(jr->work, n);
+	char per_s[32], burst[32];
 
 	p->topic = t;
 	t->asking = true;
-	jd_redis_eval(jr, JD_TAKE, 4 + n, on_taken, p);
-	redis_text(jr->cmd, "3");
+	jd_redis_eval(jr, JD_TAKE, 9 + n, on_taken, p);
+	redis_text(jr->cmd, "4");
 	redis_text(jr->cmd, t->list);
 	redis_text(jr->cmd, t->run);
 	redis_text(jr->cmd, t->meta);
+	redis_text(jr->cmd, "tr:nodes");
+	redis_text(jr->cmd, t->runs);
+	redis_number(jr->cmd, conf->concurrency);
+	snprintf(per_s, sizeof(per_s), "%.17g", conf->rate.per_s);
+	snprintf(burst, sizeof(burst), "%.17g", conf->rate.burst);
+	redis_text(jr->cmd, per_s);
+	redis_text(jr->cmd, burst);
 	for (int i = 0; i < n; i++)
 		redis_number(jr->cmd, (int64_t)(id + (uint64_t)i));
 	redis_send(jr->cmd);
@@ -258,13 +276,16 @@ void jd_redis_consider(struct jr_topic *t)
 			jd_redis_arm(t);
 		return;
 	}
-	if (uv_now(jr->loop) - t->lately_at > STALE)
-		t->pace = 0;
+	struct work_topic_conf conf = { .concurrency = 0 };
+	uint64_t now = uv_now(jr->loop);
+	work_topic_get(jr->work, t->name, &conf);
+	if (now - t->lately_at > STALE || conf.concurrency || conf.rate.per_s > 0)
+		t->pace = 0; /* and what counts for all nodes is not taken ahead */
 	int room = work_room(jr->work, t->name);
 	int ready = (int)work_ready(jr->work, t->name);
 	int n = room > 0 ? room + t->pace : ready < t->pace / 2 ? t->pace - ready : 0;
-	if (n > 0 && t->paused != 1)
-		ask(t, n < JR_IDS ? n : JR_IDS);
+	if (n > 0 && t->paused != 1 && now >= t->held)
+		ask(t, n < JR_IDS ? n : JR_IDS, &conf);
 }
 
 void jd_redis_hungry(void *data)

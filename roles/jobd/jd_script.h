@@ -2,7 +2,9 @@
 #pragma once
 
 enum jd_script {
-	/* KEYS list run meta; ARGV an id for each job wanted -> { left, id, job, id, job, ... } */
+	/* KEYS list run meta nodes; ARGV run-prefix, how many may run on all nodes together, how
+	 * many a second, in a burst (0: no limit), an id for each job wanted -> { left, ms until
+	 * there may be more (0: at once), id, job, id, job, ... } */
 	JD_TAKE,
 	/* KEYS run list at job; ARGV id, delay (ms), head ("": as it was; "+": a crash is charged)
 	 */

@@ -320,6 +320,32 @@ def test_delays_and_pause_are_for_all_nodes(setup):
     setup.wait_ends([1])
 
 
+def test_concurrency_is_that_of_all_nodes_together(setup):
+    for name in ("one", "two"):
+        setup.node(name, topic="concurrency = 1\n")
+    setup.redis("RPUSH", "MyJob", *[f"{n} sleep 0.2" for n in range(6)])
+    setup.wait_ends(range(6))
+    notes = [line.split()[0] for line in setup.notes_path.read_text().splitlines()]
+    assert notes == ["begin", "end"] * 6
+    setup.redis("RPUSH", "MyJob", "6 sleep 1", "7")
+    wait_for("it runs", lambda: "6" in setup.notes("begin"))
+    running, = [node for node in setup.nodes if node.get("/v1/topics/MyJob").json["running"]]
+    setup.nodes.remove(running)
+    running.process.kill()
+    setup.wait_ends(range(8))  # a dead node holds its share until it is emptied
+    notes = [line.split()[0] for line in setup.notes_path.read_text().splitlines()]
+    assert notes == ["begin", "end"] * 6 + ["begin", "begin", "end", "begin", "end"]
+
+
+def test_rate_is_that_of_all_nodes_together(setup):
+    for name in ("one", "two"):
+        setup.node(name, topic="rate = 10/s burst 2\n")
+    began = time.monotonic()
+    setup.redis("RPUSH", "MyJob", *range(12))
+    setup.wait_ends(range(12))
+    assert 0.95 < time.monotonic() - began < 8
+
+
 @pytest.mark.parametrize("keys, why", [
     ("type = redis\nurl = http://x\ntopics = a", "url: neither redis:// nor rediss:// nor redis+unix://"),
     ("type = redis\nurl = redis://h:1/x\ntopics = a", "'x' is no number of a database"),

@@ -50,7 +50,8 @@ Test(jd_payload, reads_what_laravel_says)
 	char text[200];
 
 	snprintf(text, sizeof(text),
-		 "{\"displayName\":\"App\\\\Jobs\\\\Mail\",\"maxTries\":5,\"timeout\":30,\"attempts\":2,"
+		 "{\"displayName\":\"App\\\\Jobs\\\\Mail\",\"maxTries\":5,\"timeout\":30,"
+		 "\"attempts\":2,"
 		 "\"retryUntil\":%lld}",
 		 (long long)time(NULL) + 100);
 	struct jd_payload p = payload_of(JD_LARAVEL, text);
