@@ -3,9 +3,9 @@
 
 static void begin(struct jd_bs_client *c)
 {
-	c->state = JD_BS_ASKING;
+	c->conn.state = JD_BS_ASKING;
 	c->n_found = 0;
-	c->pending++;
+	c->conn.pending++;
 }
 
 /* The answer is written; on with what else it has sent, if the client is not in the middle of it.
@@ -14,12 +14,12 @@ static void end(struct jd_bs_client *c)
 {
 	struct jd_bs *bs = c->bs;
 
-	if (c->closed)
+	if (c->conn.closed)
 		return;
-	c->state = JD_BS_READING;
-	jd_bs_go_on(c);
-	if (!bs->depth)
-		jd_bs_flush(bs);
+	c->conn.state = JD_CONN_READING;
+	jd_conn_go_on(&c->conn);
+	if (!bs->conns.depth)
+		jd_conns_flush(&bs->conns);
 }
 
 /* ---- peek, stats-job ------------------------------------------------------------------- */
@@ -37,14 +37,14 @@ static void on_seen(void *data, const struct work_status *item, int status, uint
 	(void)status;
 	(void)next;
 	if (!item) {
-		if (!jd_bs_answered(c))
+		if (!jd_conn_answered(&c->conn))
 			return;
 		if (!c->n_found)
 			jd_bs_say(c, "NOT_FOUND");
 		end(c);
 		return;
 	}
-	if (c->closed || !is_there(item->state) || c->n_found++)
+	if (c->conn.closed || !is_there(item->state) || c->n_found++)
 		return;
 	if (c->asked == JD_BS_STATS_JOB)
 		jd_bs_stats_job(c, item);
@@ -93,7 +93,7 @@ static void on_kicked(void *data, int status, uint64_t n)
 {
 	struct jd_bs_client *c = data;
 
-	if (!jd_bs_answered(c))
+	if (!jd_conn_answered(&c->conn))
 		return;
 	if (status == 0 && !n) /* those buried were not ours: of a queue elsewhere */
 		n = kick_delayed(c, c->id);
@@ -126,7 +126,7 @@ static void on_job_kicked(void *data, int status)
 {
 	struct jd_bs_client *c = data;
 
-	if (!jd_bs_answered(c))
+	if (!jd_conn_answered(&c->conn))
 		return;
 	jd_bs_say(c, status == 0 ? "KICKED" : "NOT_FOUND");
 	end(c);
@@ -145,8 +145,8 @@ void jd_bs_kick_job(struct jd_bs_client *c, uint64_t id)
 		begin(c);
 		if (work_retry(w, id, NULL, on_job_kicked, c) == 0)
 			return;
-		c->pending--;
-		c->state = JD_BS_READING;
+		c->conn.pending--;
+		c->conn.state = JD_CONN_READING;
 	}
 	jd_bs_say(c, "NOT_FOUND");
 }
@@ -161,7 +161,7 @@ static void on_dropped(void *data, int status, const char *topic)
 		jd_bs_mark_drop(c->bs, c->id);
 	if (status == 0)
 		jd_bs_count_delete(c->bs, topic);
-	if (!jd_bs_answered(c))
+	if (!jd_conn_answered(&c->conn))
 		return;
 	jd_bs_say(c, status == 0 ? "DELETED" : "NOT_FOUND");
 	end(c);
@@ -173,8 +173,8 @@ void jd_bs_drop(struct jd_bs_client *c, uint64_t id)
 	c->id = id;
 	if (id <= INT64_MAX && work_drop(c->bs->work, id, on_dropped, c) == 0)
 		return;
-	c->pending--;
-	c->state = JD_BS_READING;
+	c->conn.pending--;
+	c->conn.state = JD_CONN_READING;
 	jd_bs_say(c, "NOT_FOUND");
 }
 
@@ -182,14 +182,14 @@ static void on_raised(void *data, int status)
 {
 	struct jd_bs_client *c = data;
 
-	if (!jd_bs_answered(c))
+	if (!jd_conn_answered(&c->conn))
 		return;
-	c->state = JD_BS_READING;
+	c->conn.state = JD_CONN_READING;
 	if (status != 0)
 		jd_bs_say(c, "NOT_FOUND");
 	else
 		jd_bs_take(c, c->id);
-	if (c->state == JD_BS_READING)
+	if (c->conn.state == JD_CONN_READING)
 		end(c);
 }
 
@@ -198,7 +198,7 @@ void jd_bs_reserve_job(struct jd_bs_client *c, uint64_t id)
 	struct jd_bs *bs = c->bs;
 	struct jd_bs_mark *m = jd_bs_mark_find(bs, id);
 
-	if (bs->draining) {
+	if (bs->conns.draining) {
 		jd_bs_say(c, "NOT_FOUND");
 		return;
 	}
@@ -212,7 +212,7 @@ void jd_bs_reserve_job(struct jd_bs_client *c, uint64_t id)
 	c->id = id;
 	if (work_retry(bs->work, id, NULL, on_raised, c) == 0)
 		return;
-	c->pending--;
-	c->state = JD_BS_READING;
+	c->conn.pending--;
+	c->conn.state = JD_CONN_READING;
 	jd_bs_say(c, "NOT_FOUND");
 }

@@ -33,9 +33,9 @@ static void do_delete(struct jd_bs_client *c, uint64_t id)
 	const char *topic = job ? job->topic : work_topic_of(bs->work, id);
 
 	if (job) {
-		struct jd_bs_watch *w = jd_bs_unhold(job);
+		struct jd_watch *w = jd_bs_unhold(job);
 		work_ack(job, NULL);
-		jd_bs_watch_settle(w);
+		jd_watch_settle(w);
 	} else if (state == WORK_READY || state == WORK_SCHEDULED || state == WORK_WAITING) {
 		work_cancel(bs->work, id, false);
 	} else if (!topic && work_has_dead(bs->work)) {
@@ -63,9 +63,9 @@ static void do_release(struct jd_bs_client *c, const struct jd_bs_command *cmd)
 	m->delay = cmd->delay;
 	m->reserves++;
 	m->releases++;
-	struct jd_bs_watch *w = jd_bs_unhold(job);
+	struct jd_watch *w = jd_bs_unhold(job);
 	work_release_as(job, ms_of(cmd->delay), jd_bs_prio_of(cmd->pri));
-	jd_bs_watch_settle(w);
+	jd_watch_settle(w);
 	jd_bs_say(c, "RELEASED");
 }
 
@@ -84,12 +84,12 @@ static void do_bury(struct jd_bs_client *c, const struct jd_bs_command *cmd)
 	m->reserves++;
 	m->buries++;
 	m->buried = true;
-	c->state = JD_BS_ASKING;
+	c->conn.state = JD_BS_ASKING;
 	c->id = cmd->id;
 	list_append(&c->bs->asking, &c->turn);
-	struct jd_bs_watch *w = jd_bs_unhold(job);
+	struct jd_watch *w = jd_bs_unhold(job);
 	work_bury(job, jd_bs_prio_of(cmd->pri), "buried");
-	jd_bs_watch_settle(w);
+	jd_watch_settle(w);
 }
 
 static void do_touch(struct jd_bs_client *c, uint64_t id)
@@ -136,7 +136,7 @@ static void do_with_tube(struct jd_bs_client *c, const struct jd_bs_command *cmd
 		jd_bs_say(c, "BAD_FORMAT");
 	} else if (cmd->verb == JD_BS_USE) {
 		jd_bs_use(c, name);
-		jd_bs_printf(c, "USING %s\r\n", name);
+		jd_conn_printf(&c->conn, "USING %s\r\n", name);
 	} else if (cmd->verb == JD_BS_WATCH) {
 		jd_bs_do_watch(c, name);
 	} else if (cmd->verb == JD_BS_IGNORE) {
@@ -200,13 +200,13 @@ void jd_bs_do(struct jd_bs_client *c, const struct jd_bs_command *cmd)
 		jd_bs_list_tubes(c);
 		break;
 	case JD_BS_LIST_TUBE_USED:
-		jd_bs_printf(c, "USING %s\r\n", c->used->name);
+		jd_conn_printf(&c->conn, "USING %s\r\n", c->used->name);
 		break;
 	case JD_BS_LIST_TUBES_WATCHED:
 		jd_bs_list_watched(c);
 		break;
 	case JD_BS_QUIT:
-		jd_bs_leave(c);
+		jd_conn_leave(&c->conn);
 		break;
 	case JD_BS_TOO_LONG:
 		c->skipping_line = true;

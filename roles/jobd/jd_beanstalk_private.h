@@ -4,10 +4,9 @@
  *	bs --- clients --- used: a tube
  *	   |           |-- watch: the tubes that it reserves from, shared by all who watch the same
  *	   |           \-- jobs: what it has reserved
- *	   |-- watches --- taker (core/work), waiting: clients, in their order
+ *	   |-- watches --- taker (core/work), waiting: clients, in their order (jd_watch)
  *	   |-- tubes: name -> tube, as far as somebody uses them
- *	   |-- marks: id -> what happened to a job that came back
- *	   \-- due: one heap and one timer for all who wait for a time
+ *	   \-- marks: id -> what happened to a job that came back
  *
  * A client does one command after the other:
  *
@@ -21,26 +20,21 @@
  */
 #pragma once
 
-#include "core/api/api.h"
-#include "core/base/buf.h"
-#include "core/net/stream.h"
-#include "core/work/heap.h"
 #include "roles/jobd/jd_beanstalk_parse.h"
-#include "roles/jobd/jd_door.h"
+#include "roles/jobd/jd_conn.h"
+#include "roles/jobd/jd_watch.h"
 
 enum {
-	JD_BS_PUTS = 256,        /* that go to the engine together */
-	JD_BS_META = 64,         /* of a job */
-	JD_BS_PIECE = 64 * 1024, /* read at once */
-	JD_BS_MARKS = 100000,    /* the oldest are forgotten */
-	JD_BS_PRI = 1024,        /* what is less is urgent */
-	JD_BS_SAFE = 1000,       /* ms before a job's time is up: DEADLINE_SOON */
-	JD_BS_PATIENCE = 5000,   /* ms that the store may take to read a payload */
+	JD_BS_PUTS = 256,      /* that go to the engine together */
+	JD_BS_META = 64,       /* of a job */
+	JD_BS_MARKS = 100000,  /* the oldest are forgotten */
+	JD_BS_PRI = 1024,      /* what is less is urgent */
+	JD_BS_SAFE = 1000,     /* ms before a job's time is up: DEADLINE_SOON */
+	JD_BS_PATIENCE = 5000, /* ms that the store may take to read a payload */
 };
 
 enum jd_bs_state {
-	JD_BS_READING,
-	JD_BS_PUTTING,
+	JD_BS_PUTTING = JD_CONN_READING + 1,
 	JD_BS_WAITING,
 	JD_BS_TAKING,
 	JD_BS_ASKING,
@@ -56,37 +50,19 @@ struct jd_bs_tube {
 	char name[];
 };
 
-struct jd_bs_watch {
-	struct list link;
-	struct jd_bs *bs;
-	struct work_taker *taker; /* NULL: nobody has reserved yet */
-	struct list waiting;
-	int n_waiting;
-	int users;     /* clients */
-	uint64_t held; /* jobs out of its taker */
-	uint32_t hash;
-	int n;
-	char *names[];
-};
-
 struct jd_bs_client {
-	struct list link;
+	struct jd_conn conn; /* first */
 	struct jd_bs *bs;
-	struct stream stream;
-	struct buf in; /* read, and not done */
-	enum jd_bs_state state;
 	struct jd_bs_tube *used;
-	struct jd_bs_watch *watch;
+	struct jd_watch *watch;
 	struct list turn; /* in its watch's waiting, or in the server's asking */
 	struct list jobs; /* work_job.place */
-	struct heap_node due;
 	enum jd_bs_verb asked;
 	uint64_t id;        /* of the job that it asked for */
 	int64_t wait_until; /* by work_clock; 0: for ever */
 	uint64_t skip;      /* bytes of a body that was too big */
-	int pending;        /* answers of the engine that are under way */
 	int n_found;
-	bool skipping_line, going, eof, closed, lingering, producer, worker;
+	bool skipping_line, producer, worker;
 };
 
 /* What happened to a job beside being put; gone with it. */
@@ -114,49 +90,30 @@ struct jd_bs {
 	struct jd *jd;
 	struct api *api;
 	struct work *work;
-	struct jd_door door;
-	struct list clients, watches;
+	struct jd_conns conns;
+	struct jd_watches watches;
 	struct jd_bs_tube **tubes;
 	uint32_t n_tubes, tube_mask;
 	struct jd_bs_marks marks;
-	struct list asking; /* clients: TAKING, and those who wait for a job's end */
-	struct heap due;
-	uv_timer_t timer;
-	int64_t timer_at; /* 0: it does not run */
-	struct buf out;   /* answers to `out_to` that were not written yet */
-	struct jd_bs_client *out_to;
-	char *scratch;
+	struct list asking;      /* clients: TAKING, and those who wait for a job's end */
 	struct work_spec *specs; /* of puts that were read */
 	char (*metas)[JD_BS_META];
 	int n_specs;
-	int n_clients;
-	int depth;     /* how many clients' commands are being done right now */
-	uint64_t held; /* jobs, by all clients */
-	uint64_t counts[JD_BS_VERBS], timeouts, connections, refused;
+	uint64_t counts[JD_BS_VERBS], timeouts;
 	char id[17];
-	bool draining, drained, closing;
 };
 
+static inline struct jd_bs_client *jd_bs_client_of(struct jd_conn *c)
+{
+	return (struct jd_bs_client *)(void *)c; /* its first member */
+}
+
 /* client.c */
-void jd_bs_welcome(void *bs, int fd);
-void jd_bs_put(struct jd_bs_client *c, const void *data, size_t n);
+extern const struct jd_protocol jd_bs_protocol;
 void jd_bs_say(struct jd_bs_client *c, const char *line);
-void jd_bs_printf(struct jd_bs_client *c, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
 void jd_bs_put_id(struct jd_bs_client *c, const char *word, uint64_t id); /* "WORD id" */
 /* "WORD id n", the body, the end of the line. */
 void jd_bs_put_job(struct jd_bs_client *c, const char *word, uint64_t id, struct jd_bs_body body);
-void jd_bs_flush(struct jd_bs *bs);
-void jd_bs_close(struct jd_bs_client *c);
-/* It is READING again: what else it has sent is done. */
-void jd_bs_go_on(struct jd_bs_client *c);
-/* The same, from the loop: for where the engine is in the middle of something. */
-void jd_bs_go_on_later(struct jd_bs_client *c);
-/* One answer of the engine less to come. false: the client is gone, and may be freed by now. */
-bool jd_bs_answered(struct jd_bs_client *c);
-
-/* What it was answered goes out, then it is closed. */
-void jd_bs_leave(struct jd_bs_client *c);
 
 /* put.c: whether it was done, with the body that stands there; otherwise more is to be read, or
  * what came before is to be answered first */
@@ -182,17 +139,13 @@ void jd_bs_stop_waiting(struct jd_bs_client *c);
 /* A job that the client has reserved; NULL. */
 struct work_job *jd_bs_held(struct jd_bs_client *c, uint64_t id);
 /* The job is out of its client's hands: what becomes of it is said to the engine next, then
- * jd_bs_watch_settle for what this returns. */
-struct jd_bs_watch *jd_bs_unhold(struct work_job *job);
+ * jd_watch_settle for what this returns. */
+struct jd_watch *jd_bs_unhold(struct work_job *job);
 void jd_bs_give_back_all(struct jd_bs_client *c);
-void jd_bs_set_due(struct jd_bs_client *c, int64_t at);
-void jd_bs_wake(struct jd_bs *bs, int64_t at); /* the timer, then or before */
+extern const struct work_taker_conf jd_bs_taker_conf;
+void jd_bs_due(struct jd_conn *conn, int64_t now);
 
 /* watch.c */
-struct jd_bs_watch *jd_bs_watch_of(struct jd_bs *bs, char *const *names, int n);
-void jd_bs_watch_leave(struct jd_bs_watch *w);
-void jd_bs_watch_settle(struct jd_bs_watch *w);
-void jd_bs_watch_sweep(struct jd_bs *bs);
 void jd_bs_do_watch(struct jd_bs_client *c, const char *name);
 void jd_bs_do_ignore(struct jd_bs_client *c, const char *name);
 struct jd_bs_tube *jd_bs_tube_find(struct jd_bs *bs, const char *name);

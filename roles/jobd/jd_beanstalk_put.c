@@ -14,18 +14,18 @@ static void on_submitted(void *data, int status, const struct work_receipt *rece
 	struct jd_bs_client *c = data;
 	struct jd_bs *bs = c->bs;
 
-	if (!jd_bs_answered(c))
+	if (!jd_conn_answered(&c->conn))
 		return;
 	for (int i = 0; i < n; i++)
 		if (status != 0)
 			jd_bs_say(c, "OUT_OF_MEMORY");
 		else
 			jd_bs_put_id(c, "INSERTED ", receipts[i].id);
-	if (c->closed)
+	if (c->conn.closed)
 		return;
-	c->state = JD_BS_READING;
-	jd_bs_go_on(c);
-	jd_bs_flush(bs);
+	c->conn.state = JD_CONN_READING;
+	jd_conn_go_on(&c->conn);
+	jd_conns_flush(&bs->conns);
 }
 
 /* A full topic and a store that fails: the client should try again later, which is what the
@@ -37,8 +37,8 @@ void jd_bs_submit(struct jd_bs_client *c)
 
 	bs->n_specs = 0;
 	if (work_submit(bs->work, bs->specs, n, on_submitted, c) == 0) {
-		c->state = JD_BS_PUTTING;
-		c->pending++;
+		c->conn.state = JD_BS_PUTTING;
+		c->conn.pending++;
 		return;
 	}
 	for (int i = 0; i < n; i++)
@@ -98,7 +98,7 @@ bool jd_bs_do_put(struct jd_bs_client *c, const struct jd_bs_command *cmd,
 	}
 	if (bs->n_specs)
 		jd_bs_submit(c);
-	if (c->state != JD_BS_READING)
+	if (c->conn.state != JD_CONN_READING)
 		return false;
 	bs->counts[JD_BS_PUT]++;
 	if (over)

@@ -13,9 +13,9 @@
 
 static void answer(struct jd_bs_client *c, struct json_out *o)
 {
-	jd_bs_printf(c, "OK %zu\r\n", o->n);
-	jd_bs_put(c, o->p, o->n);
-	jd_bs_put(c, "\r\n", 2);
+	jd_conn_printf(&c->conn, "OK %zu\r\n", o->n);
+	jd_conn_put(&c->conn, o->p, o->n);
+	jd_conn_put(&c->conn, "\r\n", 2);
 	json_out_fini(o);
 }
 
@@ -82,8 +82,8 @@ static struct crowd crowd_of(struct jd_bs *bs, const char *name)
 {
 	struct crowd sum = { 0, 0 };
 
-	for (struct list *it = bs->watches.next; it != &bs->watches; it = it->next) {
-		struct jd_bs_watch *w = container_of(it, struct jd_bs_watch, link);
+	for (struct list *it = bs->watches.list.next; it != &bs->watches.list; it = it->next) {
+		struct jd_watch *w = container_of(it, struct jd_watch, link);
 		for (int i = 0; i < w->n; i++)
 			if (strcmp(w->names[i], name) == 0) {
 				sum.watching += w->users;
@@ -172,8 +172,8 @@ static struct sums sum_up(struct jd_bs *bs)
 		for (struct jd_bs_tube *t = bs->tubes[i]; t; t = t->next)
 			if (t->using)
 				add_name(&s, t->name);
-	for (struct list *it = bs->watches.next; it != &bs->watches; it = it->next) {
-		struct jd_bs_watch *w = container_of(it, struct jd_bs_watch, link);
+	for (struct list *it = bs->watches.list.next; it != &bs->watches.list; it = it->next) {
+		struct jd_watch *w = container_of(it, struct jd_watch, link);
 		for (int i = 0; w->users && i < w->n; i++)
 			add_name(&s, w->names[i]);
 	}
@@ -215,16 +215,17 @@ static void put_crowd(struct json_out *o, struct jd_bs *bs)
 {
 	int producers = 0, workers = 0, waiting = 0;
 
-	for (struct list *it = bs->clients.next; it != &bs->clients; it = it->next) {
-		const struct jd_bs_client *c = container_of(it, struct jd_bs_client, link);
+	for (struct list *it = bs->conns.list.next; it != &bs->conns.list; it = it->next) {
+		const struct jd_bs_client *c =
+			jd_bs_client_of(container_of(it, struct jd_conn, link));
 		producers += c->producer;
 		workers += c->worker;
-		waiting += c->state == JD_BS_WAITING;
+		waiting += c->conn.state == JD_BS_WAITING;
 	}
 	json_printf(o,
 		    "current-connections: %d\ncurrent-producers: %d\ncurrent-workers: %d\n"
 		    "current-waiting: %d\ntotal-connections: %lu\n",
-		    bs->n_clients, producers, workers, waiting, (unsigned long)bs->connections);
+		    bs->conns.n, producers, workers, waiting, (unsigned long)bs->conns.accepted);
 }
 
 static void put_process(struct json_out *o, const struct jd_bs *bs)
