@@ -99,7 +99,7 @@ bool api_topic_is_good(const char *topic)
 	return n >= 1 && n <= 128 && *topic != '.';
 }
 
-static bool is_id(const char *id)
+bool api_id_is_good(const char *id)
 {
 	for (const char *c = id; *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("._:-", *c))
@@ -158,7 +158,7 @@ static int read_id(struct reading *r, const struct json *v)
 {
 	const char *id = text_of(r->s, v, "id", MAX_ID, r->f);
 
-	if (!id || !is_id(id))
+	if (!id || !api_id_is_good(id))
 		return api_fault(r->f, 400, "id", "id: up to 200 letters, digits and . _ : -");
 	r->s->spec.ext_id = id;
 	return 0;

@@ -50,6 +50,9 @@ int api_spec_finish(struct api *api, struct api_spec *s, struct api_fault *f);
 /* 1 to 128 bytes, no spaces, no control characters; what begins with a dot is our own. */
 bool api_topic_is_good(const char *topic);
 
+/* Up to 200 letters, digits and . _ : - */
+bool api_id_is_good(const char *id);
+
 /* "headers": {...} and "callback": {...} of a task's meta. kind JSON_NONE: not there. */
 struct json api_meta_get(const void *meta, size_t n, const char *name);
 

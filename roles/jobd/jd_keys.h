@@ -6,6 +6,9 @@
 struct jd_keys {
 	struct api_keys api; /* first; http is its listen */
 	char **beanstalk;
+	char **zeromq, **zeromq_pull, **zeromq_users, **zeromq_clients;
+	char *zeromq_secret;
+	int64_t zeromq_queue, zeromq_answers;
 	int64_t max_job, max_watched, max_unread;
 };
 

@@ -15,6 +15,7 @@
 #include "roles/jobd/jd_beanstalk.h"
 #include "roles/jobd/jd_import.h"
 #include "roles/jobd/jd_source.h"
+#include "roles/jobd/jd_zmq.h"
 
 /* Without a file: one pool, which says hello to whatever comes. */
 static const char embedded[] =
@@ -72,7 +73,9 @@ static int open_jobd(void *data, struct api *api, struct err *err)
 	int rc = read_node(jd, err);
 	if (rc == 0)
 		rc = jd_sources_open(jd, api->conf, err);
-	return rc != 0 ? rc : jd_beanstalk_open(&jd->beanstalk, jd, err);
+	if (rc == 0)
+		rc = jd_beanstalk_open(&jd->beanstalk, jd, err);
+	return rc != 0 ? rc : jd_zmq_open(&jd->zmq, jd, err);
 }
 
 static void on_event(void *data, const struct work_event *e)
@@ -110,6 +113,7 @@ static void drain(void *data)
 	jd_sources_drain(jd);
 	jd->draining = 1;
 	jd_beanstalk_drain(jd->beanstalk);
+	jd_zmq_drain(jd->zmq);
 }
 
 static void close_jobd(void *data)
@@ -117,6 +121,7 @@ static void close_jobd(void *data)
 	struct jd *jd = data;
 
 	jd_beanstalk_close(jd->beanstalk);
+	jd_zmq_close(jd->zmq);
 	jd_sources_close(jd);
 }
 
@@ -134,15 +139,20 @@ static void status(void *data, struct stat_out *out)
 
 	jd_sources_status(jd, "source", out);
 	jd_beanstalk_status(jd->beanstalk, out);
+	jd_zmq_status(jd->zmq, "zeromq", out);
 }
 
 static void metrics(void *data, FILE *out)
 {
-	struct stat_out *stat = stat_new("source");
+	const struct jd *jd = data;
+	struct stat_out *source = stat_new("source"), *zeromq = stat_new("zeromq");
 
-	jd_sources_status(data, "", stat);
-	stat_as_prometheus(stat, out);
-	stat_free(stat);
+	jd_sources_status(data, "", source);
+	stat_as_prometheus(source, out);
+	stat_free(source);
+	jd_zmq_status(jd->zmq, "", zeromq);
+	stat_as_prometheus(zeromq, out);
+	stat_free(zeromq);
 }
 
 static const char *unready(void *data)
