@@ -8,13 +8,13 @@
  * PLAIN where users are configured, CURVE where a secret key is: with all who know the public key
  * that belongs to it, or with those alone whose keys are named.
  */
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
 
 #include "core/base/err.h"
 #include "core/log/log.h"
+#include "core/net/http_auth.h"
 #include "roles/jobd/jd_zmq_private.h"
 
 enum { ASKED = 8, KEY = 32 };
@@ -41,7 +41,7 @@ static bool knows_user(const struct jd_keys *k, const struct question *q)
 		size_t name = strcspn(*u, ":"), password = strlen(*u + name + 1);
 		if (q->sizes[6] == name && q->sizes[7] == password &&
 		    memcmp(q->parts[6], *u, name) == 0 &&
-		    CRYPTO_memcmp(q->parts[7], *u + name + 1, password) == 0)
+		    http_auth_same(q->parts[7], *u + name + 1))
 			return true;
 	}
 	return false;

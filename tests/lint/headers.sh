@@ -8,6 +8,7 @@ sodium core/net/tls|roles/[a-z]*/[a-z]*_auth|roles/[a-z]*/[a-z]*_crypt
 jansson\.h core/run/request|core/base/json|roles/
 sqlite3\.h core/store/
 amqp roles/jobd/jd_amqp
+zmq\.h roles/jobd/jd_zmq
 mysql roles/sqlproxy/sp_probe
 expat\.h roles/supervisor/sv_xml
 zlib\.h core/|roles/[a-z]*/[a-z]*_zip
