@@ -31,6 +31,9 @@ static void hand_over(struct run *r)
 	}
 	if (t->more && t->more->uniq && t->more->uniq->hold == WORK_UNTIL_START)
 		release_uniq(w, t);
+	const struct uniq *u = t->more ? t->more->uniq : NULL;
+	job->uniq = u ? u->name : NULL;
+	job->uniq_left = u && u->expiry.pos != HEAP_OUT ? (int64_t)u->expiry.key - w->mono : 0;
 	tell(w, t, WORK_RUNNING, NULL);
 	r->taker->conf.on_job(r->taker->conf.data, job);
 }

@@ -330,6 +330,8 @@ struct work_job {
 	const char *topic, *type, *ext_id; /* type, ext_id: NULL when it has none */
 	const void *payload, *meta;
 	size_t size, meta_size;
+	const char *uniq;           /* its unique key, until on_job returns; NULL: none */
+	int64_t uniq_left;          /* ms that it is held for whatever becomes of it; 0: none */
 	int attempt, crashes, prio; /* attempt: from 1 */
 	int64_t submitted;          /* ms since 1970 */
 	int64_t timeout;            /* ms from its start; 0: none */

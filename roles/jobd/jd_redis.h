@@ -7,7 +7,8 @@
  *	tr:{TOPIC}:job         hash: id -> job, of those
  *	tr:{TOPIC}:dead        zset: id by the moment of its death
  *	tr:{TOPIC}:corpse      hash: id -> job, of those
- *	tr:{TOPIC}:meta        hash: paused
+ *	tr:{TOPIC}:meta        hash: paused, tokens and at (of a rate)
+ *	tr:{TOPIC}:uq:KEY      there for as long as KEY is held
  *	tr:nodes               zset: NODE by its last sign of life
  *
  * A job moves between them by scripts, so it is always in one of them. Time is the server's. A job

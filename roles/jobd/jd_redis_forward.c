@@ -19,6 +19,8 @@ static void want(struct jr *jr)
 	work_want(jr->forwarder, may ? AT_ONCE - jr->forwarding : 0);
 }
 
+static const struct work_end there_already = { .result = "duplicate", .size = 9 };
+
 static void on_put(void *data, const redisReply *r)
 {
 	struct work_job *job = data;
@@ -28,7 +30,7 @@ static void on_put(void *data, const redisReply *r)
 	if (jr->closing) /* the engine may be gone; it is there again at the next start */
 		return;
 	if (r && r->type == REDIS_REPLY_INTEGER)
-		work_ack(job, NULL);
+		work_ack(job, r->integer ? NULL : &there_already);
 	else if (r && r->type == REDIS_REPLY_ERROR)
 		work_fail(job, WORK_FAULT_FAILED, r->str, true, -1);
 	else
@@ -43,6 +45,14 @@ static void put_key(struct jr *jr, const char *folder, const char *topic, const 
 	char key[JR_PREFIX];
 
 	snprintf(key, sizeof(key), "%s%s%s%s", jr->keys->prefix, folder, topic, more);
+	redis_text(jr->cmd, key);
+}
+
+static void put_unique(struct jr *jr, const struct work_job *job)
+{
+	char key[JR_PREFIX + WORK_MAX_TEXT];
+
+	snprintf(key, sizeof(key), "tr:{%s%s}:uq:%s", jr->keys->prefix, job->topic, job->uniq);
 	redis_text(jr->cmd, key);
 }
 
@@ -65,17 +75,27 @@ static void tell_others(struct jr *jr, const char *topic)
 static void on_job(void *data, struct work_job *job)
 {
 	struct jr *jr = data;
-	size_t size;
+	size_t size = job->size;
 	char *whole = jd_payload_complete((enum jd_format)jr->keys->payload, job->topic,
 					  job->payload, job->size, &size);
 
+	const char *text = whole ? whole : job->payload;
 	job->data = jr;
 	jr->forwarding++;
 	tell_others(jr, job->topic);
-	redis_begin(jr->cmd, 3, on_put, job);
-	redis_text(jr->cmd, jr->layout == JD_OF_SIDEKIQ ? "LPUSH" : "RPUSH");
-	put_key(jr, jd_redis_folder(jr), job->topic, "");
-	redis_word(jr->cmd, whole ? whole : job->payload, whole ? size : job->size);
+	if (job->uniq && job->uniq_left > 0) {
+		jd_redis_eval(jr, JD_PUSH, 5, on_put, job);
+		redis_text(jr->cmd, "2");
+		put_key(jr, jd_redis_folder(jr), job->topic, "");
+		put_unique(jr, job);
+		redis_word(jr->cmd, text, size);
+		redis_number(jr->cmd, job->uniq_left);
+	} else {
+		redis_begin(jr->cmd, 3, on_put, job);
+		redis_text(jr->cmd, jr->layout == JD_OF_SIDEKIQ ? "LPUSH" : "RPUSH");
+		put_key(jr, jd_redis_folder(jr), job->topic, "");
+		redis_word(jr->cmd, text, size);
+	}
 	free(whole);
 	if (!work_is_turning(jr->work)) /* its payload had to be read first: nobody says more */
 		redis_send(jr->cmd);

@@ -238,4 +238,9 @@ const char *const jd_scripts[JD_SCRIPTS] = {
 		     "  end\n"
 		     "end\n"
 		     "return n\n",
+
+	[JD_PUSH] =
+		"if not redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[2]) then return 0 end\n"
+		"last(KEYS[1], ARGV[1])\n"
+		"return 1\n",
 };

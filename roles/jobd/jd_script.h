@@ -18,6 +18,8 @@ enum jd_script {
 	JD_TICK,
 	/* KEYS dead corpse list; ARGV most -> how many are ready again */
 	JD_RAISE,
+	/* KEYS list unique-key; ARGV job, ms -> 1; 0: another of that key is there already */
+	JD_PUSH,
 	JD_SCRIPTS
 };
 

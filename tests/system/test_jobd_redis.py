@@ -337,6 +337,24 @@ def test_concurrency_is_that_of_all_nodes_together(setup):
     assert notes == ["begin", "end"] * 6 + ["begin", "begin", "end", "begin", "end"]
 
 
+def test_a_unique_key_holds_for_all_nodes_that_write(setup, tmp_path):
+    nodes = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        nodes.append(Jobd(tmp_path / name, extra=f"[source legacy]\ntype = redis\nurl = {setup.redis.url}\nwrite_only = Once\n"
+                                                 "[store]\nkeep_done = 1h\n").ready())
+    setup.nodes += nodes
+    unique = {"key": "k 1", "ttl_ms": 1500, "until": "ttl"}
+    tasks = [node.post("/v1/tasks", {"topic": "Once", "payload": n, "unique": unique}).json["id"] for n, node in enumerate(nodes)]
+    results = [node.get(f"/v1/tasks/{task}?wait=10s").json for node, task in zip(nodes, tasks)]
+    assert [result["state"] for result in results] == ["succeeded"] * 2 and results[1]["result"] == "duplicate", results
+    assert setup.redis("LRANGE", "Once", "0", "-1") == "0" and 0 < int(setup.redis("PTTL", "tr:{Once}:uq:k 1")) <= 1500
+    time.sleep(1.6)
+    again = nodes[1].post("/v1/tasks", {"topic": "Once", "payload": 2, "unique": unique})
+    assert again.status == 202, again
+    wait_for("it is there", lambda: setup.redis("LRANGE", "Once", "0", "-1") == "0\n2")
+
+
 def test_rate_is_that_of_all_nodes_together(setup):
     for name in ("one", "two"):
         setup.node(name, topic="rate = 10/s burst 2\n")
