@@ -57,6 +57,11 @@ static int load_trust(SSL_CTX *ssl, const struct tls_conf *c, bool server, struc
 	return 0;
 }
 
+void tls_trust_system(void *ssl_ctx)
+{
+	SSL_CTX_set_default_verify_paths(ssl_ctx);
+}
+
 struct tls_ctx *tls_ctx_new(const struct tls_conf *conf, bool server, struct err *err)
 {
 	SSL_CTX *ssl = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());

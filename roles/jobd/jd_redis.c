@@ -343,8 +343,8 @@ static void on_timer_closed(uv_handle_t *h)
 static void shut(struct jr *jr)
 {
 	jr->shut = true;
-	if (jr->forwarder && !jr->closing)
-		work_taker_free(jr->forwarder);
+	if (!jr->closing)
+		jd_forward_close(&jr->forward, false);
 	redis_close(jr->cmd, on_redis_closed, jr);
 	redis_close(jr->wake, on_redis_closed, jr);
 	uv_close((uv_handle_t *)&jr->tick, on_timer_closed);
@@ -353,7 +353,7 @@ static void shut(struct jr *jr)
 
 void jd_redis_settle(struct jr *jr)
 {
-	bool over = !jr->n_loans && !jr->forwarding;
+	bool over = !jr->n_loans && !jr->forward.under_way;
 
 	if (jr->shut)
 		return;
@@ -422,6 +422,7 @@ static void close_it(struct jd_source *s)
 	if (jr->shut)
 		return;
 	drain(s);
+	jd_forward_close(&jr->forward, true);
 	jr->closing = true;
 	jr->deadline = uv_now(jr->loop) + CLOSE_TIME;
 	work_lender_remove(&jr->lender);

@@ -1,41 +1,22 @@
-/*
- * jd_redis_forward - topics that are only written: what is submitted to us goes to their list.
- *
- * It is kept here first, with its delay, until Redis has it: a producer does not wait for a server
- * that is away. An answer that does not come leaves a job that may be there twice.
- */
+/* jd_redis_forward - what jd_forward hands on: RPUSH. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "roles/jobd/jd_payload.h"
 #include "roles/jobd/jd_redis_parts.h"
 
-enum { AT_ONCE = 256 };
-
-static void want(struct jr *jr)
-{
-	bool may = redis_is_up(jr->cmd) && !jr->draining;
-
-	work_want(jr->forwarder, may ? AT_ONCE - jr->forwarding : 0);
-}
-
-static const struct work_end there_already = { .result = "duplicate", .size = 9 };
-
 static void on_put(void *data, const redisReply *r)
 {
 	struct work_job *job = data;
 	struct jr *jr = job->data;
 
-	jr->forwarding--;
-	if (jr->closing) /* the engine may be gone; it is there again at the next start */
-		return;
 	if (r && r->type == REDIS_REPLY_INTEGER)
-		work_ack(job, r->integer ? NULL : &there_already);
+		jd_forward_over(&jr->forward, job,
+				r->integer ? JD_FORWARD_THERE : JD_FORWARD_DUPLICATE, NULL);
 	else if (r && r->type == REDIS_REPLY_ERROR)
-		work_fail(job, WORK_FAULT_FAILED, r->str, true, -1);
+		jd_forward_over(&jr->forward, job, JD_FORWARD_REFUSED, r->str);
 	else
-		work_release(job, 0);
-	want(jr);
+		jd_forward_over(&jr->forward, job, JD_FORWARD_LOST, NULL);
 	jd_redis_settle(jr);
 }
 
@@ -72,7 +53,7 @@ static void tell_others(struct jr *jr, const char *topic)
 	}
 }
 
-static void on_job(void *data, struct work_job *job)
+static void put(void *data, struct work_job *job)
 {
 	struct jr *jr = data;
 	size_t size = job->size;
@@ -81,7 +62,6 @@ static void on_job(void *data, struct work_job *job)
 
 	const char *text = whole ? whole : job->payload;
 	job->data = jr;
-	jr->forwarding++;
 	tell_others(jr, job->topic);
 	if (job->uniq && job->uniq_left > 0) {
 		jd_redis_eval(jr, JD_PUSH, 5, on_put, job);
@@ -97,31 +77,22 @@ static void on_job(void *data, struct work_job *job)
 		redis_word(jr->cmd, text, size);
 	}
 	free(whole);
-	if (!work_is_turning(jr->work)) /* its payload had to be read first: nobody says more */
-		redis_send(jr->cmd);
 }
 
-static void on_served(void *data)
+static void flush(void *data)
 {
 	redis_send(((struct jr *)data)->cmd);
 }
 
 void jd_redis_forward(struct jr *jr)
 {
-	if (jr->forwarder && !jr->closing)
-		want(jr);
+	jd_forward_may(&jr->forward, redis_is_up(jr->cmd) && !jr->draining);
 }
 
 void jd_redis_forward_open(struct jr *jr)
 {
-	char **topics = jr->keys->write_only;
-	struct work_taker_conf conf = { .topics = (const char *const *)topics,
-					.on_job = on_job,
-					.on_served = on_served,
-					.data = jr };
-
-	while (topics[conf.n_topics])
-		conf.n_topics++;
-	if (conf.n_topics)
-		jr->forwarder = work_taker_new(jr->work, &conf);
+	jr->forward.put = put;
+	jr->forward.flush = flush;
+	jr->forward.data = jr;
+	jd_forward_open(&jr->forward, jr->work, jr->keys->write_only);
 }

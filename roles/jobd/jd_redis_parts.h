@@ -9,6 +9,7 @@
 
 #include "core/net/redis.h"
 #include "core/work/work.h"
+#include "roles/jobd/jd_forward.h"
 #include "roles/jobd/jd_script.h"
 #include "roles/jobd/jd_source.h"
 
@@ -67,8 +68,7 @@ struct jr {
 	uv_timer_t tick, flush;
 	uint64_t told; /* when ends were last sent */
 	unsigned look;
-	struct work_taker *forwarder; /* NULL: no topic is only written */
-	int forwarding;
+	struct jd_forward forward; /* of topics that are only written */
 	int telling; /* commands with ends that are under way */
 	int open;    /* timers and connections */
 	bool ticking, tracking, draining, leaving, closing, shut;
