@@ -57,9 +57,14 @@ static int load_trust(SSL_CTX *ssl, const struct tls_conf *c, bool server, struc
 	return 0;
 }
 
-void tls_trust_system(void *ssl_ctx)
+void tls_expect(void *ssl_ctx, const char *name, bool system)
 {
-	SSL_CTX_set_default_verify_paths(ssl_ctx);
+	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ssl_ctx);
+
+	if (name && X509_VERIFY_PARAM_set1_ip_asc(param, name) != 1)
+		X509_VERIFY_PARAM_set1_host(param, name, 0);
+	if (system)
+		SSL_CTX_set_default_verify_paths(ssl_ctx);
 }
 
 struct tls_ctx *tls_ctx_new(const struct tls_conf *conf, bool server, struct err *err)

@@ -24,8 +24,10 @@ struct tls_ctx *tls_ctx_new(const struct tls_conf *conf, bool server, struct err
 struct tls_ctx *tls_ctx_hold(struct tls_ctx *ctx);
 void tls_ctx_drop(struct tls_ctx *ctx); /* NULL is fine */
 
-/* For a library that has OpenSSL's context for itself (an SSL_CTX): whom the system trusts. */
-void tls_trust_system(void *ssl_ctx);
+/* For a library that has OpenSSL's context for itself (an SSL_CTX): whose name or address the
+ * server's certificate must have, NULL: anybody's; and whether those are trusted whom the system
+ * trusts. */
+void tls_expect(void *ssl_ctx, const char *name, bool system);
 
 /* name: the server's, or its address; checked when the context verifies, a name is sent as SNI.
  * NULL for a server. */

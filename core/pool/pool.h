@@ -137,6 +137,9 @@ void pools_close(struct pools *p, void (*done)(void *data), void *data);
 /* NULL: none of that name. A pool holds until the next turn of the loop. */
 struct pool *pools_find(struct pools *p, const char *name);
 
+/* How many tasks of a topic all of them can have in hand together, at their most. */
+int64_t pools_credit(struct pools *p, const char *topic);
+
 /* Until the next pools_apply that changes these. Returns 0; UV_EINVAL: not 0 <= min <= max, max 1
  * to 10,000. */
 int pool_scale(struct pool *pool, int min, int max);

@@ -295,6 +295,20 @@ void pools_close(struct pools *p, void (*done)(void *data), void *data)
 
 /* ---- configuration ------------------------------------------------------------------------ */
 
+int64_t pools_credit(struct pools *p, const char *topic)
+{
+	struct list *it, *tmp;
+	int64_t n = 0;
+
+	list_each (it, tmp, &p->pools) {
+		const struct pool *pool = container_of(it, struct pool, link);
+		const struct pool_values *v = pool->setup->v;
+		if (!pool->going && setup_has_topic(pool->setup, topic))
+			n += pool->max * (v->mode == POOL_EXEC ? 1 : v->credit);
+	}
+	return n;
+}
+
 struct pool *pools_find(struct pools *p, const char *name)
 {
 	struct list *it, *tmp;

@@ -110,6 +110,9 @@ void work_begun(struct work_job *job)
 
 	if (r->w->marks && r->mark == MARKS_NONE)
 		r->mark = marks_set(r->w->marks, job->id);
+	struct work_lender *lender = task_lender(r->task);
+	if (lender && lender->begun)
+		lender->begun(lender->data, job->id);
 }
 
 /* The task is out of the taker's hands; its payload is its own again. */

@@ -278,6 +278,8 @@ struct work_lender {
 	/* It is over, or (WORK_SCHEDULED) to be tried again in `delay` ms, or given back unharmed:
 	 * e->attempts and e->crashes are those to be lent with then. It is forgotten here. */
 	void (*back)(void *data, const struct work_event *e, int64_t delay);
+	/* A worker is at it: see work_begun. May be NULL. */
+	void (*begun)(void *data, uint64_t id);
 	/* Somebody wants tasks, see work_room: at the end of a turn of the loop. */
 	void (*hungry)(void *data);
 	void *data;

@@ -14,7 +14,9 @@
 #include "core/base/mem.h"
 #include "roles/jobd/jd_amqp_parts.h"
 
-enum { STACK = 64 << 20 }; /* tables in tables, as deep as a frame can hold them; never touched else */
+enum {
+	STACK = 64 << 20
+}; /* tables in tables, as deep as a frame can hold them; never touched else */
 
 int jd_amqp_url_check(const char *url, struct err *err)
 {
@@ -25,8 +27,9 @@ int jd_amqp_url_check(const char *url, struct err *err)
 	if (strncmp(url, "amqp://", 7) != 0 && strncmp(url, "amqps://", 8) != 0)
 		rc = err_set(err, ERR_CONF, "neither amqp:// nor amqps://");
 	else if (amqp_parse_url(copy, &info) != 0)
-		rc = err_set(err, ERR_CONF, "not amqp[s]://[user[:password]@]host[:port][/vhost], or "
-					    "not well encoded");
+		rc = err_set(err, ERR_CONF,
+			     "not amqp[s]://[user[:password]@]host[:port][/vhost], or "
+			     "not well encoded");
 	else if (!*info.host)
 		rc = err_set(err, ERR_CONF, "names no host");
 	free(copy);
@@ -93,7 +96,8 @@ static void end_socket(struct jd_amqp *a, bool stuck)
 	uv_mutex_unlock(&a->lock);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------ */
+/* ---- the end ------------------------------------------------------------------------------------
+ */
 
 static void one_less(struct jd_amqp *a)
 {
@@ -150,7 +154,8 @@ void jd_amqp_close(struct jd_amqp *a, uint64_t most, void (*done)(void *data), v
 	wake(a);
 }
 
-/* ---- what it says ------------------------------------------------------------------------------- */
+/* ---- what it says -------------------------------------------------------------------------------
+ */
 
 static void tell(struct jd_amqp *a, struct jd_amqp_event *e)
 {
@@ -192,7 +197,8 @@ void jd_amqp_look(struct jd_amqp *a)
 		end_socket(a, true);
 }
 
-/* ---- its life -------------------------------------------------------------------------------------- */
+/* ---- its life
+ * -------------------------------------------------------------------------------------- */
 
 static void start(struct jd_amqp *a)
 {
@@ -242,7 +248,8 @@ struct jd_amqp *jd_amqp_new(uv_loop_t *loop, const struct jd_amqp_conf *conf, st
 	return a;
 }
 
-/* ---- orders ----------------------------------------------------------------------------------- */
+/* ---- orders -----------------------------------------------------------------------------------
+ */
 
 void jd_amqp_order_free(struct jd_amqp_order *o)
 {

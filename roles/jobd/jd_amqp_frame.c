@@ -20,14 +20,15 @@ static int lie(struct jd_amqp_link *l, const char *why)
 static struct jd_amqp_event *event(struct jd_amqp_link *l, enum jd_amqp_what what, unsigned channel,
 				   const amqp_bytes_t *text)
 {
-	struct jd_amqp_event *e = jd_amqp_event_new(what, channel, text ? text->bytes : NULL,
-						    text ? text->len : 0);
+	struct jd_amqp_event *e =
+		jd_amqp_event_new(what, channel, text ? text->bytes : NULL, text ? text->len : 0);
 
 	list_append(&l->events, &e->link);
 	return e;
 }
 
-/* ---- messages -------------------------------------------------------------------------------------- */
+/* ---- messages
+ * -------------------------------------------------------------------------------------- */
 
 /* The first part of one; its event is told with the last. */
 static int begin(struct jd_amqp_link *l, unsigned channel, enum jd_amqp_what what, uint64_t tag,
@@ -113,7 +114,8 @@ static void maybe_end(struct jd_amqp_link *l, unsigned channel)
 	end(l, p);
 }
 
-/* ---- methods ------------------------------------------------------------------------------------------- */
+/* ---- methods
+ * ------------------------------------------------------------------------------------------- */
 
 static int was_shut(struct jd_amqp_link *l, unsigned channel, const amqp_channel_close_t *c)
 {

@@ -19,7 +19,8 @@ enum { POOL = 4096, OURS = 5, MOST_PROPS = 120 * 1024, MAX_ERROR = 1024 };
 
 static const char prefix[] = "x-troupe-";
 
-/* ---- in -------------------------------------------------------------------------------------------- */
+/* ---- in
+ * -------------------------------------------------------------------------------------------- */
 
 static bool is(const amqp_bytes_t *b, const char *word)
 {
@@ -151,7 +152,8 @@ int jd_amqp_read(struct jd_amqp_message *m, const void *props, size_t n)
 	return rc == 0 ? 0 : ERR_PROTO;
 }
 
-/* ---- out ------------------------------------------------------------------------------------------- */
+/* ---- out
+ * ------------------------------------------------------------------------------------------- */
 
 static bool stays(const amqp_bytes_t *key)
 {
@@ -196,6 +198,19 @@ static void put_state(amqp_table_t *t, const struct jd_amqp_state *s)
 		};
 }
 
+/* Of one that is new. */
+static void say_own(amqp_basic_properties_t *out, const struct jd_amqp_message *m)
+{
+	if (m->priority >= 0) {
+		out->_flags |= AMQP_BASIC_PRIORITY_FLAG;
+		out->priority = (uint8_t)m->priority;
+	}
+	if (*m->type) {
+		out->_flags |= AMQP_BASIC_TYPE_FLAG;
+		out->type = amqp_cstring_bytes(m->type);
+	}
+}
+
 int jd_amqp_props(amqp_basic_properties_t *out, const struct jd_amqp_message *m,
 		  const struct jd_amqp_state *state, amqp_pool_t *pool)
 {
@@ -213,6 +228,8 @@ int jd_amqp_props(amqp_basic_properties_t *out, const struct jd_amqp_message *m,
 			return rc;
 		was = p;
 		*out = *was;
+	} else if (!m->n_props) {
+		say_own(out, m);
 	}
 	int had = was && was->_flags & AMQP_BASIC_HEADERS_FLAG ? was->headers.num_entries : 0;
 	table.entries = amqp_pool_alloc(pool, (size_t)(had + OURS) * sizeof(*table.entries));

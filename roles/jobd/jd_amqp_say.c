@@ -1,4 +1,5 @@
-/* jd_amqp_say - what the loop has ordered, in the library's words. None of them waits for its answer. */
+/* jd_amqp_say - what the loop has ordered, in the library's words. None of them waits for its
+ * answer. */
 #include <string.h>
 
 #include "core/base/mem.h"

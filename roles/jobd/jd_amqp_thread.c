@@ -22,7 +22,8 @@
 
 enum { AT_ONCE = 256, FRAME = 131072, RETRY_LEAST = 100, GOODBYE = 1000 };
 
-/* ---- to the loop --------------------------------------------------------------------------------- */
+/* ---- to the loop
+ * --------------------------------------------------------------------------------- */
 
 struct jd_amqp_event *jd_amqp_event_new(enum jd_amqp_what what, unsigned channel, const char *text,
 					size_t n)
@@ -66,7 +67,8 @@ static bool is_closing(struct jd_amqp *a)
 	return is;
 }
 
-/* ---- up -------------------------------------------------------------------------------------------- */
+/* ---- up
+ * -------------------------------------------------------------------------------------------- */
 
 static int fail(struct jd_amqp_link *l, const char *what, int code)
 {
@@ -74,17 +76,18 @@ static int fail(struct jd_amqp_link *l, const char *what, int code)
 	return code;
 }
 
-static int trust(struct jd_amqp_link *l, amqp_socket_t *s)
+static int trust(struct jd_amqp_link *l, amqp_socket_t *s, const char *host)
 {
 	const struct jd_amqp_conf *c = &l->a->conf;
 
+	/* Its own look at the name knows no addresses; OpenSSL's does. */
 	amqp_ssl_socket_set_verify_peer(s, c->tls_verify);
-	amqp_ssl_socket_set_verify_hostname(s, c->tls_verify);
+	amqp_ssl_socket_set_verify_hostname(s, 0);
+	tls_expect(amqp_ssl_socket_get_context(s), c->tls_verify ? host : NULL, !c->tls_ca);
 	if (c->tls_ca) {
 		int rc = amqp_ssl_socket_set_cacert(s, c->tls_ca);
 		return rc == 0 ? 0 : fail(l, c->tls_ca, rc);
 	}
-	tls_trust_system(amqp_ssl_socket_get_context(s));
 	return 0;
 }
 
@@ -101,14 +104,27 @@ static void show_socket(struct jd_amqp_link *l, int fd)
 	uv_mutex_unlock(&a->lock);
 }
 
+static amqp_table_entry_t yes(const char *word)
+{
+	return (amqp_table_entry_t){ .key = amqp_cstring_bytes(word),
+				     .value = { .kind = AMQP_FIELD_KIND_BOOLEAN,
+						.value.boolean = 1 } };
+}
+
+/* What it may tell us is asked for: that a queue has gone, that nothing may be published. */
 static int log_in(struct jd_amqp_link *l, const struct amqp_connection_info *info)
 {
-	amqp_table_entry_t name = {
-		.key = amqp_cstring_bytes("connection_name"),
-		.value = { .kind = AMQP_FIELD_KIND_UTF8,
-			   .value.bytes = amqp_cstring_bytes(l->a->conf.name) },
+	amqp_table_entry_t can[] = { yes("consumer_cancel_notify"), yes("connection.blocked"),
+				     yes("basic.nack"), yes("publisher_confirms") };
+	amqp_table_entry_t own[] = {
+		{ .key = amqp_cstring_bytes("connection_name"),
+		  .value = { .kind = AMQP_FIELD_KIND_UTF8,
+			     .value.bytes = amqp_cstring_bytes(l->a->conf.name) } },
+		{ .key = amqp_cstring_bytes("capabilities"),
+		  .value = { .kind = AMQP_FIELD_KIND_TABLE,
+			     .value.table = { .num_entries = 4, .entries = can } } },
 	};
-	const amqp_table_t more = { .num_entries = 1, .entries = &name };
+	const amqp_table_t more = { .num_entries = 2, .entries = own };
 	const char *vhost = *info->vhost ? info->vhost : "/";
 	amqp_rpc_reply_t r = amqp_login_with_properties(
 		l->state, vhost, (int)l->a->conf.channels, FRAME, l->a->conf.heartbeat, &more,
@@ -148,7 +164,7 @@ static int dial(struct jd_amqp_link *l)
 	assert(s);
 	amqp_set_handshake_timeout(l->state, &most);
 	amqp_set_rpc_timeout(l->state, &most);
-	rc = info.ssl ? trust(l, s) : 0;
+	rc = info.ssl ? trust(l, s, info.host) : 0;
 	if (rc == 0) {
 		rc = amqp_socket_open_noblock(s, info.host, info.port, &most);
 		if (rc != 0)
@@ -162,7 +178,8 @@ static int dial(struct jd_amqp_link *l)
 	return rc;
 }
 
-/* ---- as long as it is up ------------------------------------------------------------------------------- */
+/* ---- as long as it is up
+ * ------------------------------------------------------------------------------- */
 
 static void nap(struct jd_amqp_link *l, int ms)
 {
@@ -241,7 +258,8 @@ static void pump(struct jd_amqp_link *l)
 	}
 }
 
-/* ---- its life -------------------------------------------------------------------------------------- */
+/* ---- its life
+ * -------------------------------------------------------------------------------------- */
 
 static void tell_down(struct jd_amqp_link *l)
 {

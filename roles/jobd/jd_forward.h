@@ -1,7 +1,8 @@
 /*
  * jd_forward - topics that are only written: what is submitted to us goes to a source's queue.
  *
- *	submitted --> kept here --> put: a window of them is under way --> the queue elsewhere has it
+ *	submitted --> kept here --> put: a window of them is under way --> the queue elsewhere has
+ *it
  *
  * It is kept here first, with its delay, until the other side has said that it has it: a producer
  * does not wait for a server that is away. An answer that does not come leaves a job that may be

@@ -11,10 +11,18 @@
 #include "core/stat/stat.h"
 #include "roles/jobd/jd.h"
 #include "roles/jobd/jd_payload.h"
+#include "roles/jobd/jd_rabbit.h"
 #include "roles/jobd/jd_redis.h"
 
 static const struct conf_word types[] = {
 	{ "redis", JD_REDIS },
+	{ "rabbitmq", JD_RABBITMQ },
+	{ NULL, 0 },
+};
+
+static const struct conf_word queue_types[] = {
+	{ "classic", JD_CLASSIC },
+	{ "quorum", JD_QUORUM },
 	{ NULL, 0 },
 };
 
@@ -26,17 +34,20 @@ static const struct conf_word formats[] = {
 	{ NULL, 0 },
 };
 
-static const struct jd_source_type *const kinds[] = { [JD_REDIS] = &jd_redis };
+static const struct jd_source_type *const kinds[] = {
+	[JD_REDIS] = &jd_redis, [JD_RABBITMQ] = &jd_rabbit
+};
 
 const struct conf_key jd_source_rows[] = {
 	CONF_KEY_ENUM(struct jd_source_keys, type, types, .flags = CONF_REQUIRED | CONF_RELOAD,
 		      .help = "Whose queues they are."),
 	CONF_KEY_STR(struct jd_source_keys, url, .flags = CONF_REQUIRED | CONF_SECRET | CONF_RELOAD,
 		     .help = "redis://[[user]:password@]host[:port][/db], rediss:// by TLS, "
-			     "redis+unix:///path[?db=n]."),
+			     "redis+unix:///path[?db=n]; amqp://[user:password@]host[:port]"
+			     "[/vhost], amqps:// by TLS."),
 	CONF_KEY_LIST(struct jd_source_keys, topics, .flags = CONF_RELOAD,
 		      .help = "Whose jobs are taken. In Redis each is a list of that name: RPUSH "
-			      "puts, the left end is first."),
+			      "puts, the left end is first; in RabbitMQ a durable queue."),
 	CONF_KEY_LIST(struct jd_source_keys, write_only, .flags = CONF_RELOAD,
 		      .help = "Topics whose jobs others run: what is submitted to us goes there, "
 			      "as soon as the source can be reached."),
@@ -67,6 +78,32 @@ const struct conf_key jd_source_rows[] = {
 			  .flags = CONF_RELOAD,
 			  .help = "A node that was silent for so long is dead: others run its "
 				  "jobs."),
+	CONF_KEY_INT(
+		struct jd_source_keys, prefetch, .dflt = "0", .min = "0", .max = "65535",
+		.flags = CONF_RELOAD,
+		.help = "RabbitMQ: messages of a topic that are here at a time; 0: half as many "
+			"again as its pools can run, and at least 16."),
+	CONF_KEY_ENUM(struct jd_source_keys, queue_type, queue_types, .dflt = "classic",
+		      .flags = CONF_RELOAD,
+		      .help = "RabbitMQ: what queues are made as. One that is there is used as it "
+			      "is."),
+	CONF_KEY_INT(struct jd_source_keys, max_priority, .dflt = "0", .min = "0", .max = "255",
+		     .flags = CONF_RELOAD,
+		     .help = "RabbitMQ: classic queues are made with so many priorities; 0: with "
+			     "none."),
+	CONF_KEY_INT(
+		struct jd_source_keys, delivery_limit, .dflt = "20", .min = "1", .max = "1000000",
+		.flags = CONF_RELOAD,
+		.help = "RabbitMQ: quorum queues are made so that a message that was delivered "
+			"more often in vain is dead, whoever had it."),
+	CONF_KEY_BOOL(
+		struct jd_source_keys, handover, .dflt = "no", .flags = CONF_RELOAD,
+		.help = "RabbitMQ: a message is stored here, and then acknowledged: for jobs that "
+			"run longer than its consumer_timeout (30 minutes). From there it is a job "
+			"of ours, its dead, too."),
+	CONF_KEY_DURATION(struct jd_source_keys, heartbeat, .dflt = "10s", .min = "1s",
+			  .max = "10m", .flags = CONF_RELOAD,
+			  .help = "RabbitMQ: a server that was silent for two of them is gone."),
 	CONF_KEY_STR(struct jd_source_keys, tls_ca, .flags = CONF_RELOAD,
 		     .help = "Whom we trust, as a PEM file; empty: whom the system does."),
 	CONF_KEY_BOOL(struct jd_source_keys, tls_verify, .dflt = "yes", .flags = CONF_RELOAD,
@@ -270,6 +307,6 @@ void jd_sources_status(struct jd *jd, const char *name, struct stat_out *out)
 		stat_counter(out, "dead", "Jobs that died.", (double)s->dead);
 		stat_counter(out, "reconnects", "Times that the connection broke.",
 			     (double)s->losses);
-		stat_word(out, "state", s->up ? "up" : s->why);
+		stat_word(out, "state", !s->up ? s->why : *s->note ? s->note : "up");
 	}
 }

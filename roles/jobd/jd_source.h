@@ -19,7 +19,8 @@ struct jd;
 struct jd_source;
 struct stat_out;
 
-enum jd_source_kind { JD_REDIS };
+enum jd_source_kind { JD_REDIS, JD_RABBITMQ };
+enum jd_queue_type { JD_CLASSIC, JD_QUORUM };
 
 struct jd_source_keys {
 	int type;
@@ -29,7 +30,10 @@ struct jd_source_keys {
 	int payload;
 	char *default_class, *default_method;
 	int64_t take, max_dead;
-	int64_t timeout, node_dead;
+	int64_t timeout, node_dead, heartbeat;
+	int queue_type;
+	int64_t prefetch, max_priority, delivery_limit;
+	bool handover;
 	char *tls_ca;
 	bool tls_verify;
 };
@@ -62,6 +66,7 @@ struct jd_source {
 	bool up, leaving;
 	uint64_t taken, done, again, dead, losses; /* losses: of the connection */
 	char why[200];                             /* it is not up */
+	char note[200];                            /* it is up, but; "": nothing */
 };
 
 void jd_sources_check(const struct conf *conf, struct conf_errors *errors);

@@ -1,5 +1,6 @@
 """A real RabbitMQ of our own: its ports, its data, its epmd; and its client."""
 import glob
+import logging
 import os
 import pathlib
 import signal
@@ -9,6 +10,9 @@ import time
 import pika
 
 from servers import die_with_parent, free_port, need, wait_for
+
+
+logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 def sbin(name):
