@@ -69,8 +69,8 @@ struct jr {
 	uint64_t told; /* when ends were last sent */
 	unsigned look;
 	struct jd_forward forward; /* of topics that are only written */
-	int telling; /* commands with ends that are under way */
-	int open;    /* timers and connections */
+	int telling;               /* commands with ends that are under way */
+	int open;                  /* timers and connections */
 	bool ticking, tracking, draining, leaving, closing, shut;
 	uint64_t pinged;   /* the wake connection */
 	uint64_t deadline; /* of closing */
