@@ -34,8 +34,8 @@ void jd_forward_may(struct jd_forward *f, bool may);
 enum jd_forward_end {
 	JD_FORWARD_THERE,
 	JD_FORWARD_DUPLICATE, /* nothing was added: one like it was there */
-	JD_FORWARD_REFUSED, /* to be tried again, more and more slowly */
-	JD_FORWARD_LOST,    /* it may be there or not */
+	JD_FORWARD_REFUSED,   /* to be tried again, more and more slowly */
+	JD_FORWARD_LOST,      /* it may be there or not */
 };
 
 void jd_forward_over(struct jd_forward *f, struct work_job *job, enum jd_forward_end how,

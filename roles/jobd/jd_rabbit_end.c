@@ -165,32 +165,27 @@ static void on_moved(struct jb_put *p, int status, const char *why)
 	jd_rabbit_settle(jb);
 }
 
-void jd_rabbit_move(struct jb_loan *l, int attempts, int crashes, int64_t due, const char *error,
-		    bool dead)
+void jd_rabbit_move(struct jb_loan *l, const struct jd_amqp_state *s, bool dead)
 {
-	int step = jd_ladder_step(due ? due - jd_rabbit_wall() : 0);
+	int step = jd_ladder_step(s->due ? s->due - jd_rabbit_wall() : 0);
 
-	if (error) {
-		free(l->error);
+	if (s->error) {
 		l->error = mem_new(JB_ERROR + 1);
-		snprintf(l->error, JB_ERROR + 1, "%s", error);
+		snprintf(l->error, JB_ERROR + 1, "%s", s->error);
 	}
 	l->fate = JB_MOVING;
 	l->put = (struct jb_put){
-		.link = l->put.link,
 		.topic = l->topic,
 		.target = dead       ? JB_DEAD
 			  : step < 0 ? JB_QUEUE
 				     : JB_WAIT + step,
 		.message = &l->event->message,
 		.has_state = true,
-		.state = { .id = l->id,
-			   .attempts = attempts,
-			   .crashes = crashes,
-			   .due = due,
-			   .error = l->error },
+		.state = *s,
 		.done = on_moved,
 	};
+	l->put.state.id = l->id;
+	l->put.state.error = l->error;
 	list_init(&l->put.link);
 	jd_rabbit_put(l->topic->jb, &l->put);
 }
@@ -207,6 +202,16 @@ void jd_rabbit_begun(void *data, uint64_t id)
 		l->mark = marks_set(jb->marks, l->event->message.hash);
 }
 
+static void move(struct jb_loan *l, const struct work_event *e, int64_t due, bool dead)
+{
+	jd_rabbit_move(l,
+		       &(struct jd_amqp_state){ .attempts = e->attempts,
+						.crashes = e->crashes,
+						.due = due,
+						.error = e->error },
+		       dead);
+}
+
 static void again(struct jb_loan *l, const struct work_event *e, int64_t delay)
 {
 	struct jd_rabbit_source *jb = l->topic->jb;
@@ -218,8 +223,7 @@ static void again(struct jb_loan *l, const struct work_event *e, int64_t delay)
 			jd_amqp_send(jb->take);
 		return;
 	}
-	jd_rabbit_move(l, e->attempts, e->crashes, delay ? jd_rabbit_wall() + delay : 0, e->error,
-		       false);
+	move(l, e, delay ? jd_rabbit_wall() + delay : 0, false);
 }
 
 void jd_rabbit_back(void *data, const struct work_event *e, int64_t delay)
@@ -236,7 +240,7 @@ void jd_rabbit_back(void *data, const struct work_event *e, int64_t delay)
 		again(l, e, delay);
 	} else if (e->state == WORK_DEAD) {
 		jb->source.dead++;
-		jd_rabbit_move(l, e->attempts, e->crashes, 0, e->error ? e->error : "", true);
+		move(l, e, 0, true);
 	} else {
 		jb->source.done++;
 		jd_rabbit_over(l);

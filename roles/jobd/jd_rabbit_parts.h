@@ -166,9 +166,8 @@ void jd_rabbit_lose(struct jb_topic *t); /* its channel is gone */
 struct jb_loan *jd_rabbit_find_lost(struct jb_topic *t, uint64_t hash);
 void jd_rabbit_over(struct jb_loan *l);      /* to be acknowledged */
 void jd_rabbit_give_back(struct jb_loan *l); /* as if it had never come */
-/* To be tried again at `due`, or dead. error: NULL: as it was. */
-void jd_rabbit_move(struct jb_loan *l, int attempts, int crashes, int64_t due, const char *error,
-		    bool dead);
+/* To be tried again when it is due, or dead. s->error is copied, s->id is the loan's. */
+void jd_rabbit_move(struct jb_loan *l, const struct jd_amqp_state *s, bool dead);
 void jd_rabbit_back(void *data, const struct work_event *e, int64_t delay);
 void jd_rabbit_begun(void *data, uint64_t id);
 void jd_rabbit_flush(struct jd_rabbit_source *jb);

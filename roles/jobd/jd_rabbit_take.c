@@ -162,6 +162,7 @@ static void hand_over(struct jb_loan *l, const struct jd_payload *p)
 	int64_t delay = delay_of(l, p);
 	struct work_loan loan = { .attempts = s->is_ours ? s->attempts : p->attempts,
 				  .crashes = s->crashes };
+	struct jd_amqp_state state = { .attempts = loan.attempts, .crashes = loan.crashes };
 	int rc;
 
 	l->attempts = loan.attempts;
@@ -172,8 +173,8 @@ static void hand_over(struct jb_loan *l, const struct jd_payload *p)
 		rc = store(l, &loan.spec);
 	} else if (delay >= JD_LADDER_LEAST) {
 		l->id = id_of(jb, s);
-		jd_rabbit_move(l, loan.attempts, loan.crashes, jd_rabbit_wall() + delay, NULL,
-			       false);
+		state.due = jd_rabbit_wall() + delay;
+		jd_rabbit_move(l, &state, false);
 		return;
 	} else {
 		rc = lend(l, &loan);
@@ -183,7 +184,8 @@ static void hand_over(struct jb_loan *l, const struct jd_payload *p)
 		list_append(&jb->again, &l->again);
 	} else if (rc != 0) {
 		jb->source.dead++;
-		jd_rabbit_move(l, loan.attempts, loan.crashes, 0, uv_strerror(rc), true);
+		state.error = uv_strerror(rc);
+		jd_rabbit_move(l, &state, true);
 	}
 }
 
@@ -241,8 +243,11 @@ bool jd_rabbit_take(struct jb_topic *t, struct jd_amqp_event *e)
 	jb->source.taken++;
 	if (e->flag && is_charged(jb, e->message.hash)) {
 		l->id = id_of(jb, s);
-		jd_rabbit_move(l, s->attempts + 1, s->crashes + 1, 0,
-			       "the server died while it ran", false);
+		jd_rabbit_move(l,
+			       &(struct jd_amqp_state){ .attempts = s->attempts + 1,
+							.crashes = s->crashes + 1,
+							.error = "the server died while it ran" },
+			       false);
 		return true;
 	}
 	read_and_hand_over(l);
