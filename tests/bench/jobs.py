@@ -11,6 +11,10 @@
               reserve and delete what was put; both in memory only, then both with each job on the disk when its put
               is answered. CPU is the server's, for each job put, or reserved and deleted
 
+    rabbit    a durable queue of RabbitMQ with persistent messages of 100 bytes, prefetch 64: drained by jobd with two
+              workers in C that do nothing, and by a plain consumer with librabbitmq (tests/bench/rabbit.c) that
+              acknowledges each: messages/s, CPU of RabbitMQ for each, and of jobd (without its workers) or the consumer
+
 Redis keeps nothing on the disk here. Rates depend on the machine: the ratios are of neighbours in time, medians over
 the rounds.
 
@@ -214,6 +218,81 @@ class Stalk:
             print(f"{what:<20} {rates[0]:9.0f} {rates[1]:13.0f} {rate:6.2f} {us[0]:8.2f} {us[1]:14.2f} {cpu:6.2f}", flush=True)
 
 
+class Amqp:
+    """jobd beside a plain consumer, on a RabbitMQ of their own."""
+
+    def __init__(self, folder, options):
+        self.folder, self.jobs, self.rounds = folder.path, options.jobs, options.rounds
+        self.client, self.worker = self.folder / "rabbit.bin", self.folder / "worker.bin"
+        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", self.client, HERE / "rabbit.c", "-lrabbitmq"], check=True)
+        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", self.worker, HERE / "worker.c"], check=True)
+        from rabbit_server import Rabbit  # only this part needs pika
+        self.rabbit = Rabbit(self.folder).start()
+        self.count = 0
+
+    def run(self, *words):
+        return subprocess.run([self.client, words[0], str(self.rabbit.port), *map(str, words[1:])], capture_output=True, text=True,
+                              check=True).stdout
+
+    def consumer(self, queue):
+        children = os.times()
+        seconds = float(self.run("drain", queue, self.jobs, 64))
+        after = os.times()
+        return seconds, after.children_user + after.children_system - children.children_user - children.children_system
+
+    def jobd(self, queue):
+        one = Jobd(self.folder, name=f"amqp{self.count}", env={"TROUPE_DEBUG": None}, extra=f"""
+[source bench]
+type = rabbitmq
+url = {self.rabbit.url}
+topics = {queue}
+prefetch = 64
+[pool c]
+command = {self.worker} 32
+topics = *
+workers_min = 2
+workers_max = 2
+credit = 32
+""").ready()
+        one.wait_log("jobs are taken")
+        start = time.monotonic()
+        while one.get(f"/v1/topics/{queue}").json["succeeded"] < self.jobs:
+            time.sleep(0.02)
+        seconds, own = time.monotonic() - start, cpu_s(one.pid)
+        one.stop()
+        return seconds, own
+
+    def once(self, way):
+        """Messages/s, CPU µs of RabbitMQ and of who takes them, for each."""
+        self.count += 1
+        queue = f"bench{self.count}"
+        self.run("fill", queue, self.jobs)
+        time.sleep(1)  # the server has written what it writes behind
+        before = cpu_s(self.rabbit.pid)
+        seconds, own = getattr(self, way)(queue)
+        return self.jobs / seconds, (cpu_s(self.rabbit.pid) - before) / self.jobs * 1e6, own / self.jobs * 1e6
+
+    def compare(self):
+        got = {"jobd": [], "consumer": []}
+        for n in range(self.rounds):
+            for way in sorted(got, reverse=n % 2):
+                got[way].append(self.once(way))
+        ratio = statistics.median(a[0] / b[0] for a, b in zip(got["jobd"], got["consumer"]))
+        print(f"{'rabbit':<10} {'msgs/s':>9} {'server us':>10} {'own us':>7}")
+        for way, rows in got.items():
+            rate, server, own = (statistics.median(r[i] for r in rows) for i in range(3))
+            print(f"{way:<10} {rate:9.0f} {server:10.1f} {own:7.1f}")
+        print(f"{'':<10} jobd does {ratio:.2f} times as many", flush=True)
+
+
+def rabbit(folder, options):
+    one = Amqp(folder, options)
+    try:
+        one.compare()
+    finally:
+        one.rabbit.stop()
+
+
 def beanstalk(folder, options):
     for durable in (False, True):
         pair = Stalk(folder, options, durable)
@@ -239,13 +318,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=100_000)
-    parser.add_argument("--only", choices=["drain", "idle", "death", "beanstalk"])
+    parser.add_argument("--only", choices=["drain", "idle", "death", "beanstalk", "rabbit"])
     options = parser.parse_args()
     folder = servers.Folder()
     try:
         if options.only in (None, "beanstalk"):
             beanstalk(folder, options)
-        if options.only != "beanstalk":
+        if options.only in (None, "rabbit"):
+            rabbit(folder, options)
+        if options.only not in ("beanstalk", "rabbit"):
             redis(folder, options)
     finally:
         folder.remove()

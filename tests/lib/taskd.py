@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-from daemon import Daemon
+from daemon import SANITIZED, Daemon
 from servers import wait_for
 
 ECHO = """[pool echo]
@@ -163,6 +163,28 @@ class Listener:
 
 class Jobd(Taskd):
     role, address = "jobd", "http"
+
+
+# What its loop may take for an answer while something else stands still. Alone on its machine it is 5 ms; this is for one
+# that others compute on.
+GAP = 0.5 if SANITIZED else 0.1
+
+
+def longest_gap(node, seconds, during=lambda: None):
+    """For how long its loop did not answer, at most, in so many seconds: many small requests on one connection."""
+    worst = 0
+    with socket.create_connection(("127.0.0.1", node.port), timeout=10) as link:
+        during()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            began = time.monotonic()
+            link.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            got = b""
+            while b"\r\n\r\n" not in got:
+                got += link.recv(4096)
+            worst = max(worst, time.monotonic() - began)
+            time.sleep(0.001)
+    return worst
 
 
 def fill(one, topic, n, size=100) -> set:

@@ -16,7 +16,7 @@ import pytest
 from daemon import TROUPE, Daemon
 from redis_server import Redis
 from servers import free_port, wait_for
-from taskd import Jobd
+from taskd import GAP, Jobd, longest_gap
 
 LIB = pathlib.Path(__file__).parents[2] / "etc" / "workers"
 
@@ -52,7 +52,7 @@ class Setup:
         self.notes_path = folder / "notes"
         self.notes_path.touch()
 
-    def node(self, name="jobd", keys="", node_dead="3s", topic="backoff = list 100ms\nmax_attempts = 3\n", topics="MyJob", workers=2, url=None):
+    def node(self, name="jobd", keys="", node_dead="3s", topic="backoff = list 100ms\nmax_attempts = 3\n", topics="MyJob", workers=2, url=None, takes="*"):
         one = Jobd(self.folder, name=name, extra=f"""
 [source legacy]
 type = redis
@@ -63,7 +63,7 @@ node_dead = {node_dead}
 {keys}
 [pool w]
 command = {sys.executable} {self.folder}/worker.py
-topics = *
+topics = {takes}
 env = NOTES={self.notes_path}
 workers_min = {workers}
 workers_max = {workers}
@@ -262,23 +262,28 @@ def test_redis_killed_and_back_under_load(setup):
 
 
 def test_a_frozen_redis_does_not_hold_the_loop(setup):
-    node = setup.node(keys="")
-    setup.redis("RPUSH", "MyJob", "1")
-    setup.wait_ends([1])
+    """Taking, telling, forwarding, connecting and closing while it stands still."""
+    node = setup.node(keys="write_only = Others", takes="MyJob")
+    setup.redis("RPUSH", "MyJob", *[f"{n} sleep 0.02" for n in range(40)])
+    wait_for("some are done", lambda: len(setup.notes()) > 3)
     os.kill(setup.redis.process.pid, signal.SIGSTOP)
-    slowest = 0
     try:
-        end = time.monotonic() + 2
-        while time.monotonic() < end:
-            began = time.monotonic()
-            assert node.get("/healthz").status == 200
-            slowest = max(slowest, time.monotonic() - began)
+        def load():
+            for n in range(40):
+                node.push("Others", "x" * 300_000)
+        first = longest_gap(node, 2, lambda: threading.Thread(target=load).start())
         wait_for("it is told", lambda: "no answer in time" in node.log())
+        late = setup.node("late", topics="Late")
+        connecting = longest_gap(late, 1)
+        closing = time.monotonic()
+        assert late.stop() == 0
+        closing = time.monotonic() - closing
     finally:
         os.kill(setup.redis.process.pid, signal.SIGCONT)
-    assert slowest < 0.5
-    setup.redis("RPUSH", "MyJob", "2")
-    setup.wait_ends([2])
+    print(f"longest gaps: frozen {first * 1000:.1f} ms, connecting {connecting * 1000:.1f} ms; closing took {closing:.1f} s")
+    assert max(first, connecting) < GAP and closing < 8
+    setup.wait_ends(range(40))
+    wait_for("all was forwarded", lambda: int(setup.redis("LLEN", "Others")) >= 40)
 
 
 def test_stopping_gives_back_what_has_not_begun(setup):
