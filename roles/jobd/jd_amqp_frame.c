@@ -36,18 +36,20 @@ static int begin(struct jd_amqp_link *l, unsigned channel, enum jd_amqp_what wha
 {
 	struct jd_amqp_piece *p = &l->pieces[channel];
 
-	if (p->event)
+	if (p->begun)
 		return lie(l, "a message within another");
-	p->event = jd_amqp_event_new(what, channel, NULL, 0);
-	p->event->tag = tag;
-	p->event->flag = again;
+	p->begun = true;
+	p->first = (struct jd_amqp_event){
+		.what = what, .channel = channel, .tag = tag, .flag = again
+	};
 	return 0;
 }
 
-static void end(struct jd_amqp_link *l, struct jd_amqp_piece *p)
+static void drop(struct jd_amqp_piece *p)
 {
-	list_append(&l->events, &p->event->link);
-	*p = (struct jd_amqp_piece){ .event = NULL };
+	free(p->event);
+	p->event = NULL;
+	p->begun = p->is_return = false;
 }
 
 static int read_header(struct jd_amqp_link *l, const amqp_frame_t *f)
@@ -56,12 +58,13 @@ static int read_header(struct jd_amqp_link *l, const amqp_frame_t *f)
 	const amqp_bytes_t *raw = &f->payload.properties.raw;
 	uint64_t size = f->payload.properties.body_size;
 
-	if (!p->event || p->has_header)
+	if (!p->begun || p->event)
 		return lie(l, "a header of no message");
 	if (f->payload.properties.class_id != AMQP_BASIC_CLASS || size > JD_AMQP_MOST)
 		return lie(l, "a message of a size that can't be");
-	struct jd_amqp_event *e = mem_resize(p->event, sizeof(*e) + raw->len + (size_t)size + 1);
+	struct jd_amqp_event *e = mem_resize(NULL, sizeof(*e) + raw->len + (size_t)size + 1);
 	char *room = (char *)(e + 1);
+	*e = p->first;
 	if (raw->len)
 		memcpy(room, raw->bytes, raw->len);
 	room[raw->len + size] = '\0';
@@ -72,8 +75,7 @@ static int read_header(struct jd_amqp_link *l, const amqp_frame_t *f)
 	e->message.size = (size_t)size;
 	jd_amqp_take(&e->message, f->payload.properties.decoded);
 	p->event = e;
-	p->room = room + raw->len;
-	p->has_header = true;
+	p->got = 0;
 	return 0;
 }
 
@@ -82,10 +84,10 @@ static int read_body(struct jd_amqp_link *l, const amqp_frame_t *f)
 	struct jd_amqp_piece *p = &l->pieces[f->channel];
 	const amqp_bytes_t *part = &f->payload.body_fragment;
 
-	if (!p->has_header || part->len > p->event->message.size - p->got)
+	if (!p->event || part->len > p->event->message.size - p->got)
 		return lie(l, "more of a message than it has");
-	if (part->len)
-		memcpy(p->room + p->got, part->bytes, part->len);
+	if (part->len) /* the room is ours, see read_header */
+		memcpy((char *)p->event->message.body + p->got, part->bytes, part->len);
 	p->got += part->len;
 	return 0;
 }
@@ -103,15 +105,14 @@ static void maybe_end(struct jd_amqp_link *l, unsigned channel)
 {
 	struct jd_amqp_piece *p = &l->pieces[channel];
 
-	if (!p->has_header || p->got < p->event->message.size)
+	if (!p->event || p->got < p->event->message.size)
 		return;
-	if (p->is_return) {
-		free(p->event);
-		*p = (struct jd_amqp_piece){ .event = NULL };
-		return;
+	if (!p->is_return) {
+		jd_amqp_hash(&p->event->message);
+		list_append(&l->events, &p->event->link);
+		p->event = NULL;
 	}
-	jd_amqp_hash(&p->event->message);
-	end(l, p);
+	drop(p);
 }
 
 /* ---- methods
@@ -120,10 +121,8 @@ static void maybe_end(struct jd_amqp_link *l, unsigned channel)
 static int was_shut(struct jd_amqp_link *l, unsigned channel, const amqp_channel_close_t *c)
 {
 	amqp_channel_close_ok_t ok = { .dummy = 0 };
-	struct jd_amqp_piece *p = &l->pieces[channel];
 
-	free(p->event);
-	*p = (struct jd_amqp_piece){ .event = NULL };
+	drop(&l->pieces[channel]);
 	event(l, JD_AMQP_SHUT, channel, &c->reply_text)->code = c->reply_code;
 	return amqp_send_method(l->state, (amqp_channel_t)channel, AMQP_CHANNEL_CLOSE_OK_METHOD,
 				&ok);
@@ -164,7 +163,7 @@ static int basic_method(struct jd_amqp_link *l, unsigned channel, const amqp_met
 		const amqp_basic_get_ok_t *g = m->decoded;
 		int rc = begin(l, channel, JD_AMQP_GOT, g->delivery_tag, g->redelivered);
 		if (rc == 0)
-			l->pieces[channel].event->count = g->message_count;
+			l->pieces[channel].first.count = g->message_count;
 		return rc;
 	}
 	case AMQP_BASIC_GET_EMPTY_METHOD:

@@ -65,10 +65,10 @@ struct jd_amqp {
 
 /* What comes on a channel, piece by piece. */
 struct jd_amqp_piece {
-	struct jd_amqp_event *event; /* NULL: nothing is under way */
-	char *room;                  /* of its body */
+	bool begun, is_return;
+	struct jd_amqp_event first;  /* what its first word said */
+	struct jd_amqp_event *event; /* NULL: its header has not come */
 	size_t got;
-	bool has_header, is_return;
 };
 
 /* One connection: the thread's. */

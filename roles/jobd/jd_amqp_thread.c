@@ -20,7 +20,7 @@
 #include "core/net/tls.h"
 #include "roles/jobd/jd_amqp_parts.h"
 
-enum { AT_ONCE = 256, FRAME = 131072, RETRY_LEAST = 100, GOODBYE = 1000 };
+enum { AT_ONCE = 768, FRAME = 131072, RETRY_LEAST = 100, GOODBYE = 1000 };
 
 /* ---- to the loop
  * --------------------------------------------------------------------------------- */
@@ -214,22 +214,20 @@ static int hear(struct jd_amqp_link *l)
 {
 	struct timeval now = { 0 };
 	amqp_frame_t frame;
-	int n = 0;
+	int n, rc = AMQP_STATUS_OK;
 
-	while (n < AT_ONCE) {
-		busy(l->a, true);
-		int rc = amqp_simple_wait_frame_noblock(l->state, &frame, &now);
+	for (n = 0; n < AT_ONCE && rc == AMQP_STATUS_OK; n++) {
+		rc = amqp_simple_wait_frame_noblock(l->state, &frame, &now);
 		if (rc == AMQP_STATUS_TIMEOUT)
-			return n;
+			break;
 		if (rc != AMQP_STATUS_OK)
 			return fail(l, "receiving", rc);
 		rc = jd_amqp_frame(l, &frame);
-		amqp_maybe_release_buffers_on_channel(l->state, frame.channel);
-		if (rc != 0)
-			return rc;
-		n++;
+		if (frame.frame_type == AMQP_FRAME_BODY)
+			amqp_maybe_release_buffers_on_channel(l->state, frame.channel);
 	}
-	return n;
+	amqp_maybe_release_buffers(l->state); /* all has been copied */
+	return rc == AMQP_STATUS_OK || rc == AMQP_STATUS_TIMEOUT ? n : rc;
 }
 
 static bool has_more(struct jd_amqp_link *l)

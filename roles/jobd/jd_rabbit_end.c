@@ -1,7 +1,8 @@
 /*
  * jd_rabbit_end - what becomes of a job, until the server knows it.
  *
- * The first end goes out at once, those of the next millisecond together. When the channel breaks,
+ * The first end goes out at once, those of the next millisecond together, but no more than wait a
+ * quarter of a usual prefetch: the server gives on as it is told. When the channel breaks,
  * what waits here is forgotten, as the server has it; what runs, or is over and could not be told,
  * is kept for when the server delivers it again.
  */
@@ -15,7 +16,7 @@
 #include "core/store/marks.h"
 #include "roles/jobd/jd_rabbit_parts.h"
 
-enum { LOST_MOST = 600000 };
+enum { LOST_MOST = 600000, PART = 4 };
 
 /* ---- the table
  * ---------------------------------------------------------------------------------------- */
@@ -109,8 +110,10 @@ void jd_rabbit_flush(struct jd_rabbit_source *jb)
 		return;
 	jb->told = uv_now(jb->loop);
 	for (int i = 0; i < jb->n_topics; i++)
-		if (!list_empty(&jb->topics[i]->tags.over))
+		if (!list_empty(&jb->topics[i]->tags.over)) {
+			jb->topics[i]->n_over = 0;
 			jd_tags_flush(&jb->topics[i]->tags, say, is_told, jb->topics[i]);
+		}
 	jd_amqp_send(jb->take);
 	jd_rabbit_settle(jb);
 }
@@ -130,6 +133,10 @@ void jd_rabbit_over(struct jb_loan *l)
 		return;
 	}
 	jd_tags_over(&l->topic->tags, &l->tag);
+	if (++l->topic->n_over * PART >= l->topic->prefetch && !jb->shut) {
+		jd_rabbit_flush(jb);
+		return;
+	}
 	if (!uv_is_active((uv_handle_t *)&jb->flush) && !jb->shut)
 		uv_timer_start(&jb->flush, on_flush, jb->told < uv_now(jb->loop) ? 0 : 1, 0);
 }

@@ -86,11 +86,12 @@ struct jb_topic {
 	enum jb_topic_state state;
 	bool open; /* the channel */
 	bool paused;
-	int answers;       /* to declarations, since it was opened */
-	bool ask_dead;     /* the queue of its dead is there, or may be */
-	bool raise;        /* its dead are to be raised */
-	uint64_t retry_at; /* when it is tried again; 0: it needs not */
-	uint64_t retry;    /* ms */
+	int answers;          /* to declarations, since it was opened */
+	bool ask_dead;        /* the queue of its dead is there, or may be */
+	bool raise;           /* its dead are to be raised */
+	uint64_t retry_at;    /* when it is tried again; 0: it needs not */
+	uint64_t retry;       /* ms */
+	int prefetch, n_over; /* n_over: since the server was last told */
 	struct jd_tags tags;
 	struct list lost;
 	struct jb_target targets[JB_TARGETS];

@@ -147,7 +147,8 @@ static void on_declared(struct jb_topic *t)
 	if (t->state != JB_DECLARING || ++t->answers < 1 + has_dead_first(t))
 		return;
 	t->state = JB_STARTING;
-	jd_amqp_consume(t->jb->take, t->channel, t->queue, prefetch(t));
+	t->prefetch = prefetch(t);
+	jd_amqp_consume(t->jb->take, t->channel, t->queue, t->prefetch);
 	jd_amqp_send(t->jb->take);
 }
 

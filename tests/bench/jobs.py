@@ -11,8 +11,8 @@
               reserve and delete what was put; both in memory only, then both with each job on the disk when its put
               is answered. CPU is the server's, for each job put, or reserved and deleted
 
-    rabbit    a durable queue of RabbitMQ with persistent messages of 100 bytes, prefetch 64: drained by jobd with two
-              workers in C that do nothing, and by a plain consumer with librabbitmq (tests/bench/rabbit.c) that
+    rabbit    a durable queue of RabbitMQ with persistent messages of 100 bytes, prefetch 64: drained by jobd with a
+              worker in C that does nothing, and by a plain consumer with librabbitmq (tests/bench/rabbit.c) that
               acknowledges each: messages/s, CPU of RabbitMQ for each, and of jobd (without its workers) or the consumer
 
 Redis keeps nothing on the disk here. Rates depend on the machine: the ratios are of neighbours in time, medians over
@@ -248,11 +248,11 @@ url = {self.rabbit.url}
 topics = {queue}
 prefetch = 64
 [pool c]
-command = {self.worker} 32
+command = {self.worker} 64
 topics = *
-workers_min = 2
-workers_max = 2
-credit = 32
+workers_min = 1
+workers_max = 1
+credit = 64
 """).ready()
         one.wait_log("jobs are taken")
         start = time.monotonic()
