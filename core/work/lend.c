@@ -18,6 +18,16 @@ void work_lender_remove(struct work_lender *l)
 	list_remove(&l->link);
 }
 
+void work_lender_forget(struct work *w, struct work_lender *l)
+{
+	struct tasks *all = &w->tasks;
+
+	for (uint32_t i = 0; all->buckets && i <= all->mask; i++)
+		for (struct task *t = all->buckets[i]; t; t = t->next)
+			if (task_lender(t) == l)
+				t->more->lender = NULL;
+}
+
 uint64_t work_ids(struct work *w, int n)
 {
 	sched_clock(w);

@@ -297,6 +297,9 @@ void work_lender_add(struct work *w, struct work_lender *l);
 /* It is asked for nothing more; what it has lent still comes back. */
 void work_lender_remove(struct work_lender *l);
 
+/* It goes now: of what it has lent, and runs, it is told nothing more. */
+void work_lender_forget(struct work *w, struct work_lender *l);
+
 /* The first of n ids that follow each other, and are no other task's. */
 uint64_t work_ids(struct work *w, int n);
 

@@ -165,6 +165,8 @@ static void on_timer_closed(uv_handle_t *h)
 static void shut(struct jd_rabbit_source *jb)
 {
 	jb->shut = true;
+	if (jb->n_loans && jb->source.jd->api->work) /* a worker that does not end */
+		work_lender_forget(jb->work, &jb->lender);
 	if (!jb->closing)
 		jd_forward_close(&jb->forward, false);
 	jd_rabbit_flush(jb);

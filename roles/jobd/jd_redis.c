@@ -343,6 +343,8 @@ static void on_timer_closed(uv_handle_t *h)
 static void shut(struct jr *jr)
 {
 	jr->shut = true;
+	if (jr->n_loans && jr->source.jd->api->work) /* a worker that does not end */
+		work_lender_forget(jr->work, &jr->lender);
 	if (!jr->closing)
 		jd_forward_close(&jr->forward, false);
 	redis_close(jr->cmd, on_redis_closed, jr);

@@ -26,7 +26,7 @@ LIB = ROOT / "etc" / "workers"
 
 # Says in a file when it begins and ends a job: "begin 7 ID ATTEMPT TIME", "end 7 ...".
 WORKER = f"""
-import os, sys, time
+import os, signal, sys, time
 sys.path.insert(0, {str(LIB)!r})
 import troupe
 def handle(job):
@@ -40,6 +40,9 @@ def handle(job):
     if "wait" in words:  # until a file is there
         while not os.path.exists(os.environ["NOTES"] + ".go"):
             time.sleep(0.01)
+    if "deaf" in words:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
     if "fail" in words:
         raise RuntimeError("it was told to")
     if "sleep" in words:
@@ -79,8 +82,8 @@ class Setup:
         self.link = None
 
     def node(self, name="jobd", keys="", topic="backoff = list 100ms\nmax_attempts = 3\n", topics=None, workers=2, url=None,
-             ready=True, credit=4):
-        one = Jobd(self.folder, name=name, extra=f"""
+             ready=True, credit=4, kill_grace="200ms", drain="10s"):
+        one = Jobd(self.folder, name=name, drain=drain, extra=f"""
 [source rabbit]
 type = rabbitmq
 url = {url or self.rabbit.url}
@@ -94,11 +97,12 @@ topics = MyJob*, x*, c*, More*
 env = NOTES={self.notes_path}
 workers_min = {workers}
 workers_max = {workers}
-kill_grace = 200ms
+kill_grace = {kill_grace}
 credit = {credit}
 [topic *]
 {topic}
 """)
+
         self.nodes.append(one)
         one.ready()
         if ready:
@@ -562,6 +566,14 @@ def test_stopping_gives_back_what_has_not_begun(setup):
     while got := setup.get(setup.q):
         left.append(got[1].decode())
     assert left == [str(n) for n in range(2, 30) if str(n) not in done]  # the rest, in its order
+
+
+def test_a_worker_that_does_not_end_is_killed_after_we_have_told_rabbitmq(setup):
+    node = setup.node(workers=1, kill_grace="4s", drain="300ms")
+    setup.publish("1 deaf", 2)
+    wait_for("it runs", lambda: setup.notes("begin") == ["1"])
+    assert node.stop() == 0
+    wait_for("both are there", lambda: setup.depth() == 2)
 
 
 def test_a_pause_gives_back_too(setup):

@@ -22,7 +22,7 @@ LIB = pathlib.Path(__file__).parents[2] / "etc" / "workers"
 
 # Says in a file when it begins and ends a job: "begin 7", "end 7".
 WORKER = f"""
-import os, sys, time
+import os, signal, sys, time
 sys.path.insert(0, {str(LIB)!r})
 import troupe
 def handle(job):
@@ -33,6 +33,9 @@ def handle(job):
     note("begin")
     if "die" in words:
         os._exit(9)
+    if "deaf" in words:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
     if "fail" in words:
         raise RuntimeError("it was told to")
     if "sleep" in words:
@@ -52,8 +55,9 @@ class Setup:
         self.notes_path = folder / "notes"
         self.notes_path.touch()
 
-    def node(self, name="jobd", keys="", node_dead="3s", topic="backoff = list 100ms\nmax_attempts = 3\n", topics="MyJob", workers=2, url=None, takes="*"):
-        one = Jobd(self.folder, name=name, extra=f"""
+    def node(self, name="jobd", keys="", node_dead="3s", topic="backoff = list 100ms\nmax_attempts = 3\n", topics="MyJob", workers=2,
+             url=None, takes="*", kill_grace="200ms", drain="5s"):
+        one = Jobd(self.folder, name=name, drain=drain, extra=f"""
 [source legacy]
 type = redis
 url = {url or self.redis.url}
@@ -67,7 +71,7 @@ topics = {takes}
 env = NOTES={self.notes_path}
 workers_min = {workers}
 workers_max = {workers}
-kill_grace = 200ms
+kill_grace = {kill_grace}
 credit = 4
 [topic *]
 {topic}
@@ -296,6 +300,14 @@ def test_stopping_gives_back_what_has_not_begun(setup):
     left = setup.redis("LRANGE", "MyJob", 0, -1).split()
     assert left == [str(n) for n in range(2, 30) if str(n) not in done]  # the rest, in its order, untouched
     assert set(setup.left()) <= {"MyJob"}
+
+
+def test_a_worker_that_does_not_end_is_killed_after_we_have_gone(setup):
+    node = setup.node(workers=1, kill_grace="4s", drain="300ms")
+    setup.redis("RPUSH", "MyJob", "1 deaf", 2)
+    wait_for("it runs", lambda: setup.notes("begin") == ["1"])
+    assert node.stop() == 0
+    assert sum(map(int, setup.left().values())) == 2  # both are there
 
 
 def test_a_wrong_password_and_a_wrong_type_are_told(setup):

@@ -204,3 +204,31 @@ Test(lend, ids_are_nobody_elses)
 	cr_expect(next >= first + 100);
 	end();
 }
+
+static uint64_t begun;
+
+static void on_begun(void *data, uint64_t id)
+{
+	(void)data;
+	begun = id;
+}
+
+Test(lend, who_lends_hears_of_a_beginning_and_after_he_went_of_nothing)
+{
+	begin();
+	lender.begun = on_begun;
+	taker("t", 2);
+	cr_expect(lend("t", 1, 0, 0) == 0);
+	cr_expect(begun == 0);
+	work_begun(job);
+	cr_expect(begun == ids + 1);
+	cr_expect(lend("t", 2, 0, 0) == 0);
+	work_lender_remove(&lender);
+	work_lender_forget(work, &lender);
+	work_release(job, 0);
+	turn();
+	work_fail(job, WORK_FAULT_FAILED, "why", false, -1);
+	turn();
+	cr_expect_str_eq(told, "");
+	end();
+}
