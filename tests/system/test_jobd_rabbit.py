@@ -457,7 +457,7 @@ def test_rabbitmq_killed_and_back(setup):
     twice = len(setup.notes()) - 599
     assert 0 <= twice <= 40 + ended // 2, twice  # its acknowledgements are not on the disk when it dies
     setup.nothing_left()
-    assert node.get("/readyz").status == 200
+    wait_for("both connections are back", lambda: node.get("/readyz").status == 200)
 
 
 def test_a_frozen_rabbitmq_does_not_hold_the_loop(setup):

@@ -217,7 +217,7 @@ Test(lend, who_lends_hears_of_a_beginning_and_after_he_went_of_nothing)
 {
 	begin();
 	lender.begun = on_begun;
-	taker("t", 2);
+	taker("t", 3);
 	cr_expect(lend("t", 1, 0, 0) == 0);
 	cr_expect(begun == 0);
 	work_begun(job);
