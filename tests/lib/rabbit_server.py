@@ -41,18 +41,17 @@ class Rabbit:
             **os.environ, "HOME": str(self.folder), "RABBITMQ_NODENAME": f"t{self.port}@localhost", "RABBITMQ_DIST_PORT": str(dist),
             "RABBITMQ_MNESIA_BASE": f"{self.folder}/mnesia", "RABBITMQ_LOG_BASE": f"{self.folder}/log",
             "RABBITMQ_CONFIG_FILE": f"{self.folder}/rabbitmq.conf", "RABBITMQ_ENABLED_PLUGINS_FILE": f"{self.folder}/plugins",
-            "RABBITMQ_CONF_ENV_FILE": f"{self.folder}/env", "RABBITMQ_PID_FILE": f"{self.folder}/pid",
+            "RABBITMQ_CONF_ENV_FILE": f"{self.folder}/env",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none", "ERL_EPMD_PORT": str(self.epmd_port),
-            "ERL_EPMD_ADDRESS": "127.0.0.1", "LANG": "C.UTF-8"}
+            "ERL_EPMD_ADDRESS": "127.0.0.1", "LANG": "C.UTF-8",
+            "RUNNING_UNDER_SYSTEMD": "yes"}  # its script becomes the server: one process, which dies with us
         for name in ("RABBITMQ_NODE_PORT", "RABBITMQ_NODE_IP_ADDRESS"):
             self.env.pop(name, None)
         self.epmd = subprocess.Popen([need("epmd", "erlang-base"), "-port", str(self.epmd_port)], env=self.env,
                                      preexec_fn=die_with_parent)
-        self.process, self.pid = None, 0
+        self.process = None
 
     def start(self, seconds=60):
-        pid = self.folder / "pid"
-        pid.unlink(missing_ok=True)
         with open(self.folder / "out", "a") as out:
             self.process = subprocess.Popen([sbin("rabbitmq-server")], env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                             preexec_fn=die_with_parent)
@@ -65,8 +64,11 @@ class Rabbit:
             except (pika.exceptions.AMQPError, OSError):
                 return False
         wait_for("RabbitMQ answers", up, seconds)
-        self.pid = int(pid.read_text())
         return self
+
+    @property
+    def pid(self):
+        return self.process.pid
 
     @property
     def url(self):
