@@ -123,6 +123,7 @@ static int was_shut(struct jd_amqp_link *l, unsigned channel, const amqp_channel
 	amqp_channel_close_ok_t ok = { .dummy = 0 };
 
 	drop(&l->pieces[channel]);
+	l->pieces[channel].shut = true;
 	event(l, JD_AMQP_SHUT, channel, &c->reply_text)->code = c->reply_code;
 	return amqp_send_method(l->state, (amqp_channel_t)channel, AMQP_CHANNEL_CLOSE_OK_METHOD,
 				&ok);

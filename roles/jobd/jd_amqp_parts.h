@@ -65,6 +65,7 @@ struct jd_amqp {
 
 /* What comes on a channel, piece by piece. */
 struct jd_amqp_piece {
+	bool shut; /* by the server: what was ordered before it is opened anew is void */
 	bool begun, is_return;
 	struct jd_amqp_event first;  /* what its first word said */
 	struct jd_amqp_event *event; /* NULL: its header has not come */

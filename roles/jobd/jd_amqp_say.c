@@ -112,6 +112,17 @@ static int say_one(struct jd_amqp_link *l, const struct jd_amqp_order *o)
 	}
 }
 
+static bool is_void(struct jd_amqp_link *l, const struct jd_amqp_order *o)
+{
+	struct jd_amqp_piece *p = &l->pieces[o->channel];
+
+	if (o->epoch != l->epoch)
+		return true;
+	if (o->what == JD_AMQP_SAY_OPEN)
+		p->shut = false;
+	return p->shut;
+}
+
 int jd_amqp_say(struct jd_amqp_link *l, struct list *orders)
 {
 	struct list *it, *tmp;
@@ -120,7 +131,7 @@ int jd_amqp_say(struct jd_amqp_link *l, struct list *orders)
 	list_each (it, tmp, orders) {
 		struct jd_amqp_order *o = container_of(it, struct jd_amqp_order, link);
 		__atomic_store_n(&l->a->busy, uv_hrtime(), __ATOMIC_RELAXED);
-		if (rc == 0 && o->epoch == l->epoch)
+		if (rc == 0 && !is_void(l, o))
 			rc = say_one(l, o);
 		jd_amqp_order_free(o);
 	}

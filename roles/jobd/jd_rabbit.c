@@ -52,6 +52,7 @@ static void on_tick(uv_timer_t *timer)
 	}
 	if (!jb->closing)
 		jd_rabbit_again(jb);
+	jd_rabbit_puts_go(jb);
 	jd_rabbit_plan(jb);
 }
 

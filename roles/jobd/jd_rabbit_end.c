@@ -163,7 +163,7 @@ static void on_moved(struct jb_put *p, int status, const char *why)
 	} else if (jb->leaving || jb->closing) {
 		jd_rabbit_give_back(l);
 		jd_amqp_send(jb->take);
-	} else {
+	} else if (!l->lost) {
 		if (status != UV_ECONNRESET)
 			log_warn("source %s: topic %s: a job can't be moved, and stays: %s",
 				 jb->source.name, l->topic->name, why);
@@ -194,7 +194,10 @@ void jd_rabbit_move(struct jb_loan *l, const struct jd_amqp_state *s, bool dead)
 	l->put.state.id = l->id;
 	l->put.state.error = l->error;
 	list_init(&l->put.link);
-	jd_rabbit_put(l->topic->jb, &l->put);
+	if (l->lost) /* another node may have it: it is published once we have it again */
+		l->lost_at = uv_now(l->topic->jb->loop);
+	else
+		jd_rabbit_put(l->topic->jb, &l->put);
 }
 
 /* ---- the engine's word
@@ -267,6 +270,9 @@ static void lose(struct jb_loan *l)
 		return;
 	}
 	jd_tags_drop(&l->tag);
+	list_remove(&l->again);
+	if (l->fate == JB_MOVING && !l->put.seq)
+		jd_rabbit_put_forget(&l->put);
 	list_append(&t->lost, &l->tag.place);
 	l->lost = true;
 	l->lost_at = uv_now(t->jb->loop);
@@ -303,7 +309,9 @@ void jd_rabbit_forget_lost(struct jd_rabbit_source *jb)
 		list_each (it, tmp, &jb->topics[i]->lost) {
 			struct jb_loan *l = container_of(it, struct jb_loan, tag.place);
 			bool old = uv_now(jb->loop) - l->lost_at > LOST_MOST;
-			if (l->fate == JB_DONE && (old || jb->leaving || jb->closing))
+			bool over = l->fate == JB_DONE ||
+				    (l->fate == JB_MOVING && list_empty(&l->put.link));
+			if (over && (old || jb->leaving || jb->closing))
 				jd_rabbit_loan_free(l);
 		}
 }

@@ -30,10 +30,11 @@ struct marks;
 enum { JB_QUEUE, JB_DEAD, JB_WAIT /* and the steps after it */ };
 
 struct jb_target {
-	bool passive;     /* it is there by other arguments, or is not ours to make */
-	bool known;       /* the server has said that it is there */
-	unsigned asked;   /* 0: no question is open; else its turn */
-	uint64_t made_at; /* when it was last declared */
+	bool passive;        /* it is there by other arguments, or is not ours to make */
+	bool known;          /* the server has said that it is there */
+	unsigned asked;      /* 0: no question is open; else its turn */
+	uint64_t made_at;    /* when it was last declared */
+	uint64_t not_before; /* it could not be, and is not tried again before then */
 };
 
 /* One message on its way to a queue. All it points to lives until done. */

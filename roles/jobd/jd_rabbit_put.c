@@ -20,7 +20,7 @@
 #include "roles/jobd/jd_payload.h"
 #include "roles/jobd/jd_rabbit_parts.h"
 
-enum { CHANNEL = 1, RENEW = 10000, RETURNS = 3 };
+enum { CHANNEL = 1, RENEW = 10000, PAUSE = 1000, RETURNS = 3 };
 
 /* ---- queues
  * ----------------------------------------------------------------------------------------- */
@@ -83,7 +83,7 @@ static bool is_there(struct jb_topic *t, int target)
 	struct jb_target *at = &t->targets[target];
 	bool old = target >= JB_WAIT && uv_now(t->jb->loop) - at->made_at > RENEW;
 
-	if (!at->asked && (!at->known || old))
+	if (!at->asked && (!at->known || old) && uv_now(t->jb->loop) >= at->not_before)
 		declare(t, target);
 	return at->known;
 }
@@ -226,8 +226,10 @@ static void on_shut(struct jd_rabbit_source *jb, const struct jd_amqp_event *e)
 			 e->text);
 	else
 		log_warn("source %s: publishing: %s", jb->source.name, e->text);
-	if (at)
+	if (at) {
 		at->passive = passive;
+		at->not_before = passive ? 0 : uv_now(jb->loop) + PAUSE;
+	}
 	forget_queues(jb);
 	break_off(jb, at ? UV_ECONNRESET : UV_EACCES, e->text, false);
 	jb->seq = 0;

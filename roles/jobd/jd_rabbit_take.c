@@ -222,6 +222,8 @@ static void find_again(struct jb_loan *l, const struct jd_amqp_event *e)
 	jd_tags_put(&l->topic->tags, &l->tag, e->tag);
 	if (l->fate == JB_DONE)
 		jd_rabbit_over(l);
+	else if (l->fate == JB_MOVING && list_empty(&l->put.link))
+		jd_rabbit_put(l->topic->jb, &l->put);
 }
 
 bool jd_rabbit_take(struct jb_topic *t, struct jd_amqp_event *e)
