@@ -75,6 +75,11 @@ static const char *const migrations[] = {
 	"id > ?1 AND (?2 IS NULL OR topic = ?2) AND (?5 IS NULL OR type = ?5)"                     \
 	" AND (?6 = 0 OR id <= ?6)"
 
+/* ?3: the first state of those that are ends without success */
+#define IF_FAILED                                                                                  \
+	"WHERE EXISTS(SELECT 1 FROM dead WHERE id = ?2)"                                           \
+	" OR EXISTS(SELECT 1 FROM done WHERE id = ?2 AND state >= ?3)"
+
 static const char *const statements[STATEMENTS] = {
 	[S_PUT] = "INSERT INTO job(" JOB ") VALUES(?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7, ?8, ?9, ?10,"
 		  " ?11, ?12, ?13, ?14, ?15, ?16, NULL, ?17, ?18)",
@@ -89,6 +94,9 @@ static const char *const statements[STATEMENTS] = {
 		      " uniq_until, key, meta, coalesce(?3, error), payload, batch, ?2, ?6"
 		      " FROM job WHERE id = ?1",
 	[S_DEP] = "INSERT OR IGNORE INTO dep(job, after) VALUES(?1, ?2)",
+	[S_DEP_OVER] = "INSERT OR IGNORE INTO dep(job, after) SELECT ?1, ?2 " IF_FAILED
+		       " RETURNING job, after, EXISTS(SELECT 1 FROM dead WHERE id = after)",
+	[S_SEE_OVER] = "SELECT ?1, ?2, EXISTS(SELECT 1 FROM dead WHERE id = ?2) " IF_FAILED,
 	[S_DEP_DONE] = "DELETE FROM dep WHERE after = ?1",
 	[S_DEP_FAILED] = "DELETE FROM dep WHERE after = ?1 AND job NOT IN (SELECT id FROM job)",
 	[S_DEP_DROP] = "DELETE FROM dep WHERE after = ?1 AND job = ?2",
@@ -216,17 +224,28 @@ static void put_lock(struct store_unit *u, struct work *w, struct task *t,
 	store_int(u, w->wall + s->uniq_ttl);
 }
 
-/* What only memory has is forgotten with us: nobody waits for that then. */
-static void put_deps(struct store_unit *u, struct work *w, struct task *t,
-		     const struct work_spec *s)
+static void put_dep(struct store_unit *u, enum statement s, const struct task *t, uint64_t after)
 {
-	for (int i = 0; t->more && t->more->waits && i < s->n_after; i++) {
-		struct task *other = task_before(w, t, s->after[i]);
-		if (!other || !task_is_stored(other))
-			continue;
-		store_stmt(u, S_DEP);
-		store_int(u, (int64_t)t->id);
-		store_int(u, (int64_t)s->after[i]);
+	store_stmt(u, s);
+	store_int(u, (int64_t)t->id);
+	store_int(u, (int64_t)after);
+	if (s != S_DEP)
+		store_int(u, WORK_DEAD);
+}
+
+/*
+ * What only memory has is forgotten with us: nobody waits for that then. What we don't know any
+ * more may be over without success: see submission_done.
+ */
+void persist_deps(struct store_unit *u, struct work *w, struct task *t, const struct work_spec *s)
+{
+	for (int i = 0; i < s->n_after; i++) {
+		struct task *other = task_find(w, s->after[i]);
+		if (!other)
+			put_dep(u, task_is_stored(t) ? S_DEP_OVER : S_SEE_OVER, t, s->after[i]);
+		else if (task_before(w, t, s->after[i]) && task_is_stored(other) &&
+			 task_is_stored(t))
+			put_dep(u, S_DEP, t, s->after[i]);
 	}
 }
 
@@ -263,7 +282,6 @@ void persist_task(struct store_unit *u, struct work *w, struct task *t, const st
 	store_blob(u, b && b->meta ? b->data + b->size : NULL, b ? b->meta : 0);
 	store_blob(u, b ? b->data : NULL, b ? b->size : 0);
 	int_or_null(u, (int64_t)s->batch);
-	put_deps(u, w, t, s);
 	if (s->idem_key)
 		put_idem(u, w, t, s);
 	if (s->uniq && s->hold == WORK_UNTIL_TTL)

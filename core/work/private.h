@@ -346,6 +346,8 @@ enum statement {
 	S_DONE,
 	S_TO_DEAD,
 	S_DEP,
+	S_DEP_OVER,
+	S_SEE_OVER,
 	S_DEP_DONE,
 	S_DEP_FAILED,
 	S_DEP_DROP,
@@ -416,7 +418,11 @@ static inline enum store_sync sync_of(const struct topic *t)
 	return t->conf.durability == WORK_FSYNC ? STORE_FSYNC : STORE_OS;
 }
 
+/* run.c: no attempt is left, or it has crashed too often */
+bool task_is_used_up(const struct task *t);
+
 void persist_task(struct store_unit *u, struct work *w, struct task *t, const struct work_spec *s);
+void persist_deps(struct store_unit *u, struct work *w, struct task *t, const struct work_spec *s);
 void persist_retry(struct work *w, struct task *t, int64_t run_at, const char *error);
 void persist_place(struct work *w, struct task *t, int64_t run_at);
 void persist_unstored(struct store_unit *u, struct work *w, struct task *t);

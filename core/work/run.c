@@ -168,7 +168,7 @@ int work_ack(struct work_job *job, const struct work_end *end)
 	return 0;
 }
 
-static bool used_up(struct task *t)
+bool task_is_used_up(const struct task *t)
 {
 	const struct work_topic_conf *c = &t->topic->conf;
 	int most = t->more && t->more->max_attempts ? t->more->max_attempts : c->max_attempts;
@@ -211,7 +211,7 @@ void work_fail(struct work_job *job, enum work_fault fault, const char *error, b
 	hours_touch(w);
 	if (job->cancelled) {
 		ending_go(over(r, WORK_CANCELLED, error));
-	} else if (!retry || used_up(t)) {
+	} else if (!retry || task_is_used_up(t)) {
 		ending_go(over(r, WORK_DEAD, error));
 	} else {
 		delay = delay >= 0 ? delay : next_delay(w, t);

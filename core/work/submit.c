@@ -12,6 +12,8 @@
 #include "core/base/mem.h"
 #include "core/work/private.h"
 
+enum { IDEM_CELLS = 2, OVER_CELLS = 3 }; /* of a row that was found */
+
 struct submission {
 	struct later later;
 	struct work *w;
@@ -220,6 +222,15 @@ int submission_new(struct work *w, const struct work_spec *specs, int n, struct 
 	return 0;
 }
 
+/* What it is to come after is nothing that we know: the store may know how that ended. */
+static bool asks_the_store(struct work *w, const struct work_spec *s)
+{
+	for (int i = 0; i < s->n_after; i++)
+		if (!task_find(w, s->after[i]))
+			return w->store != NULL;
+	return false;
+}
+
 struct submission *submission_make(struct work *w, const struct work_spec *specs, int n)
 {
 	struct submission *s =
@@ -232,6 +243,7 @@ struct submission *submission_make(struct work *w, const struct work_spec *specs
 	for (int i = 0; i < n; i++) {
 		struct topic *topic = topic_get(w, specs[i].topic);
 		s->stored |= is_stored(topic) && !specs[i].fleeting;
+		s->stored |= asks_the_store(w, &specs[i]);
 		if (met(w, topic, &specs[i], &s->receipts[i]))
 			continue;
 		w->last_id = ident_next(w->last_id, w->wall);
@@ -252,9 +264,13 @@ bool submission_put(struct submission *s, struct store_unit *u)
 		store_copy(u, first->idem_hash, first->idem_hash_size);
 		store_int(u, s->w->wall);
 	}
-	for (int i = 0; i < s->n; i++)
-		if (s->tasks[i] && task_is_stored(s->tasks[i]))
-			persist_task(u, s->w, s->tasks[i], &s->specs[i]);
+	for (int i = 0; i < s->n; i++) {
+		struct task *t = s->tasks[i];
+		if (t && task_is_stored(t))
+			persist_task(u, s->w, t, &s->specs[i]);
+		if (t && s->stored)
+			persist_deps(u, s->w, t, &s->specs[i]);
+	}
 	for (int i = 0; i < s->n; i++)
 		if (s->tasks[i] && s->tasks[i]->more && s->tasks[i]->more->batch)
 			batch_count(s->tasks[i]->more->batch, u, 1, 0);
@@ -283,9 +299,22 @@ static void settle(struct submission *s, struct task *t, bool taken)
 	tell(w, t, task_state(t), NULL);
 }
 
+/* Rows of S_DEP_OVER and S_SEE_OVER: what they were to come after has ended without success. */
+static void note_failed(struct work *w, const struct store_unit *u)
+{
+	for (int i = 0; i < u->rows; i++) {
+		const struct store_value *cells = &u->cells[i * OVER_CELLS];
+		struct task *t = task_find(w, (uint64_t)cells[0].n);
+		if (t) {
+			task_more(t)->failed = (uint64_t)cells[1].n;
+			t->more->failed_dead = cells[2].n != 0;
+		}
+	}
+}
+
 void submission_done(struct submission *s, const struct store_unit *u, int status)
 {
-	bool found = s->idem && u && u->rows > 0;
+	bool found = s->idem && u && u->rows > 0 && u->columns == IDEM_CELLS;
 
 	sched_clock(s->w);
 	if (found) {
@@ -293,6 +322,8 @@ void submission_done(struct submission *s, const struct store_unit *u, int statu
 		s->receipts[0].duplicate = true;
 		s->receipts[0].conflict = !u->cells[1].n;
 	}
+	if (u && u->columns == OVER_CELLS && status == 0)
+		note_failed(s->w, u);
 	for (int i = 0; i < s->n; i++)
 		if (s->tasks[i])
 			settle(s, s->tasks[i], status == 0 && !found);

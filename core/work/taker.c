@@ -173,6 +173,9 @@ static struct task *next_task(struct work *w, struct topic *topic)
 		if (topic->conf.max_crashes && (int)t->crashes >= topic->conf.max_crashes) {
 			ending_go(
 				ending_new(w, t, WORK_DEAD, "poison: what ran it died each time"));
+		} else if (t->attempts && task_is_used_up(t)) {
+			/* we died while it ran, or fewer are allowed by now; its row says why */
+			ending_go(ending_new(w, t, WORK_DEAD, NULL));
 		} else if (k && !key_open(w, k)) {
 			heap_put(&k->parked, n, n->key);
 			topic->parked++;

@@ -553,3 +553,83 @@ Test(work_ends, who_waits_for_several_ends_with_the_first_that_fails)
 	closed();
 	end();
 }
+
+static void over_and_forgotten_by_memory(void (*go)(void), int64_t keep)
+{
+	begin();
+	opened();
+	struct work_spec s = task("first");
+	s.keep = keep;
+	submit(&s);
+	go();
+	settle();
+}
+
+Test(work_ends, who_comes_when_the_first_one_is_over_ends_as_it_did)
+{
+	static const struct {
+		void (*go)(void);
+		const char *state;
+	} cases[] = { { die, "dead" }, { be_cancelled, "cancelled" } };
+
+	for (int i = 0; i < 2 * 2 * 2; i++) {
+		bool fleeting = i & 2, restarted = i & 4;
+		over_and_forgotten_by_memory(cases[i & 1].go, 60000);
+		uint64_t first = last;
+		if (restarted)
+			again();
+		struct work_spec s = behind(&first);
+		s.fleeting = fleeting;
+		s.idem_key = fleeting ? NULL : "once";
+		s.idem_ttl = 60000;
+		submit(&s);
+		n_jobs = 0;
+		want(5);
+		cr_expect(n_jobs == 0);
+		cr_expect_str_eq(pending("told"), why(first, cases[i & 1].state), "%s", found);
+		again();
+		want(5);
+		cr_expect(n_jobs == 0);
+		cr_expect_str_eq(pending("told"), why(first, cases[i & 1].state), "once: %s",
+				 found);
+		closed();
+		end();
+	}
+}
+
+Test(work_ends, who_comes_after_a_success_that_is_kept_runs)
+{
+	over_and_forgotten_by_memory(succeed, 60000);
+	uint64_t first = last;
+	struct work_spec s = behind(&first);
+
+	submit(&s);
+	n_jobs = 0;
+	want(5);
+	cr_expect(n_jobs == 1);
+	closed();
+	end();
+}
+
+/* At most once: we may have died behind its work. */
+Test(work_ends, who_had_one_attempt_only_does_not_run_again_after_our_death)
+{
+	begin();
+	pid_t pid = fork();
+	if (pid == 0) {
+		opened();
+		struct work_spec s = task("!meta");
+		s.max_attempts = 1;
+		submit(&s);
+		want(1);
+		work_begun(jobs[0]);
+		raise(SIGKILL);
+	}
+	waitpid(pid, NULL, 0);
+	opened();
+	want(5);
+	cr_expect(n_jobs == 0);
+	cr_expect_str_eq(pending("told"), "dead !meta -", "%s", found);
+	closed();
+	end();
+}
