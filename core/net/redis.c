@@ -10,12 +10,13 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/net/dial.h"
+#include "core/net/redis_find.h"
 #include "core/net/stream.h"
 #include "core/net/tls.h"
 
 enum { ELEMENTS_MOST = 1 << 20, READ = 64 * 1024, FIRST_RETRY = 100, WHY = 200 };
 
-enum state { DOWN, DIALING, GREETING, UP };
+enum state { DOWN, FINDING, DIALING, GREETING, UP };
 
 struct ask {
 	redis_done done;
@@ -26,8 +27,9 @@ struct ask {
 struct redis {
 	uv_loop_t *loop;
 	struct redis_conf conf;
-	char *name;
+	char *name, *sentinel_password;
 	enum state state;
+	struct redis_find find;
 	struct dial dial;
 	struct stream stream;
 	redisReader *reader;
@@ -38,7 +40,7 @@ struct redis {
 	uv_timer_t timer;      /* the next try; what is under way */
 	uint64_t retry, since; /* since: it tries, or it is up */
 	int64_t client_id;
-	int open;      /* timer, and the stream or dial */
+	int open;      /* timer, and the stream, dial or find */
 	bool overflow; /* of out */
 	bool streaming, closing;
 	char why[WHY];
@@ -52,6 +54,11 @@ static void go_down(struct redis *r, const char *why);
 bool redis_is_up(const struct redis *r)
 {
 	return r->state == UP;
+}
+
+const struct addr *redis_addr(const struct redis *r)
+{
+	return &r->conf.url.addr;
 }
 
 int64_t redis_client_id(const struct redis *r)
@@ -183,6 +190,7 @@ static void release(struct redis *r)
 	buf_fini(&r->out);
 	free(r->asks);
 	free(r->name);
+	free(r->sentinel_password);
 	free(r);
 }
 
@@ -212,7 +220,7 @@ static void on_stream_closed(struct stream *s)
 /* r lives on: its stream closes from the loop. */
 static void go_down(struct redis *r, const char *why)
 {
-	if (r->state == DOWN || r->state == DIALING)
+	if (r->state < GREETING)
 		return;
 	if (r->state == UP && uv_now(r->loop) - r->since >= r->conf.retry_most)
 		r->retry = FIRST_RETRY;
@@ -256,6 +264,20 @@ static void on_greeted(void *data, const redisReply *reply)
 	}
 }
 
+/* A Sentinel may not know yet that it is none any more. */
+static void on_role(void *data, const redisReply *reply)
+{
+	struct redis *r = data;
+	const redisReply *role = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements
+					 ? reply->element[0]
+					 : NULL;
+
+	on_greeted(r, reply);
+	if (reply && r->state == GREETING &&
+	    (!role || role->type != REDIS_REPLY_STRING || strcmp(role->str, "master") != 0))
+		go_down(r, "it is not the master");
+}
+
 static void on_client_id(void *data, const redisReply *reply)
 {
 	struct redis *r = data;
@@ -293,6 +315,10 @@ static void greet(struct redis *r)
 		redis_text(r, "CLIENT");
 		redis_text(r, "SETNAME");
 		redis_text(r, r->name);
+	}
+	if (u->n_sentinels) {
+		redis_begin(r, 1, on_role, r);
+		redis_text(r, "ROLE");
 	}
 	redis_begin(r, 2, on_client_id, r);
 	redis_text(r, "CLIENT");
@@ -413,7 +439,7 @@ static void on_dialed(struct dial *d, int status, int fd)
 		go_down(r, "TLS does not start");
 }
 
-static void connect_it(struct redis *r)
+static void dial_it(struct redis *r)
 {
 	r->since = uv_now(r->loop);
 	r->dial.data = r;
@@ -422,6 +448,30 @@ static void connect_it(struct redis *r)
 		no_luck(r, uv_strerror(rc));
 	else
 		r->state = DIALING;
+}
+
+static void on_found(void *data, const struct addr *addr, const char *why)
+{
+	struct redis *r = data;
+
+	if (r->closing) {
+		release(r);
+	} else if (!addr) {
+		no_luck(r, why);
+	} else {
+		r->conf.url.addr = *addr;
+		dial_it(r);
+	}
+}
+
+static void connect_it(struct redis *r)
+{
+	if (!r->conf.url.n_sentinels) {
+		dial_it(r);
+		return;
+	}
+	r->state = FINDING;
+	redis_find_start(&r->find);
 }
 
 static void on_timer(uv_timer_t *t)
@@ -446,6 +496,9 @@ struct redis *redis_new(uv_loop_t *loop, const struct redis_conf *conf)
 	r->conf.tls = conf->tls ? tls_ctx_hold(conf->tls) : NULL;
 	r->name = mem_str(conf->name);
 	r->conf.name = NULL;
+	r->conf.sentinel_password = r->sentinel_password = mem_str(conf->sentinel_password);
+	r->find =
+		(struct redis_find){ .loop = loop, .conf = &r->conf, .done = on_found, .data = r };
 	r->retry = FIRST_RETRY;
 	buf_init(&r->out, conf->most);
 	uv_timer_init(loop, &r->timer);
@@ -465,6 +518,10 @@ void redis_close(struct redis *r, void (*closed)(void *data), void *data)
 	if (r->state == DIALING) {
 		r->open++;
 		dial_cancel(&r->dial);
+	}
+	if (r->state == FINDING) {
+		r->open++;
+		redis_find_cancel(&r->find);
 	}
 	go_down(r, "closed");
 	uv_close((uv_handle_t *)&r->timer, on_timer_closed);

@@ -1,7 +1,7 @@
 /*
  * redis - commands to a Redis server, over one connection that comes back by itself.
  *
- *	        dial, TLS, AUTH, SELECT, CLIENT ID
+ *	        (ask a Sentinel,) dial, TLS, AUTH, SELECT, (ROLE,) CLIENT ID
  *	DOWN ------------------------------------> UP --- redis_add ..., redis_send ---> done
  *	  ^                                         |
  *	  +---- closed, garbage, no answer in time -+   all under way: done with NULL
@@ -25,13 +25,19 @@ struct err;
 struct redis;
 struct tls_ctx;
 
-/* redis://[[user]:password@]host[:port][/db], rediss:// by TLS, redis+unix://[...@]/path[?db=n];
- * user and password percent-encoded. */
+enum { REDIS_SENTINELS = 8 };
+
+/* redis://[[user]:password@]host[:port][/db], rediss:// by TLS, redis+unix://[...@]/path[?db=n],
+ * redis+sentinel://[...@]host[:port][,host[:port]...]/MASTER[/db], rediss+sentinel:// by TLS; user
+ * and password percent-encoded. */
 struct redis_url {
-	struct addr addr;
+	struct addr addr; /* with Sentinels: not known yet */
 	bool tls;
 	int db;
 	char user[128], password[512];
+	struct addr sentinels[REDIS_SENTINELS];
+	int n_sentinels; /* 0: none */
+	char master[128];
 };
 
 /* 0, or ERR_CONF and a sentence, which never has the password in it. */
@@ -39,9 +45,10 @@ int redis_url_read(struct redis_url *u, const char *text, struct err *err);
 
 struct redis_conf {
 	struct redis_url url;
-	struct tls_ctx *tls; /* with url.tls; held */
-	const char *name;    /* CLIENT SETNAME; letters, digits, - _ . */
-	uint64_t timeout;    /* ms: to be up; from a command to its answer */
+	struct tls_ctx *tls;           /* with url.tls; held */
+	const char *sentinel_password; /* NULL, "": they ask for none */
+	const char *name;              /* CLIENT SETNAME; letters, digits, - _ . */
+	uint64_t timeout;              /* ms: to be up; from a command to its answer */
 	uint64_t retry_most; /* ms: the longest time between two tries; they begin at 100 ms, anew
 			      * once it was up for so long */
 	size_t most;         /* bytes of an answer, and of what is unsent */
@@ -63,6 +70,9 @@ struct redis *redis_new(uv_loop_t *loop, const struct redis_conf *conf);
 void redis_close(struct redis *r, void (*closed)(void *data), void *data);
 
 bool redis_is_up(const struct redis *r);
+
+/* Where it is, or was tried last. */
+const struct addr *redis_addr(const struct redis *r);
 
 /* Of this connection, as CLIENT ID says. */
 int64_t redis_client_id(const struct redis *r);

@@ -6,7 +6,9 @@
 #include "core/net/http_decode.h"
 #include "core/net/redis.h"
 
-enum { REDIS_PORT = 6379, MOST = 1024, MOST_DBS = 1 << 20 };
+enum { REDIS_PORT = 6379, SENTINEL_PORT = 26379, MOST = 1024, MOST_DBS = 1 << 20 };
+
+enum way { BY_HOST, BY_PATH, BY_SENTINEL };
 
 /* [user]:password@, or password@ as some write it: what is behind it, NULL: not well formed. */
 static const char *read_login(struct redis_url *u, const char *text)
@@ -40,17 +42,46 @@ static int read_db(struct redis_url *u, const char *text, struct err *err)
 	return 0;
 }
 
-/* host[:port][/db] */
-static int read_host(struct redis_url *u, const char *text, struct err *err)
+static int read_addr(struct addr *a, const char *text, size_t n, int port, struct err *err)
 {
 	char host[ADDR_TEXT];
-	size_t n = strcspn(text, "/");
 
 	snprintf(host, sizeof(host), "%.*s", (int)n, text);
 	if (!n || n >= sizeof(host) || *host == ':')
 		return err_set(err, ERR_CONF, "no host");
-	int rc = addr_parse(&u->addr, host, REDIS_PORT, err);
+	return addr_parse(a, host, port, err);
+}
+
+/* host[:port][/db] */
+static int read_host(struct redis_url *u, const char *text, struct err *err)
+{
+	size_t n = strcspn(text, "/");
+	int rc = read_addr(&u->addr, text, n, REDIS_PORT, err);
+
 	return rc != 0 ? rc : read_db(u, text[n] ? text + n + 1 : "", err);
+}
+
+/* host[:port][,host[:port]...]/MASTER[/db] */
+static int read_sentinels(struct redis_url *u, const char *text, struct err *err)
+{
+	size_t n;
+
+	for (;; text += n + 1) {
+		n = strcspn(text, ",/");
+		if (u->n_sentinels == REDIS_SENTINELS)
+			return err_set(err, ERR_CONF, "more than %d Sentinels", REDIS_SENTINELS);
+		int rc = read_addr(&u->sentinels[u->n_sentinels++], text, n, SENTINEL_PORT, err);
+		if (rc != 0)
+			return rc;
+		if (text[n] != ',')
+			break;
+	}
+	text += n + (text[n] == '/');
+	n = strcspn(text, "/");
+	if (!n || n >= sizeof(u->master))
+		return err_set(err, ERR_CONF, "no name of a master behind the Sentinels");
+	memcpy(u->master, text, n);
+	return read_db(u, text[n] ? text + n + 1 : "", err);
 }
 
 /* /path[?db=n] */
@@ -73,11 +104,19 @@ int redis_url_read(struct redis_url *u, const char *text, struct err *err)
 {
 	static const struct {
 		const char *scheme;
-		bool tls, path;
+		bool tls;
+		enum way way;
 	} schemes[] = {
-		{ "redis://", false, false },
-		{ "rediss://", true, false },
-		{ "redis+unix://", false, true },
+		{ "redis://", false, BY_HOST },
+		{ "rediss://", true, BY_HOST },
+		{ "redis+unix://", false, BY_PATH },
+		{ "redis+sentinel://", false, BY_SENTINEL },
+		{ "rediss+sentinel://", true, BY_SENTINEL },
+	};
+	static int (*const readers[])(struct redis_url *, const char *, struct err *) = {
+		[BY_HOST] = read_host,
+		[BY_PATH] = read_path,
+		[BY_SENTINEL] = read_sentinels,
 	};
 
 	*u = (struct redis_url){ .tls = false };
@@ -91,7 +130,8 @@ int redis_url_read(struct redis_url *u, const char *text, struct err *err)
 		const char *rest = read_login(u, text + n);
 		if (!rest)
 			return err_set(err, ERR_CONF, "the password or user is not well encoded");
-		return schemes[i].path ? read_path(u, rest, err) : read_host(u, rest, err);
+		return readers[schemes[i].way](u, rest, err);
 	}
-	return err_set(err, ERR_CONF, "neither redis:// nor rediss:// nor redis+unix://");
+	return err_set(err, ERR_CONF,
+		       "neither redis:// nor rediss:// nor redis+unix:// nor redis[s]+sentinel://");
 }

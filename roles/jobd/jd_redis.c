@@ -281,6 +281,9 @@ static void on_up(void *data)
 		redis_text(jr->cmd, t->run);
 	}
 	redis_send(jr->cmd);
+	if (jr->watched)
+		log_info("source %s: the master is %s:%d", jr->source.name,
+			 redis_addr(jr->cmd)->host, redis_addr(jr->cmd)->port);
 	jd_source_up(&jr->source);
 	track(jr);
 	plan_tick(jr, 0);
@@ -494,6 +497,7 @@ static int open_connections(struct jr *jr, struct err *err)
 {
 	char name[320];
 	struct redis_conf conf = { .name = name,
+				   .sentinel_password = jr->keys->sentinel_password,
 				   .timeout = (uint64_t)jr->keys->timeout,
 				   .retry_most = RETRY_MOST,
 				   .most = MOST,
@@ -506,6 +510,7 @@ static int open_connections(struct jr *jr, struct err *err)
 		rc = secure(jr, &conf, err);
 	if (rc != 0)
 		return rc;
+	jr->watched = conf.url.n_sentinels > 0;
 	snprintf(name, sizeof(name), "troupe-%s", jr->node);
 	jr->cmd = redis_new(jr->loop, &conf);
 	conf.on_up = on_wake_up;

@@ -71,6 +71,7 @@ struct jr {
 	struct jd_forward forward; /* of topics that are only written */
 	int telling;               /* commands with ends that are under way */
 	int open;                  /* timers and connections */
+	bool watched;              /* by Sentinels, which say where it is */
 	bool ticking, tracking, draining, leaving, closing, shut;
 	uint64_t pinged;   /* the wake connection */
 	uint64_t deadline; /* of closing */

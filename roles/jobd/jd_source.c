@@ -43,8 +43,11 @@ const struct conf_key jd_source_rows[] = {
 		      .help = "Whose queues they are."),
 	CONF_KEY_STR(struct jd_source_keys, url, .flags = CONF_REQUIRED | CONF_SECRET | CONF_RELOAD,
 		     .help = "redis://[[user]:password@]host[:port][/db], rediss:// by TLS, "
-			     "redis+unix:///path[?db=n]; amqp://[user:password@]host[:port]"
+			     "redis+unix:///path[?db=n], redis[s]+sentinel://[[user]:password@]"
+			     "host[:port][,...]/MASTER[/db]; amqp://[user:password@]host[:port]"
 			     "[/vhost], amqps:// by TLS."),
+	CONF_KEY_STR(struct jd_source_keys, sentinel_password, .flags = CONF_SECRET | CONF_RELOAD,
+		     .help = "Redis: what its Sentinels ask for; that of the url is the servers'."),
 	CONF_KEY_LIST(struct jd_source_keys, topics, .flags = CONF_RELOAD,
 		      .help = "Whose jobs are taken. In Redis each is a list of that name: RPUSH "
 			      "puts, the left end is first; in RabbitMQ a durable queue."),

@@ -24,7 +24,7 @@ enum jd_queue_type { JD_CLASSIC, JD_QUORUM };
 
 struct jd_source_keys {
 	int type;
-	char *url;
+	char *url, *sentinel_password;
 	char **topics, **write_only;
 	char *prefix;
 	int payload;

@@ -37,6 +37,25 @@ Test(redis_url, reads_what_people_write)
 	}
 }
 
+Test(redis_url, reads_sentinels)
+{
+	struct redis_url u;
+	struct err err = { .text = "" };
+
+	check_int(redis_url_read(&u, "redis+sentinel://me:pw@a,b:7,[::1]/main/2", &err), 0);
+	check_int(u.n_sentinels, 3);
+	check_str(u.sentinels[0].host, "a");
+	check_int(u.sentinels[0].port, 26379);
+	check_str(u.sentinels[1].host, "b");
+	check_int(u.sentinels[1].port, 7);
+	check_str(u.sentinels[2].host, "::1");
+	check_str(u.master, "main");
+	check_str(u.password, "pw");
+	check_int(u.db, 2);
+	check_int(redis_url_read(&u, "rediss+sentinel://a/main", &err), 0);
+	cr_expect(u.tls && u.n_sentinels == 1 && !u.db);
+}
+
 Test(redis_url, refuses_the_rest_without_its_password)
 {
 	static const char *const bad[] = {
@@ -53,6 +72,12 @@ Test(redis_url, refuses_the_rest_without_its_password)
 		"redis://h:99999",
 		"redis+unix://run/x",
 		"redis+unix:///run/x?database=1",
+		"redis+sentinel://:secret@/main",
+		"redis+sentinel://:secret@a,,b/main",
+		"redis+sentinel://:secret@a",
+		"redis+sentinel://:secret@a/",
+		"redis+sentinel://:secret@a/main/x",
+		"redis+sentinel://:secret@a,a,a,a,a,a,a,a,a/main",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
