@@ -331,7 +331,7 @@ static void on_run(void *data, uint64_t id)
 Test(work_pick, the_first_ones_of_a_topic)
 {
 	uint64_t late = put("a", "late", 1, 9000), soon = put("a", "soon", 1, 1000);
-	uint64_t other = put("b", "other", 1, 10), ready = put("a", "ready", 200, 0);
+	uint64_t other = put("b", "other", 1, 900), ready = put("a", "ready", 200, 0);
 
 	put("a", "middle", 1, 5000);
 	check_int(work_first(work, "a", WORK_READY), ready);
