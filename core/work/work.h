@@ -26,7 +26,8 @@
  * What comes of a task's end is in the end's own transaction: tasks handed on by work_ack, those of
  * its batch, what work_conf.follow says. Those that wait for it end one by one after it; the store
  * knows of them until they have, so that a kill between lets none run for which a task was missing.
- * One that comes to wait for what is dead by then, or kept as cancelled or expired, ends so at once.
+ * One that comes to wait for what is dead by then, or kept as cancelled or expired, ends so at
+ *once.
  *
  * A taker asks for tasks of some topics and is handed as many as it said it wants, from the loop,
  * once per turn of it. It must say how each of them ended: work_ack, work_fail or work_release.
