@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/api/api.h"
+#include "core/api/robot.h"
 #include "core/api/setup.h"
 #include "core/base/err.h"
 #include "core/base/jsontext.h"
@@ -25,7 +26,7 @@
 #include "core/proc/child.h"
 #include "core/proc/spawn.h"
 
-enum { LOOK = 5000, SAID_MOST = 1000, PATIENCE = 10000, AT_ONCE = 32 };
+enum { LOOK = 5000, SAID_MOST = 1000, PATIENCE = 10000, AT_ONCE = 32, ANSWER = 4096, SHOWN = 200 };
 
 /* What was said, and to whom. */
 struct said {
@@ -48,6 +49,7 @@ struct telling {
 	struct api_alarms *all;
 	struct child child;
 	struct http_exchange *exchange;
+	enum api_alarm_type type;
 	char *name; /* of the alarm */
 };
 
@@ -80,31 +82,44 @@ static void telling_over(struct telling *t)
 static void on_posted(void *data, const struct http_outcome *o)
 {
 	struct telling *t = data;
+	int64_t refusal = o->rc || o->response->status > 299
+				  ? 0
+				  : api_robot_refusal(t->type, o->response->body, o->response->size);
 
 	if (o->rc)
 		log_warn("an alarm was not told alarm=%s error=\"%s\"", t->name, o->why);
 	else if (o->response->status > 299)
 		log_warn("an alarm was not told alarm=%s status=%d", t->name, o->response->status);
+	else if (refusal)
+		log_warn("an alarm was refused alarm=%s code=%lld answer=%.*s", t->name,
+			 (long long)refusal,
+			 (int)(o->response->size < SHOWN ? o->response->size : SHOWN),
+			 (const char *)o->response->body);
 	telling_over(t);
 }
 
-static void post(struct api_alarms *all, const char *name, const char *url,
+static void post(struct api_alarms *all, const struct conf_item *item, int64_t now,
 		 const struct json_out *body)
 {
+	const struct api_alarm_keys *k = item->values;
 	struct err err = { .text = "" };
+	char url[API_ROBOT_URL];
 	struct http_url to;
 
+	api_robot_url(k, now, url);
 	if (http_url_read(&to, url, &err) != 0) {
-		log_warn("an alarm was not told alarm=%s error=\"%s\"", name, err.text);
+		log_warn("an alarm was not told alarm=%s error=\"%s\"", item->name, err.text);
 		return;
 	}
-	struct telling *t = telling_new(all, name);
+	struct telling *t = telling_new(all, item->name);
+	t->type = (enum api_alarm_type)k->type;
 	t->exchange =
 		http_client_ask(all->api->http, &(struct http_ask){ .method = "POST",
 								    .url = &to,
 								    .type = "application/json",
 								    .body = body->p,
 								    .size = body->n,
+								    .keep = ANSWER,
 								    .timeout = PATIENCE,
 								    .done = on_posted,
 								    .data = t });
@@ -163,84 +178,23 @@ static void run(struct api_alarms *all, const char *name, const char *command,
 	telling_over(t);
 }
 
-/* ---- words ------------------------------------------------------------------------------ */
+/* ---- to each ------------------------------------------------------------------------------ */
 
-static void put_text(struct json_out *o, const char *what, const char *subject, const char *text,
-		     uint64_t more)
-{
-	char host[100] = "", *all;
-	size_t n;
-
-	gethostname(host, sizeof(host) - 1);
-	FILE *out = open_memstream(&all, &n);
-	fprintf(out, "troupe at %s: %s, %s%s%s", host, what, subject, *text ? ": " : "", text);
-	if (more)
-		fprintf(out, " (and %lu more)", (unsigned long)more);
-	fclose(out);
-	json_put_string(o, all, n);
-	free(all);
-}
-
-static void put_message(struct json_out *o, enum api_alarm_type type, const char *what,
-			const char *const words[2], uint64_t more)
-{
-	static const char *const before[] = {
-		[API_ALARM_DINGTALK] = "{\"msgtype\":\"text\",\"text\":{\"content\":",
-		[API_ALARM_WECOM] = "{\"msgtype\":\"text\",\"text\":{\"content\":",
-		[API_ALARM_FEISHU] = "{\"msg_type\":\"text\",\"content\":{\"text\":",
-		[API_ALARM_SLACK] = "{\"text\":",
-	};
-	char host[100] = "";
-
-	if (type < API_ALARM_WEBHOOK) {
-		json_puts(o, before[type]);
-		put_text(o, what, words[0], words[1], more);
-		json_puts(o, type == API_ALARM_SLACK ? "}" : "}}");
-		return;
-	}
-	gethostname(host, sizeof(host) - 1);
-	json_printf(o, "{\"event\":\"%s\",\"subject\":", what);
-	json_put_text(o, words[0]);
-	json_puts(o, ",\"text\":");
-	json_put_text(o, words[1]);
-	json_puts(o, ",\"host\":");
-	json_put_text(o, host);
-	json_printf(o, ",\"at\":%lld,\"more\":%lu}\n", (long long)api_now(), (unsigned long)more);
-}
-
-static void url_of(const struct api_alarm_keys *k, char *url, size_t size)
-{
-	static const char *const robots[] = {
-		[API_ALARM_DINGTALK] = "https://oapi.dingtalk.com/robot/send?access_token=",
-		[API_ALARM_WECOM] = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=",
-		[API_ALARM_FEISHU] = "https://open.feishu.cn/open-apis/bot/v2/hook/",
-	};
-
-	if (k->url && *k->url)
-		snprintf(url, size, "%s", k->url);
-	else
-		snprintf(url, size, "%s%s", robots[k->type], k->token);
-	url[strcspn(url, "\r\n")] = '\0';
-}
-
-static void tell(struct api_alarms *all, const struct conf_item *item, const char *what,
-		 const char *const words[2], uint64_t more)
+static void tell(struct api_alarms *all, const struct conf_item *item,
+		 const struct api_robot_words *words)
 {
 	const struct api_alarm_keys *k = item->values;
 	struct json_out o = { .p = NULL };
-	char url[2048];
 
 	if (all->n_telling >= AT_ONCE) {
 		log_warn("an alarm was not told, too many are on their way alarm=%s", item->name);
 		return;
 	}
-	put_message(&o, (enum api_alarm_type)k->type, what, words, more);
-	if (k->type == API_ALARM_EXEC) {
+	api_robot_message(&o, k, words);
+	if (k->type == API_ALARM_EXEC)
 		run(all, item->name, k->command, &o);
-	} else {
-		url_of(k, url, sizeof(url));
-		post(all, item->name, url, &o);
-	}
+	else
+		post(all, item, words->now, &o);
 	json_out_fini(&o);
 }
 
@@ -301,17 +255,19 @@ static bool is_on(const struct api_alarm_keys *k, enum api_alarm_event what)
 void api_alarm_raise(struct api *api, enum api_alarm_event what, const char *subject,
 		     const char *text)
 {
-	const char *name = api_alarm_event_name(what), *words[2] = { subject, text };
+	struct api_robot_words words = { .event = api_alarm_event_name(what),
+					 .subject = subject,
+					 .text = text,
+					 .now = api_now() };
 	char key[600];
-	uint64_t more;
 
 	for (const struct conf_item *item = NULL; (item = conf_next(api->conf, "alarm", item));) {
 		const struct api_alarm_keys *k = item->values;
 		if (!is_on(k, what))
 			continue;
-		snprintf(key, sizeof(key), "%s %s %s", item->name, name, subject);
-		if (is_due(api->alarms, key, k->every, &more))
-			tell(api->alarms, item, name, words, more);
+		snprintf(key, sizeof(key), "%s %s %s", item->name, words.event, subject);
+		if (is_due(api->alarms, key, k->every, &words.more))
+			tell(api->alarms, item, &words);
 	}
 }
 

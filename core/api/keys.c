@@ -200,7 +200,11 @@ const struct conf_key api_alarm_rows[] = {
 	CONF_KEY_STR(struct api_alarm_keys, url, .flags = CONF_RELOAD,
 		     .help = "Where to. Empty: the robot's own address, with the token."),
 	CONF_KEY_STR(struct api_alarm_keys, token, .flags = CONF_RELOAD | CONF_SECRET,
-		     .help = "The robot's token or key."),
+		     .help = "The robot's token or key. (Where it wants a keyword: all begins with "
+			     "`troupe`.)"),
+	CONF_KEY_STR(struct api_alarm_keys, secret, .flags = CONF_RELOAD | CONF_SECRET,
+		     .help = "What a robot of DingTalk or Feishu has messages signed with; empty: "
+			     "nothing is signed."),
 	CONF_KEY_STR(struct api_alarm_keys, command, .flags = CONF_RELOAD,
 		     .help = "What exec runs, by /bin/sh."),
 	CONF_KEY_DURATION(struct api_alarm_keys, every, .dflt = "3m", .min = "1s", .max = "1d",

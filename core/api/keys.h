@@ -60,7 +60,7 @@ enum api_alarm_type {
 
 struct api_alarm_keys {
 	int type;
-	char *url, *token, *command;
+	char *url, *token, *secret, *command;
 	int64_t every;
 	char **on;
 };

@@ -139,19 +139,22 @@ class Taskd(Daemon):
 
 
 class Listener:
-    """A web hook; `told`: the bodies that it was sent. `answers`: its first statuses, then 200; while it `refuses`, 503."""
+    """A web hook; `told`: the bodies that it was sent, `paths`: where to. `answers`: its first statuses, then 200; while it
+    `refuses`, 503. `says`: the body of its answers."""
 
-    def __init__(self, answers=(), refuses=False):
-        self.told, self.refuses = [], refuses
+    def __init__(self, answers=(), refuses=False, says=b""):
+        self.told, self.paths, self.refuses = [], [], refuses
         listener, left = self, list(answers)
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if not listener.refuses:
+                    listener.paths.append(self.path)
                     listener.told.append(body)
                 self.send_response(503 if listener.refuses else left.pop(0) if left else 200)
                 self.end_headers()
+                self.wfile.write(says)
 
             def log_message(self, *args):
                 pass
