@@ -15,7 +15,7 @@
  *
  * prefix: what config/database.php says in redis.options.prefix. The argument is the application's folder, with vendor/ and
  * bootstrap/app.php; or a file that returns its container. In it a job is fired as Laravel's own worker fires it; release()
- * costs a try, fail() and the last try call its failed(). Tries, time-outs and retryUntil come from the job, back-off and what
+ * costs a try, fail() and the last try call its failed(). Tries, time-outs, backoff and retryUntil come from the job, what
  * becomes of dead ones from troupe.
  */
 require __DIR__ . '/troupe.php';

@@ -13,7 +13,7 @@
 
 enum { TIMES = 4, LEAST = 4096, STEP = 16, PRIORITIES = 5 };
 
-static const int64_t week = 7 * 86400000LL;
+static const int64_t week = 7 * 86400000LL, year = 366 * 86400;
 
 /* false: it is no JSON, and nothing that PHP wrote. */
 static bool read_text(struct jd_payload *out, struct json *doc)
@@ -134,6 +134,33 @@ static void take_sidekiq(struct jd_payload *out, const struct json *doc)
 		out->attempts = n < WORK_MAX_ATTEMPTS ? (int)n + 1 : WORK_MAX_ATTEMPTS;
 }
 
+/* 10, "10" or "1,5,10", seconds: before the second attempt, the third ...; the last one goes on. */
+static void take_backoff(struct jd_payload *out, const struct json *doc)
+{
+	struct json v = json_get(doc, "backoff");
+	const char *p = v.p, *end = v.p + v.n;
+	char text[sizeof(out->backoff)];
+	int64_t seconds;
+	size_t n = 0;
+
+	if (v.kind != JSON_NUMBER && v.kind != JSON_STRING && v.kind != JSON_ARRAY)
+		return;
+	for (int steps = 0; p < end && steps < BACKOFF_STEPS;) {
+		if (strchr("\"[, ]", *p)) {
+			p++;
+			continue;
+		}
+		for (seconds = 0; p < end && *p >= '0' && *p <= '9' && seconds <= year; p++)
+			seconds = 10 * seconds + (*p - '0');
+		if (seconds > year || (p < end && !strchr("\", ]", *p)))
+			return;
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%llds",
+				      steps++ ? "," : "list ", (long long)seconds);
+	}
+	if (n)
+		memcpy(out->backoff, text, n + 1);
+}
+
 static void take_laravel(struct jd_payload *out, const struct json *doc)
 {
 	struct json until = json_get(doc, "retryUntil");
@@ -141,6 +168,7 @@ static void take_laravel(struct jd_payload *out, const struct json *doc)
 	int64_t end;
 
 	take_name(out, doc, "displayName");
+	take_backoff(out, doc);
 	out->max_attempts = count(doc, "maxTries", WORK_MAX_ATTEMPTS);
 	out->attempts = count(doc, "attempts", WORK_MAX_ATTEMPTS);
 	out->timeout = (int64_t)count(doc, "timeout", (int)(week / 1000)) * 1000;

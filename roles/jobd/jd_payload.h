@@ -6,7 +6,7 @@
  * message: with a default class it becomes the one parameter of a call, else it stays as it is.
  *
  * Of Sidekiq ({class, args[], jid, retry}) and of Laravel ({displayName, maxTries, timeout,
- * retryUntil, attempts, data{command}}) a worker gets the JSON as it is; what it says of attempts
+ * retryUntil, attempts, backoff, data{command}}) a worker gets the JSON as it is; what it says of attempts
  * and times counts.
  */
 #pragma once
@@ -30,6 +30,7 @@ struct jd_payload {
 	int attempts;                    /* that another's worker has made */
 	int max_attempts;                /* 0: the topic's */
 	int64_t delay, expires, timeout; /* ms; 0: none */
+	char backoff[256];               /* as core/work's; "": the topic's */
 };
 
 /* Cannot fail: what can't be read is handed on as it came. */

@@ -107,6 +107,7 @@ static int hand_over(struct jr_topic *t, struct jr_loan *l, struct work_loan *lo
 	loan->spec.expires = p->expires;
 	loan->spec.timeout = p->timeout;
 	loan->spec.max_attempts = p->max_attempts;
+	loan->spec.backoff = *p->backoff ? p->backoff : NULL;
 	if (jr->draining)
 		return UV_ECANCELED;
 	if (!p->delay)

@@ -170,6 +170,14 @@ class Greet implements ShouldQueue
     public function failed($why) { note("failed " . $why->getMessage()); }
 }
 
+class Slow extends Greet
+{
+    public $tries = 3;
+    public $backoff = [0, 1];
+    public function handle() { note("try {$this->attempts()} " . microtime(true)); throw new RuntimeException('slow'); }
+    public function failed($why) {}
+}
+
 class Plain
 {
     public function run($job, $data) { note('plain ' . json_encode($data)); $job->delete(); }
@@ -208,6 +216,18 @@ def test_laravel_s_queue_puts_jobs_in(setup):
     left = sorted(key for key in setup.redis("KEYS", "laravel*").splitlines())
     assert left == [], left
     assert node.get("/v1/tasks?topic=default&state=dead").status == 200
+
+
+def test_laravel_s_backoff(setup):
+    (setup.folder / "app.php").write_text(APP)
+    (setup.folder / "dispatch.php").write_text(DISPATCH.split("$queue->push")[0] + "$queue->push(new Slow('x'));\n")
+    node = setup.node("laravel", f"php {WORKERS}/laravel.php {setup.folder}/app.php", more="prefix = laravel_database_",
+                      topic="backoff = fixed 1h")
+    subprocess.run(["php", setup.folder / "dispatch.php", str(setup.redis.port)], check=True, timeout=60)
+    wait_for("it is dead", lambda: node.get("/v1/topics/default").json.get("dead") == 1, 20)
+    tries = [line.split() for line in setup.lines()]
+    assert [t[1] for t in tries] == ["1", "2", "3"]
+    assert float(tries[1][2]) - float(tries[0][2]) < 0.9 < 1 <= float(tries[2][2]) - float(tries[1][2])
 
 
 def test_what_laravel_s_worker_left_reserved_comes_back(setup):

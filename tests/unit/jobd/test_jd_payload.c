@@ -69,6 +69,43 @@ Test(jd_payload, reads_what_laravel_says)
 	jd_payload_fini(&p);
 }
 
+Test(jd_payload, reads_laravels_backoff)
+{
+	static const struct {
+		const char *json, *backoff;
+	} cases[] = {
+		{ "7", "list 7s" },
+		{ "\"7\"", "list 7s" },
+		{ "\"0\"", "list 0s" },
+		{ "\"1,5,10\"", "list 1s,5s,10s" },
+		{ "[1, 5]", "list 1s,5s" },
+		{ "\"1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17\"",
+		  "list 1s,2s,3s,4s,5s,6s,7s,8s,9s,10s,11s,12s,13s,14s,15s,16s" },
+		{ "\"31622400\"", "list 31622400s" },
+		{ "\"31622401\"", "" },
+		{ "99999999999999999999999", "" },
+		{ "-1", "" },
+		{ "1.5", "" },
+		{ "\"1,x\"", "" },
+		{ "\"\"", "" },
+		{ "[]", "" },
+		{ "null", "" },
+		{ "true", "" },
+		{ "{\"a\":1}", "" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct backoff b;
+		char text[200];
+
+		snprintf(text, sizeof(text), "{\"backoff\":%s}", cases[i].json);
+		struct jd_payload p = payload_of(JD_LARAVEL, text);
+		check_str(p.backoff, cases[i].backoff);
+		check_true(!*p.backoff || backoff_parse(&b, p.backoff, NULL) == 0);
+		jd_payload_fini(&p);
+	}
+}
+
 static char *complete(const char *text)
 {
 	size_t n = 0;
