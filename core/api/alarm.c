@@ -82,9 +82,10 @@ static void telling_over(struct telling *t)
 static void on_posted(void *data, const struct http_outcome *o)
 {
 	struct telling *t = data;
-	int64_t refusal = o->rc || o->response->status > 299
-				  ? 0
-				  : api_robot_refusal(t->type, o->response->body, o->response->size);
+	int64_t refusal =
+		o->rc || o->response->status > 299
+			? 0
+			: api_robot_refusal(t->type, o->response->body, o->response->size);
 
 	if (o->rc)
 		log_warn("an alarm was not told alarm=%s error=\"%s\"", t->name, o->why);

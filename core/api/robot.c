@@ -109,8 +109,8 @@ static void sign_url(const char *secret, int64_t now, char *url)
 
 	snprintf(text, sizeof(text), "%" PRId64 "\n%.512s", now, secret);
 	sign(secret, text, out);
-	at += snprintf(at, (size_t)(end - at), "%ctimestamp=%" PRId64 "&sign=",
-		       strchr(url, '?') ? '&' : '?', now);
+	at += snprintf(at, (size_t)(end - at),
+		       "%ctimestamp=%" PRId64 "&sign=", strchr(url, '?') ? '&' : '?', now);
 	for (const char *p = out; *p && at + 4 < end; p++)
 		at += snprintf(at, (size_t)(end - at), strchr("+/=", *p) ? "%%%02X" : "%c", *p);
 }

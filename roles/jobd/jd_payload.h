@@ -6,8 +6,8 @@
  * message: with a default class it becomes the one parameter of a call, else it stays as it is.
  *
  * Of Sidekiq ({class, args[], jid, retry}) and of Laravel ({displayName, maxTries, timeout,
- * retryUntil, attempts, backoff, data{command}}) a worker gets the JSON as it is; what it says of attempts
- * and times counts.
+ * retryUntil, attempts, backoff, data{command}}) a worker gets the JSON as it is; what it says of
+ * attempts and times counts.
  */
 #pragma once
 
