@@ -65,10 +65,13 @@ static void leave(void *data)
 	strcat(told, "left");
 }
 
+/* It may be due before the loop has waited even once. */
 static void on_timer(uv_timer_t *t)
 {
-	strcat(told, "*");
-	uv_close((uv_handle_t *)t, NULL);
+	if (*told)
+		uv_close((uv_handle_t *)t, NULL);
+	else
+		uv_timer_start(t, on_timer, 1, 0);
 }
 
 /* Who was to be called next is not any more. */
@@ -84,7 +87,7 @@ Test(poller, a_turn_may_remove_another)
 	poller_each_turn(&loop, &gone, note, (char[]){ "never" });
 	poller_each_turn(&loop, &remover, leave, &gone);
 	poller_run(&loop);
-	cr_assert_str_eq(told, "*left");
+	cr_assert(strstr(told, "left") && !strstr(told, "never"), "%s", told);
 	poller_no_turn(&remover);
 	poller_finish(&loop);
 	cr_assert_eq(uv_loop_close(&loop), 0);
