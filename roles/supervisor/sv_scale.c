@@ -12,7 +12,7 @@
 #include "core/base/err.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
-#include "core/net/dial.h"
+#include "core/net/redis.h"
 #include "core/net/stream.h"
 #include "core/proc/child.h"
 #include "core/proc/spawn.h"
@@ -21,7 +21,7 @@
 #include "roles/supervisor/sv_setup.h"
 #include "roles/supervisor/sv_team.h"
 
-enum { LOOK = 2000, LOOKS_MOST = 3, ANSWER_MOST = 512 };
+enum { LOOK = 2000, LOOKS_MOST = 3, ANSWER_MOST = 512, REPLY_MOST = 64 << 10 };
 
 struct scaler {
 	struct list link;
@@ -29,11 +29,12 @@ struct scaler {
 	struct sv_setup *setup; /* held: program is its */
 	const struct sv_program *program;
 	uv_timer_t timer;
-	struct dial dial;
+	struct redis *redis; /* NULL: a command prints it */
+	bool asked;          /* redis */
 	struct stream stream;
 	struct child child;
-	bool dialing, has_stream, has_child;
-	int parts;    /* of a question that are not closed yet; 0: nothing is asked */
+	bool has_stream, has_child;
+	int parts;    /* that are not closed yet; of a command: it runs */
 	int looks;    /* since it was asked */
 	bool failed;  /* and it was said */
 	bool closing; /* and then */
@@ -42,63 +43,20 @@ struct scaler {
 	size_t n;
 };
 
-/* ---- redis ------------------------------------------------------------------------------- */
-
-static int read_number(const char *text, size_t n, int64_t *number)
+static bool read_number(const char *text, size_t n, int64_t *number)
 {
 	char copy[32], *end;
 
 	if (n == 0 || n >= sizeof(copy))
-		return SV_SCALE_BAD;
+		return false;
 	memcpy(copy, text, n);
 	copy[n] = '\0';
 	errno = 0;
 	int64_t got = strtoll(copy, &end, 10);
 	if (end == copy || *end || errno)
-		return SV_SCALE_BAD;
+		return false;
 	*number = got;
-	return SV_SCALE_NUMBER;
-}
-
-/* "$2\r\n12\r\n" */
-static int read_bulk(const char *text, size_t n, size_t line, int64_t *number, size_t *used)
-{
-	int64_t length;
-
-	if (read_number(text + 1, line - 1, &length) != SV_SCALE_NUMBER)
-		return SV_SCALE_BAD;
-	*used = line + 2;
-	if (length < 0) {
-		*number = 0;
-		return SV_SCALE_NUMBER;
-	}
-	if (length > ANSWER_MOST)
-		return SV_SCALE_BAD;
-	*used += (size_t)length + 2;
-	return *used > n ? SV_SCALE_MORE : read_number(text + line + 2, (size_t)length, number);
-}
-
-int sv_scale_reply(const char *text, size_t n, int64_t *number, size_t *used)
-{
-	const char *end = memchr(text, '\n', n);
-
-	if (!end)
-		return SV_SCALE_MORE;
-	size_t line = (size_t)(end - text);
-	if (line < 2 || text[line - 1] != '\r')
-		return SV_SCALE_BAD;
-	line--;
-	*used = line + 2;
-	switch (*text) {
-	case ':':
-		return read_number(text + 1, line - 1, number);
-	case '$':
-		return read_bulk(text, n, line, number, used);
-	case '+':
-		return SV_SCALE_TEXT;
-	default:
-		return SV_SCALE_BAD;
-	}
+	return true;
 }
 
 /* ---- what follows from a number ------------------------------------------------------------ */
@@ -186,8 +144,6 @@ static void on_child_closed(struct child *c)
 
 static void clean(struct scaler *s)
 {
-	if (s->dialing)
-		dial_cancel(&s->dial);
 	if (s->has_stream)
 		stream_close(&s->stream, on_stream_closed);
 	if (s->has_child) {
@@ -218,29 +174,6 @@ static void succeed(struct scaler *s, int64_t number)
 /* ---- answers -----------------------------------------------------------------------------------
  */
 
-static void take_redis(struct scaler *s)
-{
-	int replies = s->program->scale->db ? 2 : 1, what = SV_SCALE_MORE;
-	int64_t number = 0;
-	size_t at = 0, used;
-	char why[128];
-
-	for (int i = 0; i < replies; i++) {
-		what = sv_scale_reply(s->text + at, s->n - at, &number, &used);
-		if (what == SV_SCALE_MORE)
-			return;
-		if (what == SV_SCALE_BAD || (i + 1 == replies && what == SV_SCALE_TEXT)) {
-			int line = (int)strcspn(s->text + at, "\r\n");
-			snprintf(why, sizeof(why), "redis answers '%.*s'", line < 90 ? line : 90,
-				 s->text + at);
-			fail(s, why);
-			return;
-		}
-		at += used;
-	}
-	succeed(s, number);
-}
-
 static void take_command(struct scaler *s)
 {
 	int64_t number;
@@ -248,27 +181,24 @@ static void take_command(struct scaler *s)
 
 	while (n > 0 && strchr(" \t\r\n", s->text[n - 1]))
 		n--;
-	if (read_number(s->text, n, &number) == SV_SCALE_NUMBER)
+	if (read_number(s->text, n, &number))
 		succeed(s, number);
 	else
 		fail(s, "its command prints no number");
 }
 
-static void on_answer(struct stream *st, enum stream_event event)
+static void on_output(struct stream *st, enum stream_event event)
 {
 	struct scaler *s = st->owner;
-	bool redis = s->program->scale->by == SV_SCALE_REDIS;
 	ssize_t got = stream_read(st, s->text + s->n, sizeof(s->text) - 1 - s->n);
 
 	(void)event;
 	if (got > 0) {
 		s->n += (size_t)got;
 		s->text[s->n] = '\0';
-		if (redis)
-			take_redis(s);
-		if (s->has_stream && s->n == sizeof(s->text) - 1)
+		if (s->n == sizeof(s->text) - 1)
 			fail(s, "the answer is too long");
-	} else if (got == UV_EOF && !redis) {
+	} else if (got == UV_EOF) {
 		take_command(s);
 	} else if (got < 0) {
 		fail(s, uv_strerror((int)got));
@@ -279,7 +209,7 @@ static int listen_to(struct scaler *s, int fd)
 {
 	s->n = 0;
 	*s->text = '\0';
-	int rc = stream_open(&s->stream, s->sv->loop, fd, on_answer, s);
+	int rc = stream_open(&s->stream, s->sv->loop, fd, on_output, s);
 	if (rc)
 		return rc;
 	s->has_stream = true;
@@ -289,47 +219,6 @@ static int listen_to(struct scaler *s, int fd)
 
 /* ---- questions
  * ----------------------------------------------------------------------------------- */
-
-static void ask_redis(struct scaler *s)
-{
-	const struct sv_scale *conf = s->program->scale;
-	char head[64];
-	int n = snprintf(head, sizeof(head), "%d", conf->db);
-	int count = 0;
-
-	if (conf->db) {
-		char text[128];
-		int len = snprintf(text, sizeof(text), "*2\r\n$6\r\nSELECT\r\n$%d\r\n%d\r\n", n,
-				   conf->db);
-		stream_put(&s->stream, text, (size_t)len);
-	}
-	while (conf->argv[count])
-		count++;
-	n = snprintf(head, sizeof(head), "*%d\r\n", count);
-	stream_put(&s->stream, head, (size_t)n);
-	for (int i = 0; i < count; i++) {
-		n = snprintf(head, sizeof(head), "$%zu\r\n", strlen(conf->argv[i]));
-		stream_put(&s->stream, head, (size_t)n);
-		stream_put(&s->stream, conf->argv[i], strlen(conf->argv[i]));
-		stream_put(&s->stream, "\r\n", 2);
-	}
-}
-
-static void on_dialed(struct dial *d, int status, int fd)
-{
-	struct scaler *s = d->data;
-
-	s->dialing = false;
-	if (status) {
-		fail(s, uv_strerror(status));
-	} else if (s->closing || listen_to(s, fd) != 0) {
-		close(fd);
-		fail(s, "its socket can't be watched");
-	} else {
-		ask_redis(s);
-	}
-	part_closed(s);
-}
 
 static void on_end(struct child *c, const struct child_end *end)
 {
@@ -382,32 +271,93 @@ static void run_command(struct scaler *s)
 	}
 }
 
+/* :12, "12", and nil, which is 0. */
+static bool is_number(const redisReply *r, int64_t *number)
+{
+	*number = r->type == REDIS_REPLY_INTEGER ? r->integer : 0;
+	return r->type == REDIS_REPLY_INTEGER || r->type == REDIS_REPLY_NIL ||
+	       (r->type == REDIS_REPLY_STRING && read_number(r->str, r->len, number));
+}
+
+static void on_answer(void *data, const redisReply *r)
+{
+	struct scaler *s = data;
+	int64_t number;
+	char why[128];
+
+	s->asked = false;
+	if (!r || s->closing)
+		return;
+	if (is_number(r, &number)) {
+		succeed(s, number);
+		return;
+	}
+	snprintf(why, sizeof(why), "redis answers '%s%.90s'",
+		 r->type == REDIS_REPLY_ERROR ? "-" : "", r->str ? r->str : "a list");
+	fail(s, why);
+}
+
+static void ask_redis(struct scaler *s)
+{
+	char *const *argv = s->program->scale->argv;
+	int count = 0;
+
+	if (s->asked || !redis_is_up(s->redis))
+		return;
+	while (argv[count])
+		count++;
+	s->asked = true;
+	redis_begin(s->redis, count, on_answer, s);
+	for (int i = 0; i < count; i++)
+		redis_text(s->redis, argv[i]);
+	redis_send(s->redis);
+}
+
+static void on_up(void *data)
+{
+	ask_redis(data);
+}
+
+static void on_down(void *data, const char *why)
+{
+	fail(data, why);
+}
+
 static void on_look(uv_timer_t *t)
 {
 	struct scaler *s = t->data;
 
-	if (s->parts > 0) {
-		if (++s->looks == LOOKS_MOST)
-			fail(s, "no answer");
-		return;
-	}
-	s->looks = 0;
-	if (s->program->scale->by == SV_SCALE_EXEC) {
+	if (s->redis) {
+		ask_redis(s);
+	} else if (s->parts == 0) {
+		s->looks = 0;
 		run_command(s);
-		return;
+	} else if (++s->looks == LOOKS_MOST) {
+		fail(s, "no answer");
 	}
-	s->dial.data = s;
-	int rc = dial_start(&s->dial, s->sv->loop, &s->program->scale->addr, LOOK, on_dialed);
-	if (rc) {
-		fail(s, uv_strerror(rc));
-		return;
-	}
-	s->dialing = true;
-	s->parts++;
 }
 
 /* ---- life
  * ------------------------------------------------------------------------------------------- */
+
+static struct redis *open_redis(struct scaler *s)
+{
+	const struct sv_scale *conf = s->program->scale;
+	struct redis_conf redis = { .url = { .addr = conf->addr, .db = conf->db },
+				    .timeout = (uint64_t)LOOK * LOOKS_MOST,
+				    .retry_most = LOOK,
+				    .most = REPLY_MOST,
+				    .on_up = on_up,
+				    .on_down = on_down,
+				    .data = s };
+
+	return conf->by == SV_SCALE_REDIS ? redis_new(s->sv->loop, &redis) : NULL;
+}
+
+static void on_redis_closed(void *data)
+{
+	part_closed(data);
+}
 
 static void scaler_new(struct sv *sv, const struct sv_program *program)
 {
@@ -419,6 +369,7 @@ static void scaler_new(struct sv *sv, const struct sv_program *program)
 	list_append(&sv->scalers, &s->link);
 	uv_timer_init(sv->loop, &s->timer);
 	s->timer.data = s;
+	s->redis = open_redis(s);
 	uv_timer_start(&s->timer, on_look, 1, LOOK);
 	sv->lives++;
 }
@@ -431,6 +382,10 @@ void sv_scale_close(struct sv *sv)
 		s->closing = true;
 		uv_timer_stop(&s->timer);
 		s->parts++;
+		if (s->redis) {
+			s->parts++;
+			redis_close(s->redis, on_redis_closed, s);
+		}
 		clean(s);
 		part_closed(s);
 	}

@@ -17,39 +17,13 @@ import time
 import pika
 import pytest
 
+from noter import Notes
 from rabbit_server import Rabbit
 from servers import Certificates, Folder, wait_for
 from taskd import GAP, Jobd, longest_gap
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIB = ROOT / "etc" / "workers"
-
-# Says in a file when it begins and ends a job: "begin 7 ID ATTEMPT TIME", "end 7 ...".
-WORKER = f"""
-import os, signal, sys, time
-sys.path.insert(0, {str(LIB)!r})
-import troupe
-def handle(job):
-    words = job.body.decode().split()
-    def note(what):
-        with open(os.environ["NOTES"], "a") as f:
-            f.write(f"{{what}} {{words[0]}} {{job.id}} {{job.attempt}} {{time.time()}}\\n")
-    note("begin")
-    if "die" in words:
-        os._exit(9)
-    if "wait" in words:  # until a file is there
-        while not os.path.exists(os.environ["NOTES"] + ".go"):
-            time.sleep(0.01)
-    if "deaf" in words:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        time.sleep(60)
-    if "fail" in words:
-        raise RuntimeError("it was told to")
-    if "sleep" in words:
-        time.sleep(float(words[words.index("sleep") + 1]))
-    note("end")
-troupe.run(handle)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +50,8 @@ class Setup:
         Setup.count += 1
         self.folder, self.rabbit, self.nodes = folder, rabbit, []
         self.q = f"MyJob{Setup.count}"
-        (folder / "worker.py").write_text(WORKER)
-        self.notes_path = folder / "notes"
-        self.notes_path.touch()
+        self.noted = Notes(folder)
+        self.notes_path = self.noted.path
         self.link = None
 
     def node(self, name="jobd", keys="", topic="backoff = list 100ms\nmax_attempts = 3\n", topics=None, workers=2, url=None,
@@ -139,11 +112,10 @@ credit = {credit}
         return method and (props, body)
 
     def notes(self, what="end"):
-        """The first word of each job that began, or ended."""
-        return [line.split()[1] for line in self.lines(what)]
+        return self.noted.names(what)
 
     def lines(self, what="end"):
-        return [line for line in self.notes_path.read_text().splitlines() if line.startswith(what + " ")]
+        return self.noted.lines(what)
 
     def wait_ends(self, jobs, seconds=15):
         wait_for("all jobs are done", lambda: set(self.notes()) >= set(map(str, jobs)), seconds)
@@ -157,7 +129,7 @@ credit = {credit}
         return int(listed.get(queue or self.q, "0"))
 
     def go(self):
-        pathlib.Path(f"{self.notes_path}.go").touch()
+        self.noted.go()
 
     def end(self):
         for node in self.nodes:

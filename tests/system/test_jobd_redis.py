@@ -14,35 +14,12 @@ import urllib.parse
 import pytest
 
 from daemon import TROUPE, Daemon
+from noter import Notes
 from redis_server import Redis
 from servers import free_port, wait_for
 from taskd import GAP, Jobd, longest_gap
 
 LIB = pathlib.Path(__file__).parents[2] / "etc" / "workers"
-
-# Says in a file when it begins and ends a job: "begin 7", "end 7".
-WORKER = f"""
-import os, signal, sys, time
-sys.path.insert(0, {str(LIB)!r})
-import troupe
-def handle(job):
-    words = job.body.decode().split()
-    def note(what):
-        with open(os.environ["NOTES"], "a") as f:
-            f.write(f"{{what}} {{words[0]}} {{job.id}} {{job.attempt}}\\n")
-    note("begin")
-    if "die" in words:
-        os._exit(9)
-    if "deaf" in words:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        time.sleep(60)
-    if "fail" in words:
-        raise RuntimeError("it was told to")
-    if "sleep" in words:
-        time.sleep(float(words[words.index("sleep") + 1]))
-    note("end")
-troupe.run(handle)
-"""
 
 
 class Setup:
@@ -51,12 +28,11 @@ class Setup:
     def __init__(self, folder):
         self.folder, self.nodes = folder, []
         self.redis = Redis(folder)
-        (folder / "worker.py").write_text(WORKER)
-        self.notes_path = folder / "notes"
-        self.notes_path.touch()
+        self.noted = Notes(folder)
+        self.notes_path = self.noted.path
 
     def node(self, name="jobd", keys="", node_dead="3s", topic="backoff = list 100ms\nmax_attempts = 3\n", topics="MyJob", workers=2,
-             url=None, takes="*", kill_grace="200ms", drain="5s"):
+             url=None, takes="*", kill_grace="200ms", drain="5s", credit=4):
         one = Jobd(self.folder, name=name, drain=drain, extra=f"""
 [source legacy]
 type = redis
@@ -72,7 +48,7 @@ env = NOTES={self.notes_path}
 workers_min = {workers}
 workers_max = {workers}
 kill_grace = {kill_grace}
-credit = 4
+credit = {credit}
 [topic *]
 {topic}
 """)
@@ -80,8 +56,7 @@ credit = 4
         return one.ready()
 
     def notes(self, what="end"):
-        """The first word of each job that began, or ended."""
-        return [line.split()[1] for line in self.notes_path.read_text().splitlines() if line.startswith(what + " ")]
+        return self.noted.names(what)
 
     def wait_ends(self, jobs, seconds=15):
         wait_for("all jobs are done", lambda: set(self.notes()) >= set(map(str, jobs)), seconds)

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
+from noter import Notes
 from redis_server import Redis, Sentinel
 from servers import free_port, wait_for
 from taskd import Jobd
-from test_jobd_redis import WORKER
 
 LOGIN, PASSWORD = "pw", "other"
 
@@ -19,9 +19,7 @@ class Setup:
 
     def __init__(self, folder):
         self.folder, self.nodes, self.servers = folder, [], []
-        (folder / "worker.py").write_text(WORKER)
-        self.notes_path = folder / "notes"
-        self.notes_path.touch()
+        self.noted = Notes(folder)
         self.master = self.server()
         self.replica = self.server("--replicaof", "127.0.0.1", self.master.port)
         wait_for("it is a replica", lambda: "state=online" in self.master("INFO", "replication"), 20)
@@ -48,14 +46,14 @@ timeout = 500ms
 [pool w]
 command = {sys.executable} {self.folder}/worker.py
 topics = *
-env = NOTES={self.notes_path}
+env = NOTES={self.noted.path}
 workers_max = 2
 """)
         self.nodes.append(one)
         return one.ready()
 
     def notes(self, what="end"):
-        return [line.split()[1] for line in self.notes_path.read_text().splitlines() if line.startswith(what + " ")]
+        return self.noted.names(what)
 
     def is_master(self, server):
         return server("ROLE", check=False).startswith("master")

@@ -1,7 +1,10 @@
 """Event listeners, schedules, scaling and watched files, over real processes."""
 import os
 import re
+import signal
+import socketserver
 import subprocess
+import threading
 
 import pytest
 
@@ -260,9 +263,50 @@ def test_scaled_by_redis(supervisor, tmp_path):
         wait_for("one less", lambda: running(s) < 3, 15)
         ask("set", "jobs", "no list")
         wait_for("the complaint", lambda: "redis answers '-WRONGTYPE" in s.log())
+        before = s.log().count("works again")
+        ask("del", "jobs")
+        wait_for("it works again", lambda: s.log().count("works again") > before, 15)
+        os.kill(redis.pid, signal.SIGSTOP)
+        wait_for("the complaint", lambda: "scale_on of program=w: no answer in time" in s.log(), 15)
+        os.kill(redis.pid, signal.SIGCONT)
+        wait_for("it works again", lambda: s.log().count("works again") > before + 1, 15)
     finally:
         redis.kill()
         redis.wait()
+
+
+@pytest.mark.parametrize("answer, why", [
+    (b"+OK\r\n", "redis answers 'OK'"),
+    (b"*1\r\n:1\r\n", "redis answers 'a list'"),
+    (b"$3\r\nabc\r\n", "redis answers 'abc'"),
+    (b"$30\r\n" + b"1" * 30 + b"\r\n", "redis answers '111"),
+    (b"hello\r\n", "it speaks no Redis protocol"),
+    (None, None),
+    (b"$2\r\n12\r\n", None),
+    (b":12\r\n", None),
+])
+def test_what_a_redis_may_answer(supervisor, answer, why):
+    """None: nil, and then a number."""
+    answers = [answer] if answer else [b"$-1\r\n", b":12\r\n"]
+
+    class Server(socketserver.StreamRequestHandler):
+        def handle(self):
+            for line in self.rfile:
+                if line == b"ID\r\n":
+                    self.wfile.write(b":1\r\n")
+                if line == b"jobs\r\n":
+                    self.wfile.write(answers.pop(0) if len(answers) > 1 else answers[0])
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Server) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        s = supervisor(WORKERS + f"scale_on = redis:127.0.0.1:{server.server_address[1]} get jobs >= 12\n")
+        if why:
+            wait_for("the complaint", lambda: f"scale_on of program=w: {why}" in s.log())
+            assert running(s) == 1
+        else:
+            wait_for("one more", lambda: running(s) > 1, 15)
+        server.shutdown()
 
 
 # ---- files -----------------------------------------------------------------------------------
