@@ -288,7 +288,7 @@ topics = *
 
 
 def test_handover_keeps_jobs_here(setup):
-    node = setup.node(keys="handover = yes", topic="max_attempts = 1\n", workers=1)
+    node = setup.node(keys="handover = yes", topic="max_attempts = 2\nbackoff = list 100ms\n", workers=1)
     setup.publish("1 wait", "2 fail", 3)
     wait_for("it runs", lambda: setup.notes("begin") == ["1"])
     setup.nothing_left()  # acknowledged while it runs
