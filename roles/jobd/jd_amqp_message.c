@@ -15,7 +15,7 @@
 #include "core/work/work.h"
 #include "roles/jobd/jd_amqp_parts.h"
 
-enum { POOL = 4096, OURS = 5, MOST_PROPS = 120 * 1024, MAX_ERROR = 1024 };
+enum { POOL = 4096, OURS = 5, MAX_ERROR = 1024, OURS_MOST = MAX_ERROR + 512 };
 
 static const char prefix[] = "x-troupe-";
 
@@ -212,7 +212,7 @@ static void say_own(amqp_basic_properties_t *out, const struct jd_amqp_message *
 }
 
 int jd_amqp_props(amqp_basic_properties_t *out, const struct jd_amqp_message *m,
-		  const struct jd_amqp_state *state, amqp_pool_t *pool)
+		  const struct jd_amqp_state *state, size_t frame, amqp_pool_t *pool)
 {
 	amqp_basic_properties_t *was = NULL;
 	amqp_table_t table = { .num_entries = 0 };
@@ -220,7 +220,7 @@ int jd_amqp_props(amqp_basic_properties_t *out, const struct jd_amqp_message *m,
 
 	*out = (amqp_basic_properties_t){ ._flags = 0 };
 	/* What came in one frame and leaves with a few words more must fit into one. */
-	if (m->n_props && m->n_props < MOST_PROPS) {
+	if (m->n_props && m->n_props + OURS_MOST <= frame) {
 		int rc = amqp_decode_properties(
 			AMQP_BASIC_CLASS, pool,
 			(amqp_bytes_t){ .bytes = (void *)m->props, .len = m->n_props }, &p);
@@ -228,7 +228,7 @@ int jd_amqp_props(amqp_basic_properties_t *out, const struct jd_amqp_message *m,
 			return rc;
 		was = p;
 		*out = *was;
-	} else if (!m->n_props) {
+	} else {
 		say_own(out, m);
 	}
 	int had = was && was->_flags & AMQP_BASIC_HEADERS_FLAG ? was->headers.num_entries : 0;

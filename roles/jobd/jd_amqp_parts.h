@@ -97,6 +97,7 @@ int jd_amqp_frame(struct jd_amqp_link *l, amqp_frame_t *f);
 /* jd_amqp_message.c */
 void jd_amqp_take(struct jd_amqp_message *m, const amqp_basic_properties_t *p);
 void jd_amqp_hash(struct jd_amqp_message *m); /* its body is whole */
-/* Properties to publish it with, of the pool's memory. */
+/* Properties to publish it with, of the pool's memory; frame: bytes of one, into which they must
+ * fit. */
 int jd_amqp_props(amqp_basic_properties_t *out, const struct jd_amqp_message *m,
-		  const struct jd_amqp_state *state, amqp_pool_t *pool);
+		  const struct jd_amqp_state *state, size_t frame, amqp_pool_t *pool);

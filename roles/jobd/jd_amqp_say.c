@@ -80,7 +80,8 @@ static int say_publish(struct jd_amqp_link *l, const struct jd_amqp_order *o)
 	amqp_bytes_t body = { .bytes = (void *)o->message.body, .len = o->message.size };
 
 	init_amqp_pool(&pool, POOL);
-	int rc = jd_amqp_props(&props, &o->message, o->flag ? &o->state : NULL, &pool);
+	int rc = jd_amqp_props(&props, &o->message, o->flag ? &o->state : NULL,
+			       (size_t)amqp_get_frame_max(l->state), &pool);
 	if (rc == 0)
 		rc = amqp_basic_publish(l->state, (amqp_channel_t)o->channel, amqp_empty_bytes,
 					amqp_cstring_bytes(o->name), 1, 0, &props, body);

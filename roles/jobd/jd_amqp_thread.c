@@ -227,6 +227,8 @@ static int hear(struct jd_amqp_link *l)
 			amqp_maybe_release_buffers_on_channel(l->state, frame.channel);
 	}
 	amqp_maybe_release_buffers(l->state); /* all has been copied */
+	if (rc != AMQP_STATUS_OK && rc != AMQP_STATUS_TIMEOUT && !*l->why)
+		fail(l, "sending", rc);
 	return rc == AMQP_STATUS_OK || rc == AMQP_STATUS_TIMEOUT ? n : rc;
 }
 

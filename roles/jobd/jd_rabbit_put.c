@@ -165,14 +165,21 @@ static void send_again(struct jd_rabbit_source *jb, struct jb_put *p)
 
 static void on_confirmed(struct jd_rabbit_source *jb, const struct jd_amqp_event *e)
 {
-	struct list *it, *tmp;
+	struct list *it, *tmp, meant;
 
+	list_init(&meant);
 	list_each (it, tmp, &jb->sent) {
 		struct jb_put *p = container_of(it, struct jb_put, link);
 		if (p->seq > e->tag)
 			break;
 		if (p->seq != e->tag && !e->flag)
 			continue;
+		list_remove(it);
+		list_append(&meant, it);
+	}
+	/* Who hears of one may end all that are under way. */
+	while (!list_empty(&meant)) {
+		struct jb_put *p = container_of(meant.next, struct jb_put, link);
 		if (e->what == JD_AMQP_REFUSED)
 			over(jb, p, UV_EIO, "the server did not take it");
 		else if (p->doubtful)

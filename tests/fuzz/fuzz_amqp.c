@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    m.state.attempts > 1000 || m.state.due < 0)
 		abort();
 	init_amqp_pool(&pool, 4096);
-	if (jd_amqp_props(&out, &m, &state, &pool) != 0)
+	if (jd_amqp_props(&out, &m, &state, 131072, &pool) != 0)
 		abort();
 	int n = amqp_encode_properties(AMQP_BASIC_CLASS, &out,
 				       (amqp_bytes_t){ .bytes = room, .len = sizeof(room) });

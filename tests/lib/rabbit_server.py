@@ -22,14 +22,15 @@ def sbin(name):
 
 
 class Rabbit:
-    """`port` stays over a restart, and so do durable queues. `tls`: a folder with ca.pem, cert.pem, key.pem."""
+    """`port` stays over a restart, and so do durable queues. `tls`: a folder with ca.pem, cert.pem, key.pem. `more`: lines of
+    its configuration."""
 
-    def __init__(self, folder, tls=None):
+    def __init__(self, folder, tls=None, more=()):
         self.folder = pathlib.Path(folder) / "rabbit"
         self.folder.mkdir()
         self.port, self.tls_port, self.epmd_port, dist = (free_port() for _ in range(4))
         conf = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", "disk_free_limit.absolute = 1MB", "vm_memory_high_watermark.relative = 0.4",
-                "loopback_users = none", "log.console = false"]
+                "loopback_users = none", "log.console = false", *more]
         if tls:
             conf += [f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}", f"ssl_options.cacertfile = {tls}/ca.pem",
                      f"ssl_options.certfile = {tls}/cert.pem", f"ssl_options.keyfile = {tls}/key.pem",

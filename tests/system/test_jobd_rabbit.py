@@ -330,6 +330,28 @@ def test_a_queue_that_is_there_with_other_arguments_is_used_as_it_is(setup):
     assert re.search(rf"queue tr.{setup.q}.dead is used as it is: .*'x-max-length'", node.log())
 
 
+def test_a_server_of_small_frames(tmp_path):
+    """What came in one frame does not fit into one with what we know of it: it goes on without its own properties."""
+    folder = Folder()
+    rabbit = Rabbit(folder.path, more=["frame_max = 4096"])
+    setup = Setup(tmp_path, rabbit.start())
+    try:
+        node = setup.node(topic="max_attempts = 2\nbackoff = list 1s\n")
+        large = "fail " + "x" * 20_000
+        setup.publish(f"1 {large}", headers={"a": "y" * 3900}, message_id="one")
+        setup.publish(f"2 {large}", headers={"a": "y" * 900}, message_id="two")
+        wait_for("both are dead", lambda: setup.depth(f"tr.{setup.q}.dead") == 2, 20)
+        dead = {got[0].message_id: got for got in (setup.get(f"tr.{setup.q}.dead") for _ in range(2))}
+        assert dead["two"][0].headers["a"] == "y" * 900 and dead["two"][1].decode() == f"2 {large}"
+        assert dead[None][0].headers["x-troupe-attempts"] == 2 and dead[None][1].decode() == f"1 {large}"
+        assert "is down" not in node.log() and setup.notes("begin").count("1") == 2
+        setup.nothing_left()
+    finally:
+        setup.end()
+        rabbit.stop()
+        folder.remove()
+
+
 # ---- the kill matrix --------------------------------------------------------------------------------
 
 def test_a_worker_killed_at_its_job(setup):

@@ -193,7 +193,7 @@ Test(jd_amqp_message, what_jobs_go_by_and_what_goes_round)
 
 	init_amqp_pool(&pool, 4096);
 	struct jd_amqp_state state = { .id = 12345, .attempts = 4, .crashes = 1, .error = "new" };
-	check_int(jd_amqp_props(&out, &m, &state, &pool), 0);
+	check_int(jd_amqp_props(&out, &m, &state, 131072, &pool), 0);
 	check_true(!(out._flags & (AMQP_BASIC_EXPIRATION_FLAG | AMQP_BASIC_USER_ID_FLAG)));
 	check_int(out.delivery_mode, 2);
 	check_true(has(&out.headers, "mine") && !has(&out.headers, "CC"));
@@ -217,7 +217,7 @@ Test(jd_amqp_message, of_a_new_one_and_of_others_there_is_another_hash)
 
 	init_amqp_pool(&pool, 4096);
 	snprintf(a.type, sizeof(a.type), "sort");
-	check_int(jd_amqp_props(&out, &a, NULL, &pool), 0);
+	check_int(jd_amqp_props(&out, &a, NULL, 131072, &pool), 0);
 	check_int(out.priority, 3);
 	check_int(out.headers.num_entries, 0);
 	check_true(out._flags & AMQP_BASIC_TYPE_FLAG);
