@@ -192,6 +192,7 @@ void api_client_ask(const struct api_client *c, const char *method, const char *
 {
 	int fd = open_and_ask(c, method, target, body);
 
+	got->from = c;
 	got->body = (struct json_out){ .p = NULL };
 	got->status = fd < 0 ? 0 : read_answer(fd, keep, &got->body);
 }

@@ -18,6 +18,7 @@ struct api_client {
 struct api_got {
 	int status; /* 0: nobody is there; -1: it went away in the middle */
 	struct json_out body;
+	const struct api_client *from;
 };
 
 /* text: http://host:port or unix:/path; false: neither. */

@@ -34,7 +34,8 @@ int api_job_verdict(const struct api_got *got)
 	if (got->status >= 200 && got->status < 300)
 		return API_OK;
 	if (got->status == 0) {
-		fputs("troupe: nobody answers there\n", stderr);
+		fprintf(stderr, "troupe: nobody answers at %s%s%s\n", got->from->host,
+			*got->from->port ? ":" : "", got->from->port);
 		return API_NOT_RUNNING;
 	}
 	if (got->body.n)
@@ -446,6 +447,18 @@ static bool take_option(struct api_job *j, int argc, char **argv, int *at)
 	return true;
 }
 
+/* By a section of its own, or one that only it has. */
+static bool speaks_of(const struct conf_section *sections, const struct conf *conf,
+		      const char *role)
+{
+	const struct conf_item *item = conf_find(conf, role, "");
+
+	for (const struct conf_section *s = sections; s->name; s++)
+		if (s->implies && strcmp(s->implies, role) == 0 && conf_next(conf, s->name, NULL))
+			return true;
+	return item && item->file;
+}
+
 /* Of the roles that serve the API, the first one that the file speaks of; else the first. */
 static const char *address_of(const struct conf_section *sections, const struct conf *conf)
 {
@@ -454,11 +467,10 @@ static const char *address_of(const struct conf_section *sections, const struct 
 	for (const struct conf_section *s = sections; s->name; s++) {
 		if (!api_keys_are_in(s))
 			continue;
-		const struct conf_item *item = conf_find(conf, s->name, "");
 		char *const *listen = api_keys_of(conf, s->name)->listen;
 		if (!*listen)
 			continue;
-		if (item && item->file)
+		if (speaks_of(sections, conf, s->name))
 			return *listen;
 		first = first ? first : *listen;
 	}

@@ -66,7 +66,8 @@ int api_job_tail(const struct api_job *j)
 		json_puts(&target, "?topic=");
 		api_client_escape(&target, j->argv[0]);
 	}
-	struct api_got got = { .status = api_client_follow(&j->client, target.p, on_piece, &t) };
+	struct api_got got = { .status = api_client_follow(&j->client, target.p, on_piece, &t),
+			       .from = &j->client };
 	json_out_fini(&target);
 	json_out_fini(&t.line);
 	return api_job_verdict(&got);
@@ -136,7 +137,7 @@ int api_job_bench(const struct api_job *j)
 	       failed);
 	json_out_fini(&body);
 	free(all);
-	struct api_got got = { .status = status };
+	struct api_got got = { .status = status, .from = &j->client };
 	return failed ? api_job_verdict(&got) : API_OK;
 }
 

@@ -33,6 +33,7 @@ static const struct conf_section sections[] = {
 	  .size = sizeof(struct jd_keys) },
 	{ .name = "source",
 	  .help = "A queue elsewhere whose jobs run here.",
+	  .implies = "jobd",
 	  .keys = jd_source_rows,
 	  .size = sizeof(struct jd_source_keys),
 	  .named = true,

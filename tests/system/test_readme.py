@@ -7,7 +7,6 @@ import re
 import shutil
 import socket
 import subprocess
-import urllib.request
 
 import pytest
 
@@ -51,10 +50,17 @@ def test_jobs_of_redis(tmp_path, readme):
     redis = Redis(tmp_path)
     text = blocks["jobs.ini"].replace("redis://127.0.0.1:6379", redis.url).replace("greet.py", f"{tmp_path}/greet.py")
     one = Jobd(tmp_path, extra=text).ready()
+    lines = re.search(r"```\ntroupe jobd jobs.ini\n(.*?)```", (ROOT / readme).read_text(), re.DOTALL)[1].splitlines()
+    (tmp_path / "jobs.ini").write_text(one.conf_path.read_text().replace("http = 127.0.0.1:0", f"http = 127.0.0.1:{one.port}"))
+    changes = {"redis-cli": f"redis-cli -p {redis.port}", "127.0.0.1:9501": f"127.0.0.1:{one.port}", "troupe job": f"{TROUPE} job"}
     try:
-        redis("RPUSH", "python", '{"name":"Ann"}')
+        said = []
+        for line in lines:
+            for word, other in changes.items():
+                line = line.replace(word, other)
+            said.append(subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True).stdout)
+        assert said[0].strip() == "1" and json.loads(said[1])["result"]["hello"] == "Bob" and "python" in said[2]
         wait_for("it ran", lambda: "greeting Ann pool=python" in one.log())
-        assert one.post("/v1/tasks?wait=30s", {"topic": "python", "payload": {"name": "Bob"}}).json["result"]["hello"] == "Bob"
     finally:
         assert one.stop() == 0
         redis.stop()
@@ -83,33 +89,59 @@ def test_the_example(tmp_path):
 HIDDEN = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /var/lib && mount -t tmpfs none /run && exec \"$0\" \"$@\""]
 
 
-@pytest.fixture
-def plain(tmp_path):
-    """taskd without a file, and its log."""
+ADDRESS = {"taskd": "127.0.0.1:9523", "jobd": "127.0.0.1:9501"}
+
+
+def is_taken(address):
+    host, port = address.split(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+@pytest.fixture(params=["taskd", "jobd"])
+def plain(tmp_path, request):
+    """A role without a file, and its log."""
+    role = request.param
     prefix = HIDDEN if os.geteuid() == 0 else []
     if prefix and subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL).returncode:
         pytest.skip("mounting is not allowed here")
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", 9523)) == 0:
-            pytest.skip("somebody listens on 9523")
+    if is_taken(ADDRESS[role]):
+        pytest.skip(f"somebody listens on {ADDRESS[role]}")
     log = tmp_path / "log"
     env = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "XDG_RUNTIME_DIR": str(tmp_path)}
     with open(log, "w") as out:
-        one = subprocess.Popen([*prefix, TROUPE, "taskd"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env,
+        one = subprocess.Popen([*prefix, TROUPE, role], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env,
                                cwd=tmp_path, preexec_fn=die_with_parent)
-    yield one, log
+    yield role, one, log
     one.terminate()
     assert one.wait(20) == 0
 
 
-def test_without_a_file(plain):
-    one, log = plain
-    wait_for("it is ready", lambda: "ready role=taskd" in log.read_text() or one.poll() is not None)
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+def test_without_a_file(plain, readme):
+    """The block that begins with `troupe ROLE` alone: its lines with curl, as they are."""
+    role, one, log = plain
+    wait_for("it is ready", lambda: f"ready role={role}" in log.read_text() or one.poll() is not None)
     assert one.poll() is None, log.read_text()
     assert "data directory /" in log.read_text().splitlines()[0]
-    body = json.dumps({"topic": "sample", "payload": {"hello": "world"}}).encode()
-    with urllib.request.urlopen("http://127.0.0.1:9523/v1/tasks?wait=10s", data=body, timeout=20) as answer:
-        told = json.load(answer)
-    assert told["state"] == "succeeded" and "world" in told["result"]
-    listed = subprocess.run([TROUPE, "job", "--json", "ls", "--state", "succeeded"], capture_output=True, text=True, check=True)
-    assert told["id"] in listed.stdout
+    block = re.search(rf"```\ntroupe {role}\n(.*?)```", (ROOT / readme).read_text(), re.DOTALL)[1]
+    answers = [json.loads(subprocess.run(["bash", "-c", line.replace("curl", "curl -sS", 1)], capture_output=True, check=True, timeout=20).stdout)
+               for line in block.splitlines() if line.startswith("curl")]
+    assert answers[-1]["state"] == "succeeded" and "world" in answers[-1]["result"]
+    env = {**os.environ, "TROUPE_URL": f"http://{ADDRESS[role]}"}
+    listed = subprocess.run([TROUPE, "job", "--json", "ls", "--state", "succeeded"], capture_output=True, text=True, check=True, env=env)
+    assert answers[-1]["id"] in listed.stdout
+
+
+@pytest.mark.parametrize("text, role", [
+    ("[source a]\ntype = redis\nurl = redis://h\ntopics = a\n[pool a]\ncommand = x\n", "jobd"),
+    ("[jobd]\n[pool a]\ncommand = x\n", "jobd"),
+    ("[pool a]\ncommand = x\n", "taskd"),
+    ("[source a]\ntype = redis\nurl = redis://h\ntopics = a\n[taskd]\n", "taskd"),
+])
+def test_the_client_asks_the_role_that_the_file_is_for(tmp_path, text, role):
+    if is_taken(ADDRESS[role]):
+        pytest.skip(f"somebody listens on {ADDRESS[role]}")
+    (tmp_path / "some.ini").write_text(text)
+    done = subprocess.run([TROUPE, "job", "-c", tmp_path / "some.ini", "topics"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 3 and f"nobody answers at {ADDRESS[role]}" in done.stderr, done
