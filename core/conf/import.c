@@ -50,8 +50,8 @@ static int find_file(struct import *im, const char *path, const char *within, st
 	snprintf(at, sizeof(at), "%s%s%s", path, is_dir ? "/" : "", is_dir ? within : "");
 	if (!realpath(at, im->path))
 		return failed(err, errno, at);
-	strcpy(im->dir, im->path);
-	strcpy(im->dir, dirname(im->dir));
+	snprintf(at, sizeof(at), "%s", im->path);
+	strcpy(im->dir, dirname(at)); /* of at, which it may change */
 	return 0;
 }
 

@@ -26,11 +26,27 @@ enum {
 	RETRY_MOST = 5000
 };
 
+static void put_script(struct jr *jr, enum jd_script script)
+{
+	struct json_out text = { .p = NULL };
+
+	json_puts(&text, jd_layouts[jr->layout]);
+	json_puts(&text, jd_scripts[script]);
+	redis_word(jr->cmd, text.p, text.n);
+	json_out_fini(&text);
+}
+
+/* Its name is known a moment after the server is up for the first time. */
 void jd_redis_eval(struct jr *jr, enum jd_script script, int words, redis_done done, void *data)
 {
+	bool known = jr->sha[script][0] != '\0';
+
 	redis_begin(jr->cmd, 2 + words, done, data);
-	redis_text(jr->cmd, "EVALSHA");
-	redis_text(jr->cmd, jr->sha[script]);
+	redis_text(jr->cmd, known ? "EVALSHA" : "EVAL");
+	if (known)
+		redis_text(jr->cmd, jr->sha[script]);
+	else
+		put_script(jr, script);
 }
 
 void jd_redis_odd(struct jr *jr, const redisReply *r)
@@ -90,8 +106,8 @@ static void on_ticked(void *data, const redisReply *r)
 			log_warn("source %s: topic %s: its key holds no list", jr->source.name,
 				 t->name);
 		t->broken = of[0]->integer < 0;
+		jd_redis_left(t, t->broken ? 0 : of[0]->integer); /* the engine knows it then */
 		pause_by(t, (int)of[2]->integer);
-		jd_redis_left(t, t->broken ? 0 : of[0]->integer);
 		jd_redis_consider(t);
 	}
 	plan_tick(jr, next);
@@ -226,16 +242,10 @@ static void on_loaded(void *data, const redisReply *r)
 
 static void load_script(struct jr *jr, enum jd_script script)
 {
-	const char *parts[] = { jd_layouts[jr->layout], jd_scripts[script] };
-	struct json_out text = { .p = NULL };
-
-	json_puts(&text, parts[0]);
-	json_puts(&text, parts[1]);
 	redis_begin(jr->cmd, 3, on_loaded, jr->sha[script]);
 	redis_text(jr->cmd, "SCRIPT");
 	redis_text(jr->cmd, "LOAD");
-	redis_word(jr->cmd, text.p, text.n);
-	json_out_fini(&text);
+	put_script(jr, script);
 }
 
 static void on_policy(void *data, const redisReply *r)

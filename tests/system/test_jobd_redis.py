@@ -15,6 +15,7 @@ import pytest
 
 from daemon import TROUPE, Daemon
 from noter import Notes
+from peers import Relay
 from redis_server import Redis
 from servers import free_port, wait_for
 from taskd import GAP, Jobd, longest_gap
@@ -310,6 +311,29 @@ def test_delays_and_pause_are_for_all_nodes(setup):
     assert setup.notes("begin") == []
     setup.redis("HDEL", "tr:{MyJob}:meta", "paused")
     setup.wait_ends([1])
+
+
+class Slow(Relay):
+    """Each answer comes late."""
+
+    def pass_on(self, data, link):
+        time.sleep(0.05)
+        return super().pass_on(data, link)
+
+
+def test_a_server_that_answers_late_and_a_pause_from_before(setup):
+    """What is asked first is asked before it is known what its scripts are called."""
+    setup.redis("HSET", "tr:{MyJob}:meta", "paused", "1")
+    with Slow(("127.0.0.1", setup.redis.port)) as relay:
+        node = setup.node(url=f"redis://{relay.address}")
+        wait_for("it is told", lambda: node.get("/v1/topics/MyJob").json.get("paused"))
+        setup.redis("RPUSH", "MyJob", "1 fail", "2")
+        time.sleep(0.5)
+        assert setup.notes("begin") == [] and "is down" not in node.log()
+        setup.redis("HDEL", "tr:{MyJob}:meta", "paused")
+        setup.wait_ends([2])
+        setup.nodes.remove(node)
+        assert node.stop() == 0
 
 
 def test_concurrency_is_that_of_all_nodes_together(setup):
