@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import urllib.parse
 
 import pytest
@@ -239,6 +240,29 @@ def test_redis_killed_and_back_under_load(setup):
     assert len(setup.notes()) == 600  # nothing ran twice: what was done is told when it is back
     wait_for("Redis has nothing", lambda: setup.left() == {})
     assert node.get("/readyz").status == 200 and "is down" in node.log()
+
+
+HELD = """
+import select, socket, sys, time
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+link, epoll = listener.accept()[0], select.epoll()
+epoll.register(link, select.EPOLLIN)
+for n in range(1_000_000):
+    epoll.poll()
+    if not link.recv(4096):
+        break
+    if n == 50:
+        time.sleep(float(sys.argv[1]))
+    link.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\n")
+"""
+
+
+@pytest.mark.parametrize("held", [0, 0.05])
+def test_how_a_held_loop_is_measured(held):
+    with subprocess.Popen([sys.executable, "-c", HELD, str(held)], stdout=subprocess.PIPE, text=True) as loop:
+        node = types.SimpleNamespace(port=int(loop.stdout.readline()), pid=loop.pid)
+        assert held * 0.8 <= longest_gap(node, 0.5) < held + GAP
 
 
 def test_a_frozen_redis_does_not_hold_the_loop(setup):
