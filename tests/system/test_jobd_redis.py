@@ -18,7 +18,7 @@ from daemon import TROUPE, Daemon
 from noter import Notes
 from peers import Relay
 from redis_server import Redis
-from servers import free_port, wait_for
+from servers import Certificates, Folder, free_port, wait_for
 from taskd import GAP, Jobd, longest_gap
 
 LIB = pathlib.Path(__file__).parents[2] / "etc" / "workers"
@@ -27,9 +27,9 @@ LIB = pathlib.Path(__file__).parents[2] / "etc" / "workers"
 class Setup:
     """One Redis, nodes on it, and what their workers noted."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, args=()):
         self.folder, self.nodes = folder, []
-        self.redis = Redis(folder)
+        self.redis = Redis(folder, args=[str(a) for a in args])
         self.noted = Notes(folder)
         self.notes_path = self.noted.path
 
@@ -324,6 +324,60 @@ def test_a_wrong_password_and_a_wrong_type_are_told(setup):
     setup.redis("RPUSH", "more", "2", login=["-a", "secret", "--no-auth-warning"])
     setup.wait_ends([2])
     assert opened.get("/readyz").status == 200 and locked.get("/readyz").status == 503
+
+
+@pytest.fixture(scope="module")
+def certs():
+    folder = Folder()
+    yield Certificates(folder)
+    folder.remove()
+
+
+def test_tls(tmp_path, certs):
+    port = free_port()
+    setup = Setup(tmp_path, ["--tls-port", str(port), "--tls-cert-file", certs.cert, "--tls-key-file", certs.key, "--tls-ca-cert-file",
+                             certs.ca, "--tls-auth-clients", "no"])
+    try:
+        url = f"rediss://127.0.0.1:{port}"
+        secure = setup.node("secure", url=url, keys=f"tls_ca = {certs.ca}")
+        setup.redis("RPUSH", "MyJob", *range(50), "60 " + "x" * 100_000)
+        setup.wait_ends([*range(50), 60])
+        assert "127.0.0.1" in setup.redis("CLIENT", "LIST") and secure.get("/readyz").status == 200
+        distrusts = setup.node("distrusts", url=url, topics="other")
+        wait_for("it is told", lambda: re.search(r"source legacy is down: .*certificate", distrusts.log()))
+        assert distrusts.get("/readyz").status == 503
+        plain = setup.node("plain", url=f"rediss://127.0.0.1:{setup.redis.port}", topics="other")  # who speaks no TLS
+        plain.wait_log("source legacy is down: ")
+        setup.node("careless", url=url, keys="tls_verify = no", topics="Careless")
+        setup.redis("RPUSH", "Careless", "61")
+        setup.wait_ends([61])
+        setup.redis("CLIENT", "KILL", "TYPE", "normal")
+        setup.redis("RPUSH", "MyJob", "62")
+        setup.wait_ends([62])
+    finally:
+        setup.end()
+
+
+def test_a_unix_socket_a_user_and_a_database(tmp_path):
+    setup = Setup(tmp_path, ["--unixsocket", tmp_path / "redis.sock", "--user", "worker", "on", ">p@ss/w", "~*", "&*", "+@all"])
+    try:
+        setup.node(url=f"redis+unix://worker:p%40ss%2Fw@{tmp_path}/redis.sock?db=3")
+        setup.redis("-n", "3", "RPUSH", "MyJob", "1")
+        setup.wait_ends([1])
+        assert "user=worker" in setup.redis("CLIENT", "LIST")
+        setup.redis.kill()
+        setup.redis.start()
+        setup.redis("-n", "3", "RPUSH", "MyJob", "2")
+        setup.wait_ends([2])
+    finally:
+        setup.end()
+
+
+def test_a_redis_that_may_drop_jobs_is_told(setup):
+    setup.redis("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    setup.node().wait_log("its maxmemory-policy is allkeys-lru, not noeviction: jobs can be lost")
+    setup.redis("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    assert "policy" not in setup.node("right", topics="other").log()
 
 
 def test_delays_and_pause_are_for_all_nodes(setup):
