@@ -173,7 +173,7 @@ void redis_send(struct redis *r)
 			 : stream_put(&r->stream, buf_data(&r->out), n);
 	buf_take(&r->out, n);
 	if (rc != 0)
-		go_down(r, uv_strerror(rc));
+		go_down(r, err_name(rc));
 	else if (!uv_is_active((uv_handle_t *)&r->timer))
 		watch(r);
 }
@@ -371,6 +371,15 @@ static void take_all(struct redis *r)
 		watch(r);
 }
 
+static const char *why_unread(const struct stream *s, int rc)
+{
+	if (rc == UV_EOF)
+		return "it closed the connection";
+	if (rc == ERR_PROTO && s->tls)
+		return tls_reason(s->tls);
+	return err_name(rc);
+}
+
 static void on_event(struct stream *s, enum stream_event event)
 {
 	struct redis *r = s->owner;
@@ -383,7 +392,7 @@ static void on_event(struct stream *s, enum stream_event event)
 	for (;;) {
 		ssize_t n = stream_read(s, bytes, sizeof(bytes));
 		if (n < 0)
-			go_down(r, n == UV_EOF ? "it closed the connection" : uv_strerror((int)n));
+			go_down(r, why_unread(s, (int)n));
 		if (n <= 0)
 			return;
 		redisReaderFeed(r->reader, bytes, (size_t)n);
@@ -426,7 +435,7 @@ static void on_dialed(struct dial *d, int status, int fd)
 	if (status != 0) {
 		if (fd >= 0)
 			close(fd);
-		no_luck(r, uv_strerror(status));
+		no_luck(r, err_name(status));
 		return;
 	}
 	r->streaming = true;
@@ -445,7 +454,7 @@ static void dial_it(struct redis *r)
 	r->dial.data = r;
 	int rc = dial_start(&r->dial, r->loop, &r->conf.url.addr, r->conf.timeout, on_dialed);
 	if (rc != 0)
-		no_luck(r, uv_strerror(rc));
+		no_luck(r, err_name(rc));
 	else
 		r->state = DIALING;
 }
