@@ -85,6 +85,20 @@ static int connect_tcp(const char *host, const char *port)
 	return fd;
 }
 
+static int connect_it(const struct api_client *c)
+{
+	return *c->port ? connect_tcp(c->host, c->port) : connect_unix(c->host);
+}
+
+bool api_client_is_there(const struct api_client *c)
+{
+	int fd = connect_it(c);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 static bool send_all(int fd, const char *p, size_t n)
 {
 	while (n) {
@@ -100,7 +114,7 @@ static bool send_all(int fd, const char *p, size_t n)
 static int open_and_ask(const struct api_client *c, const char *method, const char *target,
 			const struct json_out *body)
 {
-	int fd = *c->port ? connect_tcp(c->host, c->port) : connect_unix(c->host);
+	int fd = connect_it(c);
 	struct json_out head = { .p = NULL };
 
 	if (fd < 0)

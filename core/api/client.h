@@ -24,6 +24,9 @@ struct api_got {
 /* text: http://host:port or unix:/path; false: neither. */
 bool api_client_at(struct api_client *c, const char *text);
 
+/* Somebody listens. */
+bool api_client_is_there(const struct api_client *c);
+
 /* Connects, asks, reads the whole answer. body: NULL: none. got->body: json_out_fini. */
 void api_client_ask(const struct api_client *c, const char *method, const char *target,
 		    const struct json_out *body, struct api_got *got);

@@ -459,10 +459,18 @@ static bool speaks_of(const struct conf_section *sections, const struct conf *co
 	return item && item->file;
 }
 
-/* Of the roles that serve the API, the first one that the file speaks of; else the first. */
+static bool is_there(const char *address)
+{
+	struct api_client c;
+
+	return api_client_at(&c, address) && api_client_is_there(&c);
+}
+
+/* Of the roles that serve the API, the first one that the file speaks of; else the first that is
+ * there; else the first. */
 static const char *address_of(const struct conf_section *sections, const struct conf *conf)
 {
-	const char *first = NULL;
+	const char *first = NULL, *there = NULL;
 
 	for (const struct conf_section *s = sections; s->name; s++) {
 		if (!api_keys_are_in(s))
@@ -473,8 +481,9 @@ static const char *address_of(const struct conf_section *sections, const struct 
 		if (speaks_of(sections, conf, s->name))
 			return *listen;
 		first = first ? first : *listen;
+		there = there || !is_there(*listen) ? there : *listen;
 	}
-	return first ? first : "127.0.0.1:9523";
+	return there ? there : first ? first : "127.0.0.1:9523";
 }
 
 static bool find_server(struct api_job *j, const struct conf_section *sections, const char *path)
