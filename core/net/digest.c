@@ -25,6 +25,18 @@ void digest_hmac(const char *key, const uv_buf_t *pieces, unsigned n, char hex[D
 	assert(ok && size == sizeof(out));
 	EVP_MAC_CTX_free(ctx);
 	EVP_MAC_free(mac);
-	for (size_t i = 0; i < size; i++)
-		snprintf(hex + 2 * i, 3, "%02x", out[i]);
+	digest_hex(out, size, hex);
+}
+
+void digest_sha256(const void *p, size_t n, unsigned char to[DIGEST_BYTES])
+{
+	int ok = EVP_Digest(p, n, to, NULL, EVP_sha256(), NULL);
+
+	assert(ok == 1);
+}
+
+void digest_hex(const unsigned char *p, size_t n, char *hex)
+{
+	for (size_t i = 0; i < n; i++)
+		snprintf(hex + 2 * i, 3, "%02x", p[i]);
 }

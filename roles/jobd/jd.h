@@ -14,6 +14,7 @@ struct jd {
 	const struct jd_keys *keys;
 	struct list sources;
 	struct jd_bs *beanstalk; /* NULL: it was never there */
+	struct jd_fk *faktory;   /* NULL: it was never there */
 	struct jd_zmq *zmq;      /* NULL: nobody asked for it, or it has gone */
 	char node[300]; /* who we are to a queue: host and a number that stays with the data */
 	int draining;   /* listeners whose clients still hold jobs */

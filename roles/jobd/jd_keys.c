@@ -12,6 +12,17 @@ const struct conf_key jd_rows[] = {
 	CONF_KEY_LIST(struct jd_keys, beanstalk,
 		      .help = "Addresses for clients of beanstalkd, as 127.0.0.1:11300. Nobody is "
 			      "asked who he is: keep them to loopback, or to a unix socket."),
+	CONF_KEY_LIST(struct jd_keys, faktory,
+		      .help = "Addresses for clients and workers of Faktory, as 127.0.0.1:7419."),
+	CONF_KEY_STR(struct jd_keys, faktory_password, .flags = CONF_SECRET,
+		     .help = "What they have to know. Without one nobody is asked who he is."),
+	CONF_KEY_BOOL(struct jd_keys, faktory_flush, .dflt = "no",
+		      .help = "Whether FLUSH deletes all jobs, of all topics, as it does there."),
+	CONF_KEY_SIZE(struct jd_keys, faktory_line, .dflt = "4MiB", .min = "64KiB", .max = "64MiB",
+		      .help = "The longest command of a Faktory client."),
+	CONF_KEY_DURATION(struct jd_keys, faktory_grace, .dflt = "15s", .min = "0", .max = "10m",
+			  .help = "A worker of Faktory that has no connection and says no BEAT for "
+				  "so long is gone: its jobs run elsewhere."),
 	CONF_KEY_LIST(
 		struct jd_keys, zeromq,
 		.help = "Addresses for REQ and DEALER sockets of ZeroMQ, as tcp://127.0.0.1:7555 "
@@ -55,6 +66,8 @@ void jd_keys_check(const struct conf *conf, struct conf_errors *errors)
 {
 	api_keys_check(conf, "jobd", errors);
 	api_addresses_check(conf_find(conf, "jobd", ""), "beanstalk", jd_keys_of(conf)->beanstalk,
+			    errors);
+	api_addresses_check(conf_find(conf, "jobd", ""), "faktory", jd_keys_of(conf)->faktory,
 			    errors);
 	jd_zmq_check(conf, errors);
 	jd_sources_check(conf, errors);

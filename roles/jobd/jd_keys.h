@@ -8,6 +8,9 @@ struct jd_keys {
 	char **beanstalk;
 	char **zeromq, **zeromq_pull, **zeromq_users, **zeromq_clients;
 	char *zeromq_secret;
+	char **faktory, *faktory_password;
+	bool faktory_flush;
+	int64_t faktory_line, faktory_grace;
 	int64_t zeromq_queue, zeromq_answers;
 	int64_t max_job, max_watched, max_unread;
 };

@@ -13,6 +13,7 @@
 #include "core/stat/stat.h"
 #include "roles/jobd/jd.h"
 #include "roles/jobd/jd_beanstalk.h"
+#include "roles/jobd/jd_faktory.h"
 #include "roles/jobd/jd_import.h"
 #include "roles/jobd/jd_source.h"
 #include "roles/jobd/jd_zmq.h"
@@ -76,6 +77,8 @@ static int open_jobd(void *data, struct api *api, struct err *err)
 		rc = jd_sources_open(jd, api->conf, err);
 	if (rc == 0)
 		rc = jd_beanstalk_open(&jd->beanstalk, jd, err);
+	if (rc == 0)
+		rc = jd_faktory_open(&jd->faktory, jd, err);
 	return rc != 0 ? rc : jd_zmq_open(&jd->zmq, jd, err);
 }
 
@@ -84,6 +87,7 @@ static void on_event(void *data, const struct work_event *e)
 	struct jd *jd = data;
 
 	jd_beanstalk_event(jd->beanstalk, e);
+	jd_faktory_event(jd->faktory, e);
 }
 
 void jd_drained(struct jd *jd)
@@ -112,8 +116,9 @@ static void drain(void *data)
 	struct jd *jd = data;
 
 	jd_sources_drain(jd);
-	jd->draining = 1;
+	jd->draining = 2;
 	jd_beanstalk_drain(jd->beanstalk);
+	jd_faktory_drain(jd->faktory);
 	jd_zmq_drain(jd->zmq);
 }
 
@@ -122,6 +127,7 @@ static void close_jobd(void *data)
 	struct jd *jd = data;
 
 	jd_beanstalk_close(jd->beanstalk);
+	jd_faktory_close(jd->faktory);
 	jd_zmq_close(jd->zmq);
 	jd_sources_close(jd);
 }
@@ -131,6 +137,7 @@ static void free_jobd(void *data)
 	struct jd *jd = data;
 
 	jd_beanstalk_free(jd->beanstalk);
+	jd_faktory_free(jd->faktory);
 	free(jd);
 }
 
@@ -140,6 +147,7 @@ static void status(void *data, struct stat_out *out)
 
 	jd_sources_status(jd, "source", out);
 	jd_beanstalk_status(jd->beanstalk, out);
+	jd_faktory_status(jd->faktory, out);
 	jd_zmq_status(jd->zmq, "zeromq", out);
 }
 
