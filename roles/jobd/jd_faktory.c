@@ -38,7 +38,7 @@ void jd_faktory_event(struct jd_fk *fk, const struct work_event *e)
 		struct jd_fk_client *c = container_of(it, struct jd_fk_client, turn);
 		if (c->id != e->id)
 			continue;
-		list_remove(&c->turn);
+		jd_fk_asks_no_more(c);
 		jd_fk_ok(c);
 		if (c->conn.closed)
 			continue;

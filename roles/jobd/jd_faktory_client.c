@@ -144,11 +144,11 @@ static const struct verb {
 	void (*json)(struct jd_fk_client *c, const struct json *doc); /* its argument is JSON */
 	void (*words)(struct jd_fk_client *c, const char *words, size_t n);
 } verbs[] = {
-	{ "FETCH", NULL, jd_fk_fetch },  { "ACK", jd_fk_ack, NULL },
-	{ "PUSH", jd_fk_push, NULL },    { "FAIL", jd_fk_fail, NULL },
-	{ "BEAT", jd_fk_beat, NULL },    { "PUSHB", jd_fk_push_all, NULL },
+	{ "FETCH", NULL, jd_fk_fetch },   { "ACK", jd_fk_ack, NULL },
+	{ "PUSH", jd_fk_push, NULL },     { "FAIL", jd_fk_fail, NULL },
+	{ "BEAT", jd_fk_beat, NULL },     { "PUSHB", jd_fk_push_all, NULL },
 	{ "MUTATE", jd_fk_mutate, NULL }, { "QUEUE", NULL, jd_fk_queue },
-	{ "TRACK", NULL, jd_fk_track },  { "BATCH", NULL, jd_fk_batch },
+	{ "TRACK", NULL, jd_fk_track },   { "BATCH", NULL, jd_fk_batch },
 	{ "HELLO", do_hello, NULL },
 };
 

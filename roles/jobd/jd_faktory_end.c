@@ -17,7 +17,19 @@ static void wait_for(struct jd_fk_client *c, const struct work_job *job)
 {
 	c->conn.state = JD_FK_ASKING;
 	c->id = job->id;
+	c->asking = true;
+	c->fk->conns.held++;
 	list_append(&c->fk->asking, &c->turn);
+}
+
+void jd_fk_asks_no_more(struct jd_fk_client *c)
+{
+	list_remove(&c->turn);
+	if (!c->asking)
+		return;
+	c->asking = false;
+	c->fk->conns.held--;
+	jd_conns_settle(&c->fk->conns);
 }
 
 void jd_fk_ack(struct jd_fk_client *c, const struct json *doc)

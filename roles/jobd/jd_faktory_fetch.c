@@ -16,7 +16,7 @@ void jd_fk_stop_waiting(struct jd_fk_client *c)
 {
 	if (c->conn.state == JD_FK_FETCHING && c->turn.next != &c->turn)
 		jd_watch_waits(c->watch, -1);
-	list_remove(&c->turn);
+	jd_fk_asks_no_more(c);
 	jd_conn_not_due(&c->conn);
 	if (c->conn.state == JD_FK_FETCHING || c->conn.state == JD_FK_ASKING)
 		c->conn.state = JD_CONN_READING;

@@ -17,6 +17,7 @@
 #include "roles/jobd/jd.h"
 #include "roles/jobd/jd_faktory_private.h"
 
+static const char no_batch[] = "bid: there is no open batch of that name";
 static const char meta[] = "faktory", meta_drop[] = "faktory drop";
 
 /* ---- in ------------------------------------------------------------------------------------ */
@@ -66,8 +67,9 @@ static int64_t moment(const struct json *doc, const char *name)
 {
 	struct json v = json_get(doc, name);
 	char *text = json_unquoted(&v, NULL);
-	int64_t at = !text ? (v.kind == JSON_NONE || v.kind == JSON_NULL ? 0 : -1)
-			   : *text ? api_moment_read(text) : 0;
+	int64_t at = !text   ? (v.kind == JSON_NONE || v.kind == JSON_NULL ? 0 : -1)
+		     : *text ? api_moment_read(text)
+			     : 0;
 
 	free(text);
 	return at;
@@ -87,9 +89,9 @@ static bool read_numbers(const struct json *doc, struct jd_fk_job *job, struct e
 	job->spec.prio = WORK_PRIO + (int)(5 - prio) * 10;
 	job->spec.run_at = at;
 	job->spec.timeout = (reserve ? reserve : JD_FK_RESERVE) * 1000;
-	job->spec.max_attempts = retry <= 0                    ? 1
+	job->spec.max_attempts = retry <= 0                  ? 1
 				 : retry < WORK_MAX_ATTEMPTS ? (int)retry + 1
-								     : WORK_MAX_ATTEMPTS;
+							     : WORK_MAX_ATTEMPTS;
 	job->spec.backoff = "poly4";
 	strcpy(job->meta, retry == 0 ? meta_drop : meta);
 	job->spec.meta = job->meta;
@@ -112,22 +114,18 @@ static void hold(const struct json *doc, struct jd_fk_job *job)
 	job->spec.uniq = job->uniq;
 }
 
-static bool read_custom(struct jd_fk *fk, const struct json *doc, struct jd_fk_job *job,
-			struct err *err)
+static bool read_custom(const struct json *doc, struct jd_fk_job *job, struct err *err)
 {
 	struct json custom = json_get(doc, "custom"), until = json_get(&custom, "unique_until");
 	struct json bid = json_get(&custom, "bid");
 	int64_t expires = moment(&custom, "expires_at"), unique = number(&custom, "unique_for", 0);
 	char *text = json_unquoted(&bid, NULL);
-	struct work_batch_figures f;
+	bool named = !text || (strlen(text) == IDENT_LEN + 2 &&
+			       ident_read(text + 2, &job->spec.batch) && job->spec.batch);
 
-	(void)fk;
-	if (text && (strlen(text) != IDENT_LEN + 2 || !ident_read(text + 2, &job->spec.batch) ||
-		     work_batch_get(fk->work, job->spec.batch, &f) != 0 || !f.open)) {
-		free(text);
-		return refuse(err, "bid: there is no open batch of that name");
-	}
 	free(text);
+	if (!named)
+		return refuse(err, no_batch);
 	if (expires < 0)
 		return refuse(err, "expires_at: a moment as 2030-01-31T12:00:00Z");
 	if (expires)
@@ -142,6 +140,10 @@ static bool read_custom(struct jd_fk *fk, const struct json *doc, struct jd_fk_j
 
 static bool may_come(struct jd_fk *fk, const struct jd_fk_job *job, struct err *err)
 {
+	struct work_batch_figures f;
+
+	if (job->spec.batch && (work_batch_get(fk->work, job->spec.batch, &f) != 0 || !f.open))
+		return refuse(err, no_batch);
 	if (fk->api->draining)
 		return refuse(err, "the server is about to end");
 	if (job->spec.size > (size_t)fk->jd->keys->max_job)
@@ -153,8 +155,7 @@ static bool may_come(struct jd_fk *fk, const struct jd_fk_job *job, struct err *
 	return work_spec_check(fk->work, &job->spec, err) == 0;
 }
 
-bool jd_fk_job_read(struct jd_fk *fk, const struct json *doc, struct jd_fk_job *job,
-		    struct err *err)
+bool jd_fk_job_parse(const struct json *doc, struct jd_fk_job *job, struct err *err)
 {
 	*job = (struct jd_fk_job){ .jid = NULL };
 	if (doc->kind != JSON_OBJECT)
@@ -162,7 +163,13 @@ bool jd_fk_job_read(struct jd_fk *fk, const struct json *doc, struct jd_fk_job *
 	job->spec.payload = doc->p;
 	job->spec.size = doc->n;
 	return read_names(doc, job, err) && read_numbers(doc, job, err) &&
-	       read_custom(fk, doc, job, err) && may_come(fk, job, err);
+	       read_custom(doc, job, err);
+}
+
+bool jd_fk_job_read(struct jd_fk *fk, const struct json *doc, struct jd_fk_job *job,
+		    struct err *err)
+{
+	return jd_fk_job_parse(doc, job, err) && may_come(fk, job, err);
 }
 
 void jd_fk_job_fini(struct jd_fk_job *job)
@@ -188,8 +195,7 @@ uint64_t jd_fk_id_of(struct jd_fk *fk, const struct json *doc)
 
 static bool is_ours(const struct work_job *job)
 {
-	return job->meta_size >= sizeof(meta) - 1 &&
-	       memcmp(job->meta, meta, sizeof(meta) - 1) == 0;
+	return job->meta_size >= sizeof(meta) - 1 && memcmp(job->meta, meta, sizeof(meta) - 1) == 0;
 }
 
 bool jd_fk_is_dropped(const struct work_job *job)

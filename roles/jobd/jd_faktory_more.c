@@ -22,6 +22,8 @@ static void add(void *data, const struct work_topic_figures *f)
 {
 	struct sums *s = data;
 
+	if (*f->name == '.') /* our own */
+		return;
 	json_puts(&s->queues, s->n++ ? "," : "");
 	json_put_text(&s->queues, f->name);
 	json_printf(&s->queues, ":%lu", (unsigned long)f->ready);
@@ -124,7 +126,8 @@ static void gather(struct names *all, const char *name, size_t n)
 
 static void gather_topic(void *data, const struct work_topic_figures *f)
 {
-	gather(data, f->name, strlen(f->name));
+	if (*f->name != '.')
+		gather(data, f->name, strlen(f->name));
 }
 
 static bool read_names(struct jd_fk *fk, struct names *all, const char *at, const char *end)

@@ -90,7 +90,7 @@ static void on_no_cancel(void *data, struct work_job *job, bool now)
 	(void)now;
 }
 
-static void kill(struct jd_fk *fk, uint64_t id)
+static void bury(struct jd_fk *fk, uint64_t id)
 {
 	static const char *const none[] = { ".faktory.killed" };
 	struct work_taker_conf conf = { .topics = none,
@@ -137,7 +137,7 @@ static void change(struct mutation *m, uint64_t id)
 	else if (m->cmd == REQUEUE)
 		work_run_now(w, id);
 	else if (m->cmd == KILL && m->target != DEAD)
-		kill(m->fk, id);
+		bury(m->fk, id);
 	else if (m->cmd != KILL)
 		work_cancel(w, id, false);
 }

@@ -20,12 +20,12 @@
 #include "roles/jobd/jd_watch.h"
 
 enum {
-	JD_FK_JOBS = 1000,   /* of one PUSHB, at most: Faktory's own limit */
-	JD_FK_BLOCK = 2000,  /* ms that a FETCH waits */
-	JD_FK_LOGIN = 10000, /* ms for HELLO */
-	JD_FK_QUEUES = 100,  /* of one FETCH */
+	JD_FK_JOBS = 1000,    /* of one PUSHB, at most: Faktory's own limit */
+	JD_FK_BLOCK = 2000,   /* ms that a FETCH waits */
+	JD_FK_LOGIN = 10000,  /* ms for HELLO */
+	JD_FK_QUEUES = 100,   /* of one FETCH */
 	JD_FK_RESERVE = 1800, /* seconds that a job may take */
-	JD_FK_WIDS = 10000,  /* workers that are known at once */
+	JD_FK_WIDS = 10000,   /* workers that are known at once */
 };
 
 enum jd_fk_state { JD_FK_PUSHING = JD_CONN_READING + 1, JD_FK_FETCHING, JD_FK_ASKING, JD_FK_GONE };
@@ -49,6 +49,7 @@ struct jd_fk_client {
 	uint64_t id;      /* of the job whose end is waited for */
 	void *answer;     /* what is being gathered for it; free() */
 	bool greeted;
+	bool asking; /* for a job's end; a drain waits for the answer */
 	char nonce[17];
 };
 
@@ -88,8 +89,11 @@ void jd_fk_err(struct jd_fk_client *c, const char *word, const char *fmt, ...)
 /* What the engine had to say is answered: on with what else the client has sent. */
 void jd_fk_go_on(struct jd_fk_client *c);
 
-/* job.c: false, and a sentence. The texts of a job point into what was read, and to what it owns */
-bool jd_fk_job_read(struct jd_fk *fk, const struct json *doc, struct jd_fk_job *out, struct err *err);
+/* job.c: false, and a sentence. A job points into what was read, and to what it owns: _fini in any
+ * case. The second: whether the engine takes it, too. */
+bool jd_fk_job_parse(const struct json *doc, struct jd_fk_job *out, struct err *err);
+bool jd_fk_job_read(struct jd_fk *fk, const struct json *doc, struct jd_fk_job *out,
+		    struct err *err);
 void jd_fk_job_fini(struct jd_fk_job *job);
 /* As its worker gets it: free() the result, NULL: as it is in job->payload. */
 char *jd_fk_job_write(const struct work_job *job, size_t *n);
@@ -119,6 +123,7 @@ void jd_fk_beat(struct jd_fk_client *c, const struct json *doc);
 void jd_fk_ack(struct jd_fk_client *c, const struct json *doc);
 void jd_fk_fail(struct jd_fk_client *c, const struct json *doc);
 void jd_fk_lose(struct jd_fk *fk, struct work_job *job);
+void jd_fk_asks_no_more(struct jd_fk_client *c);
 
 /* more.c: INFO, QUEUE, TRACK, FLUSH */
 void jd_fk_info(struct jd_fk_client *c);

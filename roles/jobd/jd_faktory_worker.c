@@ -78,8 +78,7 @@ void jd_fk_workers_sweep(struct jd_fk *fk)
 void jd_fk_workers_free(struct jd_fk *fk)
 {
 	while (!list_empty(&fk->workers)) {
-		struct jd_fk_worker *w =
-			container_of(fk->workers.next, struct jd_fk_worker, link);
+		struct jd_fk_worker *w = container_of(fk->workers.next, struct jd_fk_worker, link);
 		while (!list_empty(&w->jobs)) {
 			struct work_job *job = container_of(w->jobs.next, struct work_job, place);
 			struct jd_watch *watch = job->taker;

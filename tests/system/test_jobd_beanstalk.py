@@ -1,5 +1,6 @@
 """jobd's beanstalk listener: the same answers as beanstalkd, the same jobs as HTTP, and what faults do to it."""
 import json
+import os
 import re
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import time
 
 import pytest
 
+import servers
 from beanstalk import Beanstalkd, Client, both
 from daemon import cpu_s
 from servers import wait_for
@@ -544,3 +546,45 @@ def test_a_unix_socket(tmp_path):
         assert c.reserve(0) == "TIMED_OUT"
     assert one.stop() == 0
     assert not (tmp_path / "stalk").exists()
+
+
+# ---- npm's client, as it is -------------------------------------------------------------------------
+
+JACKD = """
+const Jackd = require('jackd');
+(async () => {
+  const producer = new Jackd(), worker = new Jackd();
+  await producer.connect({ host: '127.0.0.1', port: PORT });
+  await worker.connect({ host: '127.0.0.1', port: PORT });
+  await producer.use('mails');
+  await worker.watch('mails');
+  const first = await producer.put('hello', { priority: 1, delay: 0, ttr: 30 });
+  await producer.put({ b: [1, 2] });
+  const jobs = [await worker.reserve(), await worker.reserveWithTimeout(5)];
+  await worker.touch(jobs[0].id);
+  await worker.delete(jobs[0].id);
+  await worker.bury(jobs[1].id);
+  const kicked = await producer.kick(10);
+  const again = await worker.reserve();
+  await worker.release(again.id);
+  const stats = await producer.statsTube('mails');
+  let missing = '';
+  try { await worker.delete('999'); } catch (e) { missing = e.code || e.message; }
+  console.log(JSON.stringify({ order: jobs.map(j => String(j.payload)), first: first === jobs[0].id, again: again.id === jobs[1].id,
+                               kicked: Number(kicked), stats: /current-jobs-ready: 1/.test(stats), missing }));
+  await producer.quit();
+  await worker.quit();
+})().catch(e => { console.error(e); process.exit(1); });
+"""
+
+
+def test_npms_client_works_as_it_is(jobd, tmp_path):
+    if not (servers.NODE / "node_modules" / "jackd").exists():
+        pytest.fail("npm ci --prefix tests/node")
+    script = tmp_path / "jackd.js"
+    script.write_text(JACKD.replace("PORT", str(jobd.stalk)))
+    done = subprocess.run(["node", str(script)], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "NODE_PATH": str(servers.NODE / "node_modules")})
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout) == {"order": ['{"b":[1,2]}', "hello"], "first": False, "again": True, "kicked": 1, "stats": True,
+                                       "missing": "NOT_FOUND"}
