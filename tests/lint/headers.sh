@@ -12,7 +12,9 @@ zmq\.h roles/jobd/jd_zmq
 mysql roles/sqlproxy/sp_probe
 expat\.h roles/supervisor/sv_xml
 zlib\.h core/|roles/[a-z]*/[a-z]*_zip
-zstd\.h core/proc/logzip'
+zstd\.h core/proc/logzip
+lmdb\.h roles/dfsd/df_index
+xxhash\.h roles/dfsd/df_hash'
 
 bad=$(echo "$allowed" | while read -r header place; do
 	grep -HnE "#include <$header" cmd/*.[ch] core/*/*.[ch] roles/*/*.[ch] | grep -vE "^($place)"

@@ -1,0 +1,124 @@
+/*
+ * df_index - what a share is, as far as we know: a tree of nodes in LMDB.
+ *
+ *	nodes    id -> parent, name, numbers, what the disk says of it, its entry
+ *	names    parent, name -> id              a folder's move is one row, whatever is in it
+ *	tombs    parent, name -> number          what is gone; one for each place
+ *	order    number -> id, or the place of a tomb
+ *	inodes   device, inode -> id, several of one inode
+ *	peers    name -> which index of ours they know, and up to which number
+ *
+ * Each change gets the next number and takes the node's old one out of the order: who walks the
+ * order from where a peer is sees each node once, as it is now. Nothing is ever replayed.
+ *
+ * One transaction is open at a time; df_index_commit ends it. The file is not synced: a process
+ * that is killed loses nothing that was committed, and after a crash of the whole machine (the boot
+ * id is another one) the index is not trusted: it is made anew, as another epoch, from a scan.
+ *
+ * All of it is of one thread. What is returned by pointer holds until the next change.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "roles/dfsd/df_entry.h"
+
+struct df_index;
+struct err;
+
+typedef uint64_t df_id;
+
+enum { DF_ROOT = 1, DF_NOBODY = 0 }; /* ids */
+
+struct df_node {
+	df_id id, parent;
+	uint64_t seq;     /* of its last change */
+	uint64_t born;    /* its first one */
+	uint64_t content; /* the last one of its content */
+	df_id from;       /* the folder that it was in before its last move, DF_NOBODY: none */
+	uint64_t from_seq; /* its number there */
+	uint64_t dev, ino;
+	int64_t ctime;    /* ns; with size and mtime of the entry: whether the disk's is another */
+	uint32_t origin;  /* the peer that it is from, 0: it is ours */
+	uint32_t seen;    /* the round in which it was last met */
+	struct df_bytes name, from_name;
+	struct df_entry entry;
+};
+
+/* state: a folder for the files; made when it is not there. map: bytes that it may grow to. */
+int df_index_open(struct df_index **out, const char *state, size_t map, struct err *err);
+void df_index_close(struct df_index *x);
+
+const uint8_t *df_index_epoch(const struct df_index *x); /* 16 bytes */
+uint64_t df_index_last(const struct df_index *x);        /* number; 0: it is empty */
+uint64_t df_index_count(const struct df_index *x);       /* nodes, without the root */
+
+/* Whether there is something to commit. A failure (the disk is full) has undone all since the last
+ * one: the share has to be scanned again. */
+bool df_index_is_dirty(const struct df_index *x);
+int df_index_commit(struct df_index *x, struct err *err);
+
+/* ---- finding ------------------------------------------------------------------------------- */
+
+bool df_index_get(struct df_index *x, df_id id, struct df_node *n);
+bool df_index_child(struct df_index *x, df_id parent, struct df_bytes name, struct df_node *n);
+bool df_index_find(struct df_index *x, const char *path, struct df_node *n);
+
+/* path: DF_PATH bytes. false: it is nowhere, or too deep. */
+bool df_index_path(struct df_index *x, df_id id, char *path);
+bool df_index_place(struct df_index *x, df_id parent, struct df_bytes name, char *path);
+
+/* The nodes of one inode; after: the id to go on behind, DF_NOBODY: the first. */
+bool df_index_twin(struct df_index *x, uint64_t dev, uint64_t ino, df_id after, struct df_node *n);
+
+/* The children of a folder in the order of their names; after: n 0 for the first. */
+bool df_index_next(struct df_index *x, df_id parent, struct df_bytes after, struct df_node *n);
+
+/* ---- changing ------------------------------------------------------------------------------ */
+
+/* What came to be, or is another by now, at n->parent and n->name: id DF_NOBODY for a new one. The
+ * numbers are set here. content: it is not the one it was. A tomb of its place stays. */
+void df_index_put(struct df_index *x, struct df_node *n, bool content);
+
+/* The same without a number: only what the disk says of it is another, or `seen`. */
+void df_index_note(struct df_index *x, const struct df_node *n);
+
+/* To another place, with all that is in it. What was there is forgotten (a folder gets a tomb), and
+ * its old place gets one. n is as it is then. */
+void df_index_move(struct df_index *x, struct df_node *n, df_id parent, struct df_bytes name);
+
+/* It is gone, with all that was in it; its place gets a tomb, when `tomb`. Returns how many nodes. */
+uint64_t df_index_drop(struct df_index *x, df_id id, bool tomb);
+
+/* ---- the order ----------------------------------------------------------------------------- */
+
+struct df_change {
+	uint64_t seq;
+	df_id id; /* DF_NOBODY: a tomb, of: */
+	df_id parent;
+	struct df_bytes name;
+};
+
+/* The first with a number above seq. */
+bool df_index_after(struct df_index *x, uint64_t seq, struct df_change *c);
+
+/* The number of the tomb of a place, 0: there is none. */
+uint64_t df_index_tomb(struct df_index *x, df_id parent, struct df_bytes name);
+void df_index_bury(struct df_index *x, df_id parent, struct df_bytes name);
+
+/* Tombs up to that number go: everybody knows. */
+void df_index_forget_tombs(struct df_index *x, uint64_t upto);
+
+/* ---- peers --------------------------------------------------------------------------------- */
+
+struct df_known {
+	uint8_t epoch[16]; /* of the other side's index */
+	uint64_t theirs;   /* up to which number of theirs we have all */
+	uint64_t ours;     /* up to which number of ours they have all */
+	uint32_t origin;   /* what stands for it in df_node.origin, from 1 */
+	uint32_t round;    /* the last whole listing that we had of it, see df_node.seen */
+};
+
+/* All 0 but the origin for one that is new. */
+void df_index_peer(struct df_index *x, const char *name, struct df_known *k);
+void df_index_set_peer(struct df_index *x, const char *name, const struct df_known *k);

@@ -1,0 +1,52 @@
+/*
+ * df_plan - the index is made to say what the disk says.
+ *
+ *	a hint, a scan --> df_plan_place --> the same: nothing
+ *	                                     other content, other attributes: a new number
+ *	                                     a folder that was not known: on_folder
+ *	                                     an inode that was elsewhere: it has moved
+ *	                                     nothing there: DF_PLAN_GONE, then df_plan_gone
+ *
+ * Events are never believed: what counts is what is there when we look. What is gone is said last,
+ * when all that came at the same time has been looked at, for it may have moved.
+ */
+#pragma once
+
+#include "roles/dfsd/df_index.h"
+#include "roles/dfsd/df_root.h"
+
+struct df_ignore;
+
+struct df_tree {
+	struct df_root root;
+	struct df_index *index;
+	struct df_ignore *ignore;
+	bool specials;     /* fifos and devices, too */
+	uint64_t max_file; /* 0: none */
+	/* A folder that was not known, or is known as another node now: it is to be watched, then
+	 * listed. */
+	void (*on_folder)(void *data, df_id id);
+	/* Somebody has changed what only others may: nothing is planned. NULL: we may. */
+	void (*on_tampered)(void *data, df_id parent, struct df_bytes name);
+	void *data;
+	uint64_t errors; /* what could not be looked at */
+	struct df_seen seen;
+};
+
+enum df_planned {
+	DF_PLAN_SAME,
+	DF_PLAN_CHANGED,
+	DF_PLAN_GONE,   /* to be said once more with df_plan_gone */
+	DF_PLAN_ASTRAY, /* its folder is not where we think: that is to be looked at first */
+	DF_PLAN_FAILED, /* it was logged */
+};
+
+enum df_planned df_plan_place(struct df_tree *t, df_id parent, struct df_bytes name);
+
+/* Whether something is gone now; *nodes more are. */
+bool df_plan_gone(struct df_tree *t, df_id parent, struct df_bytes name, uint64_t *nodes);
+
+/* All names in a folder, on the disk and in the index. Each of them is told; so is what is not on
+ * the disk. What each may do is what the index allows while it is walked. */
+int df_plan_names(struct df_tree *t, df_id id,
+		  void (*each)(void *data, df_id id, struct df_bytes name), void *data);

@@ -1,0 +1,414 @@
+#include "roles/dfsd/df_root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+#include "roles/dfsd/df_attr.h"
+
+#define TROUPE ".troupe"
+#define TMP    ".troupe/tmp"
+
+static int code(void)
+{
+	return uv_translate_sys_error(errno);
+}
+
+/* openat2(2): a descriptor, or a code. */
+static int open_beneath(int dir, const char *path, int flags, mode_t mode)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW),
+		.mode = mode,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	int fd;
+
+	do
+		fd = (int)syscall(SYS_openat2, dir, *path ? path : ".", &how, sizeof(how));
+	while (fd < 0 && (errno == EAGAIN || errno == EINTR)); /* a folder was moved meanwhile */
+	return fd >= 0 ? fd : code();
+}
+
+/* ---- open, close --------------------------------------------------------------------------- */
+
+static int remove_in(int dir, const char *name);
+
+static void sweep(int tmp)
+{
+	DIR *d = fdopendir(dup(tmp));
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			remove_in(tmp, e->d_name);
+	if (d)
+		closedir(d);
+}
+
+static int say(struct err *err, const char *path, int rc)
+{
+	return err_set(err, rc, "%s: %s", path, uv_strerror(rc));
+}
+
+int df_root_open(struct df_root *r, const char *path, struct err *err)
+{
+	struct stat st;
+
+	r->dir = r->tmp = -1;
+	r->fd = open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	if (r->fd < 0 || fstat(r->fd, &st) != 0)
+		return say(err, path, code());
+	r->dev = st.st_dev;
+	r->root = geteuid() == 0;
+	if (mkdirat(r->fd, TROUPE, 0700) != 0 && errno != EEXIST)
+		return say(err, path, code());
+	if (mkdirat(r->fd, TMP, 0700) != 0 && errno != EEXIST)
+		return say(err, path, code());
+	r->tmp = open_beneath(r->fd, TMP, O_DIRECTORY | O_RDONLY, 0);
+	if (r->tmp < 0)
+		return say(err, path, r->tmp);
+	sweep(r->tmp);
+	df_attr_open(r);
+	return 0;
+}
+
+void df_root_close(struct df_root *r)
+{
+	df_root_forget(r);
+	df_attr_close(r);
+	if (r->tmp >= 0)
+		close(r->tmp);
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = r->tmp = -1;
+}
+
+void df_root_forget(struct df_root *r)
+{
+	if (r->dir >= 0)
+		close(r->dir);
+	r->dir = -1;
+}
+
+/* The folder that path is in, and what it is called there. */
+static int dir_of(struct df_root *r, const char *path, const char **name)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash ? (size_t)(slash - path) : 0;
+
+	*name = slash ? slash + 1 : path;
+	if (!n)
+		return r->fd;
+	if (r->dir >= 0 && strncmp(r->dir_path, path, n) == 0 && r->dir_path[n] == '\0')
+		return r->dir;
+	df_root_forget(r);
+	if (n >= sizeof(r->dir_path))
+		return UV_ENAMETOOLONG;
+	memcpy(r->dir_path, path, n);
+	r->dir_path[n] = '\0';
+	r->dir = open_beneath(r->fd, r->dir_path, O_DIRECTORY | O_RDONLY, 0);
+	return r->dir;
+}
+
+/* ---- looking ------------------------------------------------------------------------------- */
+
+int df_root_list(struct df_root *r, const char *path, DIR **out)
+{
+	int fd = open_beneath(r->fd, path, O_DIRECTORY | O_RDONLY, 0);
+
+	if (fd < 0)
+		return fd;
+	*out = fdopendir(fd);
+	if (*out)
+		return 0;
+	int rc = code();
+	close(fd);
+	return rc;
+}
+
+int df_root_look(struct df_root *r, const char *path, struct df_seen *s)
+{
+	const char *name;
+	struct stat st;
+	int dir = dir_of(r, path, &name);
+
+	if (dir < 0)
+		return dir == UV_ENOENT || dir == UV_ELOOP ? UV_ENOTDIR : dir;
+	if (fstatat(dir, *name ? name : ".", &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return code();
+	df_entry_of_stat(&s->entry, &st);
+	s->dev = st.st_dev;
+	s->ino = st.st_ino;
+	s->ctime = (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
+	s->links = (uint32_t)st.st_nlink;
+	if (s->entry.type == DF_SYMLINK) {
+		ssize_t n = readlinkat(dir, name, s->target, sizeof(s->target));
+		if (n <= 0)
+			return n < 0 ? code() : UV_ENOENT;
+		s->entry.target = (struct df_bytes){ s->target, (size_t)n };
+	}
+	return df_attr_look(r, dir, name, &s->entry);
+}
+
+int df_root_read(struct df_root *r, const char *path)
+{
+	const char *name;
+	int dir = dir_of(r, path, &name);
+
+	return dir < 0 ? dir : open_beneath(dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+}
+
+/* ---- changing ------------------------------------------------------------------------------ */
+
+static void name_temp(struct df_root *r, char *name, size_t n)
+{
+	snprintf(name, n, "%d.%llu", (int)getpid(), (unsigned long long)++r->temps);
+}
+
+int df_root_temp(struct df_root *r, struct df_temp *t)
+{
+	name_temp(r, t->name, sizeof(t->name));
+	t->fd = openat(r->tmp, t->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return t->fd >= 0 ? 0 : code();
+}
+
+void df_root_drop_temp(struct df_root *r, struct df_temp *t)
+{
+	if (t->fd < 0)
+		return;
+	close(t->fd);
+	unlinkat(r->tmp, t->name, 0);
+	t->fd = -1;
+}
+
+/* From .troupe/tmp to its place; a folder that stands there goes first. */
+static int settle(struct df_root *r, const char *temp, int dir, const char *name)
+{
+	if (renameat(r->tmp, temp, dir, name) == 0)
+		return 0;
+	if (errno != EISDIR && errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR)
+		return code();
+	int rc = remove_in(dir, name);
+	if (rc != 0)
+		return rc;
+	return renameat(r->tmp, temp, dir, name) == 0 ? 0 : code();
+}
+
+int df_root_place(struct df_root *r, struct df_temp *t, const char *path, const struct df_entry *e)
+{
+	const char *name;
+	int dir = dir_of(r, path, &name);
+	int rc = dir < 0 ? dir : df_attr_set_fd(r, t->fd, e);
+
+	if (rc == 0)
+		rc = settle(r, t->name, dir, name);
+	if (rc != 0) {
+		df_root_drop_temp(r, t);
+		return rc;
+	}
+	close(t->fd);
+	t->fd = -1;
+	return 0;
+}
+
+static int make_temp(struct df_root *r, const char *temp, const struct df_entry *e)
+{
+	char target[DF_PATH + 1];
+	static const mode_t kinds[] = {
+		[DF_FIFO] = S_IFIFO, [DF_SOCKET] = S_IFSOCK, [DF_CHAR] = S_IFCHR, [DF_BLOCK] = S_IFBLK
+	};
+
+	if (e->type != DF_SYMLINK)
+		return mknodat(r->tmp, temp, kinds[e->type] | e->mode, e->rdev) == 0 ? 0 : code();
+	memcpy(target, e->target.p, e->target.n);
+	target[e->target.n] = '\0';
+	return symlinkat(target, r->tmp, temp) == 0 ? 0 : code();
+}
+
+static int make_dir(struct df_root *r, int dir, const char *name, const char *path,
+		    const struct df_entry *e)
+{
+	struct stat st;
+
+	if (mkdirat(dir, name, 0700) != 0) {
+		if (errno != EEXIST || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			return code();
+		if (!S_ISDIR(st.st_mode) &&
+		    (unlinkat(dir, name, 0) != 0 || mkdirat(dir, name, 0700) != 0))
+			return code();
+	}
+	return df_root_dress(r, path, e);
+}
+
+int df_root_make(struct df_root *r, const char *path, const struct df_entry *e)
+{
+	char temp[24];
+	const char *name;
+	int dir = dir_of(r, path, &name);
+
+	if (dir < 0)
+		return dir;
+	if (e->type == DF_DIR)
+		return make_dir(r, dir, name, path, e);
+	name_temp(r, temp, sizeof(temp));
+	int rc = make_temp(r, temp, e);
+	if (rc == 0)
+		rc = df_attr_set(r, r->tmp, temp, e);
+	if (rc == 0)
+		rc = settle(r, temp, dir, name);
+	if (rc != 0)
+		unlinkat(r->tmp, temp, 0);
+	return rc;
+}
+
+int df_root_dress(struct df_root *r, const char *path, const struct df_entry *e)
+{
+	const char *name;
+	int dir = dir_of(r, path, &name);
+
+	if (dir < 0)
+		return dir;
+	if (e->type != DF_FILE && e->type != DF_DIR)
+		return df_attr_set(r, dir, name, e);
+	int fd = open_beneath(dir, name, O_RDONLY | O_NONBLOCK, 0);
+	if (fd == UV_EACCES) /* its mode keeps us out, who are not root: mode first */
+		return df_attr_set(r, dir, name, e);
+	if (fd < 0)
+		return fd;
+	int rc = df_attr_set_fd(r, fd, e);
+	close(fd);
+	return rc;
+}
+
+/* Two folders at once: the first one is opened for this call alone. */
+static int two_dirs(struct df_root *r, const char *from, const char *to, int *dir,
+		    const char **old, const char **name)
+{
+	int a = dir_of(r, from, old);
+
+	if (a >= 0)
+		a = dup(a);
+	if (a < 0)
+		return a == -1 ? code() : a;
+	*dir = dir_of(r, to, name);
+	if (*dir >= 0)
+		return a;
+	close(a);
+	return *dir;
+}
+
+int df_root_rename(struct df_root *r, const char *from, const char *to)
+{
+	const char *old, *name;
+	int dir, a = two_dirs(r, from, to, &dir, &old, &name), rc = 0;
+
+	if (a < 0)
+		return a;
+	if (renameat(a, old, dir, name) != 0) {
+		rc = code();
+		if (rc == UV_EISDIR || rc == UV_EEXIST || rc == UV_ENOTEMPTY || rc == UV_ENOTDIR) {
+			rc = remove_in(dir, name);
+			if (rc == 0 && renameat(a, old, dir, name) != 0)
+				rc = code();
+		}
+	}
+	close(a);
+	df_root_forget(r);
+	return rc;
+}
+
+int df_root_twin(struct df_root *r, const char *path_old, const char *path)
+{
+	char temp[24];
+	const char *old, *name;
+	int dir, a = two_dirs(r, path_old, path, &dir, &old, &name);
+
+	if (a < 0)
+		return a;
+	name_temp(r, temp, sizeof(temp));
+	int rc = linkat(a, old, r->tmp, temp, 0) == 0 ? settle(r, temp, dir, name) : code();
+	unlinkat(r->tmp, temp, 0); /* rename(2) of two names of one file leaves both */
+	close(a);
+	return rc;
+}
+
+static int remove_all_in(int fd)
+{
+	DIR *d = fdopendir(fd);
+	struct dirent *e;
+	int rc = d ? 0 : code();
+
+	while (d && rc == 0 && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			rc = remove_in(fd, e->d_name);
+	if (d)
+		closedir(d);
+	else
+		close(fd);
+	return rc;
+}
+
+static int remove_in(int dir, const char *name)
+{
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return code();
+	for (int tries = 0; tries < 3; tries++) {
+		int fd = openat(dir, name, O_DIRECTORY | O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		int rc = fd >= 0 ? remove_all_in(fd) : code();
+		if (rc != 0)
+			return rc == UV_ENOENT ? 0 : rc;
+		if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+			return 0;
+		if (errno != ENOTEMPTY) /* somebody writes into it */
+			break;
+	}
+	return code();
+}
+
+int df_root_remove(struct df_root *r, const char *path)
+{
+	const char *name;
+	int dir = dir_of(r, path, &name);
+
+	if (dir < 0)
+		return dir == UV_ENOENT || dir == UV_ENOTDIR || dir == UV_ELOOP ? 0 : dir;
+	int rc = remove_in(dir, name);
+	df_root_forget(r);
+	return rc;
+}
+
+int df_root_way(struct df_root *r, const char *path)
+{
+	char way[DF_PATH];
+	int dir = r->fd, rc = 0;
+
+	for (const char *slash = strchr(path, '/'); slash && rc == 0;
+	     slash = strchr(slash + 1, '/')) {
+		size_t n = (size_t)(slash - path);
+		memcpy(way, path, n);
+		way[n] = '\0';
+		const char *last = strrchr(way, '/');
+		char *name = last ? way + (last - way) + 1 : way;
+		if (mkdirat(dir, name, 0755) != 0 && errno != EEXIST)
+			rc = code();
+		int next = rc == 0 ? open_beneath(r->fd, way, O_DIRECTORY | O_RDONLY, 0) : rc;
+		if (dir != r->fd)
+			close(dir);
+		dir = next;
+		rc = next < 0 ? next : 0;
+	}
+	if (dir >= 0 && dir != r->fd)
+		close(dir);
+	return rc;
+}
