@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 
 #include "core/base/err.h"
@@ -15,6 +16,7 @@ struct tls_ctx {
 	SSL_CTX *ssl;
 	atomic_int held;
 	bool server;
+	unsigned char psk[TLS_PSK];
 };
 
 struct tls {
@@ -23,6 +25,9 @@ struct tls {
 	struct tls_ctx *ctx;
 	char reason[160];
 };
+
+/* Of sessions, and the name of a key that both know. */
+static const unsigned char context[] = "troupe";
 
 static int fail(struct err *err, const char *what, const char *file)
 {
@@ -67,6 +72,57 @@ void tls_expect(void *ssl_ctx, const char *name, bool system)
 		SSL_CTX_set_default_verify_paths(ssl_ctx);
 }
 
+/* ---- a key that both know (RFC 8446 4.2.11) --------------------------------------------- */
+
+
+static SSL_SESSION *psk_session(SSL *ssl)
+{
+	static const unsigned char aes_128_gcm_sha256[] = { 0x13, 0x01 };
+	const struct tls_ctx *ctx = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	const SSL_CIPHER *cipher = SSL_CIPHER_find(ssl, aes_128_gcm_sha256);
+	SSL_SESSION *s = cipher ? SSL_SESSION_new() : NULL;
+
+	if (s && SSL_SESSION_set1_master_key(s, ctx->psk, sizeof(ctx->psk)) == 1 &&
+	    SSL_SESSION_set_cipher(s, cipher) == 1 &&
+	    SSL_SESSION_set1_id_context(s, context, sizeof(context) - 1) == 1 &&
+	    SSL_SESSION_set_protocol_version(s, TLS1_3_VERSION) == 1)
+		return s;
+	SSL_SESSION_free(s);
+	return NULL;
+}
+
+static int use_psk(SSL *ssl, const EVP_MD *md, const unsigned char **id, size_t *n,
+		   SSL_SESSION **session)
+{
+	(void)md; /* of the one cipher that is offered */
+	*id = context;
+	*n = sizeof(context) - 1;
+	*session = psk_session(ssl);
+	return *session != NULL;
+}
+
+static int find_psk(SSL *ssl, const unsigned char *id, size_t n, SSL_SESSION **session)
+{
+	bool ours = n == sizeof(context) - 1 && memcmp(id, context, n) == 0;
+
+	*session = ours ? psk_session(ssl) : NULL;
+	return 1; /* without a session the handshake fails by itself: there is no certificate */
+}
+
+static void share_key(struct tls_ctx *ctx, const unsigned char *psk)
+{
+	memcpy(ctx->psk, psk, sizeof(ctx->psk));
+	SSL_CTX_set_app_data(ctx->ssl, ctx);
+	SSL_CTX_set_min_proto_version(ctx->ssl, TLS1_3_VERSION);
+	SSL_CTX_set_ciphersuites(ctx->ssl, "TLS_AES_128_GCM_SHA256");
+	SSL_CTX_set_num_tickets(ctx->ssl, 0);
+	if (ctx->server)
+		SSL_CTX_set_psk_find_session_callback(ctx->ssl, find_psk);
+	else
+		SSL_CTX_set_psk_use_session_callback(ctx->ssl, use_psk);
+	SSL_CTX_set_verify(ctx->ssl, ctx->server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+}
+
 struct tls_ctx *tls_ctx_new(const struct tls_conf *conf, bool server, struct err *err)
 {
 	SSL_CTX *ssl = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
@@ -75,7 +131,7 @@ struct tls_ctx *tls_ctx_new(const struct tls_conf *conf, bool server, struct err
 	SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
 	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-	SSL_CTX_set_session_id_context(ssl, (const unsigned char *)"troupe", 6);
+	SSL_CTX_set_session_id_context(ssl, context, sizeof(context) - 1);
 	if (conf->cert && *conf->cert)
 		rc = load_pair(ssl, conf, err);
 	if (!rc && conf->verify)
@@ -88,6 +144,8 @@ struct tls_ctx *tls_ctx_new(const struct tls_conf *conf, bool server, struct err
 	ctx->ssl = ssl;
 	ctx->server = server;
 	atomic_init(&ctx->held, 1);
+	if (conf->psk)
+		share_key(ctx, conf->psk);
 	return ctx;
 }
 
@@ -103,6 +161,7 @@ void tls_ctx_drop(struct tls_ctx *ctx)
 	if (!ctx || atomic_fetch_sub(&ctx->held, 1) > 1)
 		return;
 	SSL_CTX_free(ctx->ssl);
+	OPENSSL_cleanse(ctx->psk, sizeof(ctx->psk));
 	free(ctx);
 }
 

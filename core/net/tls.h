@@ -18,7 +18,12 @@ struct tls_conf {
 	const char *key;  /* PEM; NULL: in `cert` */
 	const char *ca;   /* PEM of those we trust; NULL: the system's, when verify */
 	bool verify;      /* client: check the server's certificate; server: ask for one */
+	/* A key that both know, TLS_PSK bytes, instead of certificates (RFC 8446 2.2, with a key
+	 * exchange, so that what was said stays secret when the key is known one day); NULL: none. */
+	const unsigned char *psk;
 };
+
+enum { TLS_PSK = 32 };
 
 struct tls_ctx *tls_ctx_new(const struct tls_conf *conf, bool server, struct err *err);
 struct tls_ctx *tls_ctx_hold(struct tls_ctx *ctx);

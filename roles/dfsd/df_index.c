@@ -33,7 +33,7 @@ struct df_index {
 /* What a node's row begins with; its names and its entry follow. */
 struct row {
 	df_id parent, from;
-	uint64_t seq, born, content, from_seq, dev, ino;
+	uint64_t seq, born, content, from_seq, moved, dev, ino;
 	int64_t ctime;
 	uint32_t origin, seen;
 	uint8_t name, from_name; /* bytes */
@@ -349,6 +349,7 @@ static bool read_node(df_id id, MDB_val data, struct df_node *n)
 		.content = row.content,
 		.from = row.from,
 		.from_seq = row.from_seq,
+		.moved = row.moved,
 		.dev = row.dev,
 		.ino = row.ino,
 		.ctime = row.ctime,
@@ -489,6 +490,7 @@ static void write_node(struct df_index *x, const struct df_node *n)
 		.born = n->born,
 		.content = n->content,
 		.from_seq = n->from_seq,
+		.moved = n->moved,
 		.dev = n->dev,
 		.ino = n->ino,
 		.ctime = n->ctime,
@@ -606,7 +608,7 @@ void df_index_move(struct df_index *x, struct df_node *n, df_id parent, struct d
 	n->from_name = from_name;
 	n->parent = parent;
 	n->name = name;
-	n->seq = ++x->seq;
+	n->seq = n->moved = ++x->seq;
 	write_node(x, n);
 	set_order(x, before, n->seq, val(&n->id, sizeof(n->id)));
 	df_index_bury(x, from, from_name);

@@ -37,6 +37,7 @@ struct df_node {
 	uint64_t content; /* the last one of its content */
 	df_id from;       /* the folder that it was in before its last move, DF_NOBODY: none */
 	uint64_t from_seq; /* its number there */
+	uint64_t moved;    /* the number of that move */
 	uint64_t dev, ino;
 	int64_t ctime;    /* ns; with size and mtime of the entry: whether the disk's is another */
 	uint32_t origin;  /* the peer that it is from, 0: it is ours */

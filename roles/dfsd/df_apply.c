@@ -1,0 +1,625 @@
+#include "roles/dfsd/df_apply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "core/base/err.h"
+#include "core/base/list.h"
+#include "core/base/mem.h"
+#include "core/log/log.h"
+#include "roles/dfsd/df_hash.h"
+
+enum { STREAMS = 64 };
+
+/* A file that comes in pieces. */
+struct stream_in {
+	struct list link;
+	uint32_t number;
+	uint64_t seq, at, mark; /* mark: what was marked when it began */
+	struct df_temp temp;
+	struct df_hasher *hasher;
+	uint8_t *bytes; /* of the entry */
+	struct df_entry entry;
+	bool broken; /* it was refused: what comes of it is passed over */
+	char path[];
+};
+
+struct df_apply {
+	struct df_apply_conf conf;
+	struct df_index *index;
+	struct df_root *root;
+	struct list streams;
+	int n_streams;
+	uint64_t mark, mark_naks, naks, acked;
+	bool marked, swept;
+	df_id *touched; /* folders in which something was done in this turn */
+	size_t n_touched;
+	struct df_seen seen;
+	struct df_apply_figures figures;
+};
+
+struct df_apply *df_apply_new(const struct df_apply_conf *conf)
+{
+	struct df_apply *a = mem_new(sizeof(*a));
+
+	a->conf = *conf;
+	a->index = conf->tree->index;
+	a->root = &conf->tree->root;
+	list_init(&a->streams);
+	return a;
+}
+
+static void drop_stream(struct df_apply *a, struct stream_in *s)
+{
+	list_remove(&s->link);
+	a->n_streams--;
+	df_root_drop_temp(a->root, &s->temp);
+	df_hasher_free(s->hasher);
+	free(s->bytes);
+	free(s);
+}
+
+void df_apply_free(struct df_apply *a)
+{
+	struct list *it, *tmp;
+
+	if (!a)
+		return;
+	list_each (it, tmp, &a->streams) {
+		drop_stream(a, container_of(it, struct stream_in, link));
+	}
+	free(a->touched);
+	free(a);
+}
+
+/* ---- answers ----------------------------------------------------------------------------------- */
+
+static void answer(struct df_apply *a, enum df_frame_type type, const uint8_t *end)
+{
+	struct df_frame frame = { .type = (uint8_t)type, .share = a->conf.share };
+
+	df_link_put(a->conf.link, frame, end);
+}
+
+static void nak(struct df_apply *a, uint64_t seq, enum df_nak why, const char *text)
+{
+	uint8_t *p = df_link_room(a->conf.link, 3 * DF_NUMBER + strlen(text));
+	struct df_bytes bytes = { text, strlen(text) };
+
+	a->naks++;
+	a->figures.naks++;
+	p = df_put_number(df_put_number(p, seq), (uint64_t)why);
+	answer(a, DF_NAK, df_put_bytes(p, bytes));
+}
+
+static void nak_code(struct df_apply *a, uint64_t seq, const char *path, int rc)
+{
+	char text[DF_PATH + 100];
+	enum df_nak why = rc == UV_ENOSPC || rc == -EDQUOT ? DF_NAK_NOSPACE
+			  : rc == UV_EACCES || rc == UV_EPERM || rc == UV_EROFS ? DF_NAK_PERM
+									: DF_NAK_FAILED;
+
+	snprintf(text, sizeof(text), "%.900s: %s", path, uv_strerror(rc));
+	if (why != DF_NAK_NOSPACE)
+		log_warn("it can't be written path=%s error=%s", path, uv_strerror(rc));
+	nak(a, seq, why, text);
+}
+
+/* ---- the index --------------------------------------------------------------------------------- */
+
+/* The folder of a path, with those above it; what was not known is noted as it is. */
+static df_id folder_of(struct df_apply *a, const char *path, struct df_bytes *name)
+{
+	struct df_node n;
+	df_id id = DF_ROOT;
+	const char *slash;
+	char upto[DF_PATH];
+
+	for (const char *at = path; (slash = strchr(at, '/')); at = slash + 1) {
+		struct df_bytes part = { at, (size_t)(slash - at) };
+		if (!df_index_child(a->index, id, part, &n)) {
+			memcpy(upto, path, (size_t)(slash - path));
+			upto[slash - path] = '\0';
+			if (df_root_look(a->root, upto, &a->seen) != 0)
+				return DF_NOBODY;
+			n = (struct df_node){ .parent = id,
+					      .name = part,
+					      .origin = a->conf.origin,
+					      .dev = a->seen.dev,
+					      .ino = a->seen.ino,
+					      .entry = a->seen.entry };
+			df_index_put(a->index, &n, true); /* without ctime: it is looked at again */
+			if (a->conf.tree->on_folder)
+				a->conf.tree->on_folder(a->conf.tree->data, n.id);
+		}
+		id = n.id;
+	}
+	slash = strrchr(path, '/');
+	*name = (struct df_bytes){ slash ? slash + 1 : path, strlen(slash ? slash + 1 : path) };
+	return id;
+}
+
+/* What is done in a folder changes its time, which is to be the peer's: that is mended at the end
+ * of the turn. */
+static void touch(struct df_apply *a, df_id folder)
+{
+	if (folder == DF_ROOT || folder == DF_NOBODY ||
+	    (a->n_touched && a->touched[a->n_touched - 1] == folder))
+		return;
+	if ((a->n_touched & (a->n_touched - 1)) == 0)
+		a->touched = mem_resize(a->touched,
+					(a->n_touched ? 2 * a->n_touched : 1) * sizeof(df_id));
+	a->touched[a->n_touched++] = folder;
+}
+
+static void mend(struct df_apply *a)
+{
+	char path[DF_PATH];
+	struct df_node n;
+
+	for (size_t i = 0; i < a->n_touched; i++) {
+		if (!df_index_get(a->index, a->touched[i], &n) || !n.ctime ||
+		    !df_index_path(a->index, n.id, path) ||
+		    df_root_dress(a->root, path, &n.entry) != 0 ||
+		    df_root_look(a->root, path, &a->seen) != 0)
+			continue;
+		n.ctime = a->seen.ctime;
+		df_index_note(a->index, &n);
+	}
+	a->n_touched = 0;
+}
+
+/* What is at the path now is how the peer wanted it. */
+static void note(struct df_apply *a, const char *path, const struct df_entry *e, bool content)
+{
+	struct df_bytes name;
+	struct df_node n;
+	df_id parent = folder_of(a, path, &name);
+
+	if (parent == DF_NOBODY || df_root_look(a->root, path, &a->seen) != 0)
+		return; /* somebody was faster: his change is looked at, too */
+	touch(a, parent);
+	bool known = df_index_child(a->index, parent, name, &n);
+	if (known && (n.entry.type == DF_DIR) != (a->seen.entry.type == DF_DIR)) {
+		df_index_drop(a->index, n.id, true);
+		known = false;
+	}
+	if (!known)
+		n = (struct df_node){ .parent = parent, .name = name };
+	bool hashed = e->hashed || (!content && n.entry.hashed);
+	uint8_t hash[DF_HASH];
+	memcpy(hash, e->hashed ? e->hash : n.entry.hash, DF_HASH);
+	n.entry = a->seen.entry;
+	n.entry.hashed = hashed;
+	memcpy(n.entry.hash, hash, DF_HASH);
+	n.dev = a->seen.dev;
+	n.ino = a->seen.ino;
+	n.ctime = a->seen.ctime;
+	n.origin = a->conf.origin;
+	n.seen = a->conf.round;
+	df_index_put(a->index, &n, content);
+	if (!known && n.entry.type == DF_DIR && a->conf.tree->on_folder)
+		a->conf.tree->on_folder(a->conf.tree->data, n.id);
+	if (a->conf.on_changed)
+		a->conf.on_changed(a->conf.data, path);
+}
+
+/* ---- what is asked ----------------------------------------------------------------------------- */
+
+struct order {
+	uint64_t seq;
+	char path[DF_PATH], other[DF_PATH];
+	struct df_entry e;
+	struct df_reader r;
+};
+
+static bool get_path(struct df_reader *r, char path[DF_PATH])
+{
+	struct df_bytes b = df_get_bytes(r, DF_PATH - 1);
+
+	if (r->bad || !df_path_is_well(b))
+		return false;
+	memcpy(path, b.p, b.n);
+	path[b.n] = '\0';
+	return true;
+}
+
+static bool get_entry(struct order *o)
+{
+	size_t n = df_entry_get(&o->e, o->r.p, (size_t)(o->r.end - o->r.p));
+
+	o->r.p += n;
+	return n > 0 && o->e.type != DF_GONE;
+}
+
+static bool is_full(const struct df_apply *a, uint64_t bytes)
+{
+	struct statvfs v;
+
+	return fstatvfs(a->root->fd, &v) == 0 &&
+	       (uint64_t)v.f_bavail * v.f_frsize < a->conf.min_free + bytes;
+}
+
+static bool write_all(int fd, const uint8_t *p, size_t n, uint64_t at)
+{
+	while (n) {
+		ssize_t w = pwrite(fd, p, n, (off_t)at);
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0)
+			return false;
+		p += w;
+		n -= (size_t)w;
+		at += (uint64_t)w;
+	}
+	return true;
+}
+
+static int make_way(struct df_apply *a, const char *path, int rc)
+{
+	return rc == UV_ENOENT || rc == UV_ENOTDIR || rc == UV_ELOOP ? df_root_way(a->root, path)
+								     : rc;
+}
+
+static int put_once(struct df_apply *a, struct order *o, const uint8_t *p, size_t n)
+{
+	struct df_temp t;
+	int rc = df_root_temp(a->root, &t);
+
+	if (rc != 0)
+		return rc;
+	if (!write_all(t.fd, p, n, 0)) {
+		rc = uv_translate_sys_error(errno);
+		df_root_drop_temp(a->root, &t);
+		return rc;
+	}
+	return df_root_place(a->root, &t, o->path, &o->e);
+}
+
+static int do_put(struct df_apply *a, struct order *o)
+{
+	size_t n = (size_t)(o->r.end - o->r.p);
+
+	if (o->e.type != DF_FILE || n != o->e.size)
+		return ERR_PROTO;
+	int rc = a->conf.min_free && is_full(a, n) ? UV_ENOSPC : put_once(a, o, o->r.p, n);
+	if (rc != 0 && make_way(a, o->path, rc) == 0)
+		rc = put_once(a, o, o->r.p, n);
+	if (rc != 0) {
+		nak_code(a, o->seq, o->path, rc);
+		return 0;
+	}
+	a->figures.files++;
+	a->figures.bytes += n;
+	note(a, o->path, &o->e, true);
+	return 0;
+}
+
+/* A file that is there perhaps: only what is around its content is made so. */
+static int do_offer(struct df_apply *a, struct order *o)
+{
+	struct df_node n;
+
+	if (!df_index_find(a->index, o->path, &n) || !df_entry_same_content(&n.entry, &o->e)) {
+		nak(a, o->seq, DF_NAK_NOBASE, o->path);
+		return 0;
+	}
+	int rc = df_root_dress(a->root, o->path, &o->e);
+	if (rc == UV_ENOENT || rc == UV_ENOTDIR)
+		nak(a, o->seq, DF_NAK_NOBASE, o->path);
+	else if (rc != 0)
+		nak_code(a, o->seq, o->path, rc);
+	else
+		note(a, o->path, &o->e, false);
+	return 0;
+}
+
+static int do_entry(struct df_apply *a, struct order *o, bool offer)
+{
+	if (o->e.type == DF_FILE)
+		return offer ? do_offer(a, o) : ERR_PROTO;
+	int rc = df_root_make(a->root, o->path, &o->e);
+	if (rc != 0 && make_way(a, o->path, rc) == 0)
+		rc = df_root_make(a->root, o->path, &o->e);
+	if (rc != 0)
+		nak_code(a, o->seq, o->path, rc);
+	else
+		note(a, o->path, &o->e, o->e.type != DF_DIR);
+	return 0;
+}
+
+static int do_delete(struct df_apply *a, struct order *o)
+{
+	struct df_node n;
+	int rc = df_root_remove(a->root, o->path);
+
+	if (rc != 0) {
+		nak_code(a, o->seq, o->path, rc);
+		return 0;
+	}
+	if (df_index_find(a->index, o->path, &n)) {
+		touch(a, n.parent);
+		a->figures.deleted += df_index_drop(a->index, n.id, true);
+	}
+	if (a->conf.on_changed)
+		a->conf.on_changed(a->conf.data, o->path);
+	return 0;
+}
+
+/* o->other is where it was, o->path is where it goes. */
+static int do_rename(struct df_apply *a, struct order *o, bool follows)
+{
+	struct df_node n;
+	struct df_bytes name;
+
+	if (!df_index_find(a->index, o->other, &n) || n.entry.type != o->e.type ||
+	    (!follows && o->e.type != DF_DIR && !df_entry_same_content(&n.entry, &o->e)) ||
+	    df_path_is_in(o->path, o->other)) {
+		nak(a, o->seq, DF_NAK_NOBASE, o->path);
+		return 0;
+	}
+	df_id id = n.id;
+	touch(a, n.parent);
+	int rc = df_root_rename(a->root, o->other, o->path);
+	if (rc != 0 && df_root_way(a->root, o->path) == 0)
+		rc = df_root_rename(a->root, o->other, o->path);
+	if (rc != 0) {
+		nak(a, o->seq, DF_NAK_NOBASE, o->path);
+		return 0;
+	}
+	df_id parent = folder_of(a, o->path, &name);
+	if (parent == DF_NOBODY || !df_index_get(a->index, id, &n))
+		return 0;
+	df_index_move(a->index, &n, parent, name);
+	if (!follows)
+		df_root_dress(a->root, o->path, &o->e);
+	note(a, o->path, &o->e, false);
+	return 0;
+}
+
+/* o->other has the same content and is to be the same file. */
+static int do_twin(struct df_apply *a, struct order *o)
+{
+	struct df_node n;
+
+	if (o->e.type != DF_FILE)
+		return ERR_PROTO;
+	bool there = df_index_find(a->index, o->other, &n) && n.entry.type == DF_FILE &&
+		     df_entry_same_content(&n.entry, &o->e);
+	int rc = there ? df_root_twin(a->root, o->other, o->path) : UV_ENOENT;
+	if (rc != 0 && there && df_root_way(a->root, o->path) == 0)
+		rc = df_root_twin(a->root, o->other, o->path);
+	if (rc != 0) {
+		nak(a, o->seq, DF_NAK_NOBASE, o->path);
+		return 0;
+	}
+	note(a, o->path, &o->e, true);
+	note(a, o->other, &o->e, false); /* it has a name more */
+	return 0;
+}
+
+/* ---- streams ----------------------------------------------------------------------------------- */
+
+static struct stream_in *stream_of(struct df_apply *a, uint32_t number)
+{
+	for (struct list *it = a->streams.next; it != &a->streams; it = it->next) {
+		struct stream_in *s = container_of(it, struct stream_in, link);
+		if (s->number == number)
+			return s;
+	}
+	return NULL;
+}
+
+static int do_begin(struct df_apply *a, const struct df_frame *f, struct order *o)
+{
+	if (o->e.type != DF_FILE || a->n_streams >= STREAMS || stream_of(a, f->stream))
+		return ERR_PROTO;
+	size_t n = df_entry_room(&o->e);
+	struct stream_in *s = mem_new(sizeof(*s) + strlen(o->path) + 1);
+	s->number = f->stream;
+	s->seq = o->seq;
+	s->mark = a->mark;
+	s->hasher = df_hasher_new();
+	s->bytes = mem_new(n);
+	df_entry_get(&s->entry, s->bytes, (size_t)(df_entry_put(s->bytes, &o->e) - s->bytes));
+	memcpy(s->path, o->path, strlen(o->path));
+	list_append(&a->streams, &s->link);
+	a->n_streams++;
+	int rc = a->conf.min_free && is_full(a, o->e.size) ? UV_ENOSPC
+							   : df_root_temp(a->root, &s->temp);
+	if (rc == 0)
+		return 0;
+	s->temp.fd = -1;
+	s->broken = true;
+	nak_code(a, o->seq, o->path, rc);
+	return 0;
+}
+
+static int do_data(struct df_apply *a, const struct df_frame *f)
+{
+	struct df_reader r = { f->p, f->p + f->n, false };
+	uint64_t at = df_get_number(&r);
+	size_t n = (size_t)(r.end - r.p);
+	struct stream_in *s = stream_of(a, f->stream);
+
+	if (r.bad || !s || at != s->at || n > DF_PIECE || s->at + n > s->entry.size)
+		return ERR_PROTO;
+	s->at += n;
+	if (s->broken)
+		return 0;
+	if (!write_all(s->temp.fd, r.p, n, at)) {
+		s->broken = true;
+		nak_code(a, s->seq, s->path, uv_translate_sys_error(errno));
+		df_root_drop_temp(a->root, &s->temp);
+		return 0;
+	}
+	df_hasher_add(s->hasher, r.p, n);
+	a->figures.bytes += n;
+	return 0;
+}
+
+static int do_end(struct df_apply *a, const struct df_frame *f)
+{
+	struct stream_in *s = stream_of(a, f->stream);
+	int rc = 0;
+
+	if (!s || f->n != DF_HASH)
+		return ERR_PROTO;
+	if (!(f->flags & DF_ABORT) && !s->broken) {
+		df_hasher_get(s->hasher, s->entry.hash);
+		s->entry.hashed = true;
+		if (s->at != s->entry.size || memcmp(s->entry.hash, f->p, DF_HASH) != 0) {
+			nak(a, s->seq, DF_NAK_NOBASE, s->path);
+		} else if ((rc = make_way(a, s->path, UV_ENOENT)) == 0 &&
+			   (rc = df_root_place(a->root, &s->temp, s->path, &s->entry)) == 0) {
+			a->figures.files++;
+			note(a, s->path, &s->entry, true);
+		} else {
+			nak_code(a, s->seq, s->path, rc);
+		}
+	}
+	drop_stream(a, s);
+	return 0;
+}
+
+/* ---- all that there is was said ---------------------------------------------------------------- */
+
+struct walk {
+	struct df_apply *a;
+	df_id *ids;
+	size_t n;
+	uint64_t nodes;
+};
+
+/* What was not met in this round; in a folder of that kind nothing is looked at. */
+static void find_unmet(struct walk *w, df_id id)
+{
+	struct df_node n;
+	char name[DF_NAME];
+	struct df_bytes after = { name, 0 };
+
+	while (df_index_next(w->a->index, id, after, &n)) {
+		after.n = n.name.n;
+		memcpy(name, n.name.p, n.name.n);
+		if (n.seen == w->a->conf.round) {
+			if (n.entry.type == DF_DIR)
+				find_unmet(w, n.id);
+			continue;
+		}
+		if ((w->n & (w->n - 1)) == 0)
+			w->ids = mem_resize(w->ids, (w->n ? 2 * w->n : 1) * sizeof(df_id));
+		w->ids[w->n++] = n.id;
+	}
+}
+
+static void do_sweep(struct df_apply *a)
+{
+	struct walk w = { .a = a };
+	struct order o;
+
+	if (!a->conf.whole || a->conf.keeps || a->swept)
+		return;
+	a->swept = true;
+	find_unmet(&w, DF_ROOT);
+	if (a->conf.max_delete && w.n > a->conf.max_delete) {
+		a->conf.on_guard(a->conf.data, w.n);
+		w.n = 0;
+	}
+	for (size_t i = 0; i < w.n; i++)
+		if (df_index_path(a->index, w.ids[i], o.path))
+			do_delete(a, &o);
+	free(w.ids);
+}
+
+/* ---- frames ------------------------------------------------------------------------------------ */
+
+static int on_mark(struct df_apply *a, const struct df_frame *f)
+{
+	struct df_reader r = { f->p, f->p + f->n, false };
+	uint64_t seq = df_get_number(&r), naks = df_get_number(&r);
+
+	if (r.bad )
+		return ERR_PROTO;
+	a->mark = seq;
+	a->mark_naks = naks;
+	a->marked = true;
+	return 0;
+}
+
+static int on_order(struct df_apply *a, const struct df_frame *f)
+{
+	static struct order o; /* two paths */
+	bool two = f->type == DF_RENAME || f->type == DF_TWIN;
+
+	o.r = (struct df_reader){ f->p, f->p + f->n, false };
+	o.seq = df_get_number(&o.r);
+	if (f->type == DF_RENAME && !get_path(&o.r, o.other))
+		return ERR_PROTO;
+	if (!get_path(&o.r, o.path) || (f->type == DF_TWIN && !get_path(&o.r, o.other)))
+		return ERR_PROTO;
+	if (f->type == DF_DELETE)
+		return do_delete(a, &o);
+	if (!get_entry(&o))
+		return ERR_PROTO;
+	if (two)
+		return f->type == DF_TWIN ? do_twin(a, &o)
+					  : do_rename(a, &o, f->flags & DF_FOLLOWS);
+	if (f->type == DF_PUT)
+		return do_put(a, &o);
+	return f->type == DF_BEGIN ? do_begin(a, f, &o)
+				   : do_entry(a, &o, f->flags & DF_OFFER);
+}
+
+int df_apply_frame(struct df_apply *a, const struct df_frame *f)
+{
+	a->figures.ops++;
+	switch (f->type) {
+	case DF_ENTRY:
+	case DF_PUT:
+	case DF_BEGIN:
+	case DF_RENAME:
+	case DF_DELETE:
+	case DF_TWIN:
+		return on_order(a, f);
+	case DF_DATA:
+		return do_data(a, f);
+	case DF_END:
+		return do_end(a, f);
+	case DF_MARK:
+		return on_mark(a, f);
+	case DF_SWEEP:
+		do_sweep(a);
+		return 0;
+	default:
+		return ERR_PROTO;
+	}
+}
+
+void df_apply_turn(struct df_apply *a)
+{
+	uint64_t done = a->mark;
+
+	mend(a);
+	df_root_forget(a->root);
+	if (!a->marked || a->mark_naks != a->naks)
+		return;
+	for (struct list *it = a->streams.next; it != &a->streams; it = it->next) {
+		struct stream_in *s = container_of(it, struct stream_in, link);
+		done = s->mark < done ? s->mark : done;
+	}
+	if (done <= a->acked)
+		return;
+	a->acked = done;
+	a->conf.on_done(a->conf.data, done);
+	uint8_t *p = df_link_room(a->conf.link, DF_NUMBER);
+	answer(a, DF_ACK, df_put_number(p, done));
+}
+
+void df_apply_figures(const struct df_apply *a, struct df_apply_figures *figures)
+{
+	*figures = a->figures;
+}

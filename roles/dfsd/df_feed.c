@@ -1,0 +1,663 @@
+#include "roles/dfsd/df_feed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+#include "core/log/log.h"
+#include "roles/dfsd/df_hash.h"
+#include "roles/dfsd/df_set.h"
+
+enum { SENDINGS = 16, TURN = 256, DEPTH = DF_PATH / 2, RETRY = 5000 };
+
+/* A file that goes in pieces. */
+struct sending {
+	struct list link;
+	df_id id;
+	uint64_t seq, size, at;
+	int64_t mtime, ctime;
+	uint32_t stream;
+	int fd;
+	struct df_hasher *hasher;
+};
+
+/* All that is in a folder, said again. */
+struct walk {
+	struct walk *above;
+	df_id id;
+	size_t n;
+	char last[DF_NAME];
+};
+
+struct df_feed {
+	struct df_feed_conf conf;
+	struct df_index *index;
+	uint64_t cursor, marked, acked, marked_naks;
+	uint64_t whole_upto; /* 0: it is told what is new only */
+	struct df_set ahead;
+	uint64_t ahead_upto;
+	struct list sendings;
+	int n_sendings;
+	uint32_t streams;
+	struct walk *walk;
+	df_id *again; /* to be said whole */
+	size_t n_again, at_again;
+	int64_t retry_at; /* 0: nothing has failed */
+	struct df_feed_figures figures;
+};
+
+struct df_feed *df_feed_new(const struct df_feed_conf *conf)
+{
+	struct df_feed *f = mem_new(sizeof(*f));
+
+	f->conf = *conf;
+	f->index = conf->tree->index;
+	f->cursor = f->acked = f->marked = conf->whole ? 0 : conf->cursor;
+	f->whole_upto = conf->whole ? df_index_last(f->index) : 0;
+	list_init(&f->sendings);
+	return f;
+}
+
+static void drop_sending(struct df_feed *f, struct sending *s)
+{
+	list_remove(&s->link);
+	f->n_sendings--;
+	close(s->fd);
+	df_hasher_free(s->hasher);
+	free(s);
+}
+
+static void drop_walk(struct df_feed *f)
+{
+	struct walk *w = f->walk;
+
+	f->walk = w->above;
+	free(w);
+}
+
+void df_feed_free(struct df_feed *f)
+{
+	struct list *it, *tmp;
+
+	if (!f)
+		return;
+	list_each (it, tmp, &f->sendings) {
+		drop_sending(f, container_of(it, struct sending, link));
+	}
+	while (f->walk)
+		drop_walk(f);
+	df_set_clear(&f->ahead);
+	free(f->again);
+	free(f);
+}
+
+/* ---- what it knows ----------------------------------------------------------------------------- */
+
+static bool is_told(const struct df_feed *f, uint64_t seq)
+{
+	return seq <= f->cursor || df_set_has(&f->ahead, seq);
+}
+
+static void tell_ahead(struct df_feed *f, uint64_t seq)
+{
+	if (seq <= f->cursor)
+		return;
+	df_set_add(&f->ahead, seq);
+	if (seq > f->ahead_upto)
+		f->ahead_upto = seq;
+}
+
+static void pass(struct df_feed *f, uint64_t seq)
+{
+	f->cursor = seq;
+	if (f->ahead.n && seq >= f->ahead_upto) {
+		df_set_clear(&f->ahead);
+		f->ahead_upto = 0;
+	}
+}
+
+/* ---- frames ------------------------------------------------------------------------------------ */
+
+static struct df_bytes text(const char *s)
+{
+	return (struct df_bytes){ s, strlen(s) };
+}
+
+static uint8_t *begin(struct df_feed *f, size_t room, uint64_t seq, const char *path)
+{
+	uint8_t *p = df_link_room(f->conf.link, room + strlen(path) + 3 * DF_NUMBER);
+
+	return df_put_bytes(df_put_number(p, seq), text(path));
+}
+
+static void say_frame(struct df_feed *f, enum df_frame_type type, unsigned flags, const uint8_t *end)
+{
+	struct df_frame frame = { .type = (uint8_t)type,
+				  .flags = (uint8_t)flags,
+				  .share = f->conf.share };
+
+	f->figures.ops += type != DF_MARK;
+	df_link_put(f->conf.link, frame, end);
+}
+
+static void send_entry(struct df_feed *f, const struct df_node *n, const char *path, unsigned flags)
+{
+	uint8_t *p = begin(f, df_entry_room(&n->entry), n->seq, path);
+
+	say_frame(f, DF_ENTRY, flags, df_entry_put(p, &n->entry));
+}
+
+static void send_delete(struct df_feed *f, uint64_t seq, const char *path)
+{
+	say_frame(f, DF_DELETE, 0, begin(f, 0, seq, path));
+}
+
+/* ---- files ------------------------------------------------------------------------------------- */
+
+static bool is_as_known(int fd, const struct df_node *n)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == n->ino &&
+	       (uint64_t)st.st_size == n->entry.size &&
+	       (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == n->entry.mtime;
+}
+
+static void stale(struct df_feed *f, const struct df_node *n)
+{
+	if (f->conf.on_stale)
+		f->conf.on_stale(f->conf.data, n->parent, n->name);
+}
+
+static bool read_all(int fd, uint8_t *p, size_t n)
+{
+	size_t got = 0;
+
+	while (got < n) {
+		ssize_t r = pread(fd, p + got, n - got, (off_t)got);
+		if (r <= 0)
+			return false;
+		got += (size_t)r;
+	}
+	return true;
+}
+
+/* The content has its place in the frame: it is read there. */
+static void send_small(struct df_feed *f, const struct df_node *n, const char *path, int fd)
+{
+	struct df_entry e = n->entry;
+	uint8_t *p = begin(f, df_entry_room(&e) + DF_HASH + e.size, n->seq, path);
+	size_t before = df_entry_room(&e) + DF_HASH;
+	uint8_t *content = p + before; /* read first: its hash stands before it */
+
+	if (!read_all(fd, content, e.size) || !is_as_known(fd, n)) {
+		stale(f, n);
+		return;
+	}
+	e.hashed = true;
+	df_hash(content, e.size, e.hash);
+	p = df_entry_put(p, &e);
+	memmove(p, content, e.size);
+	say_frame(f, DF_PUT, 0, p + e.size);
+	f->figures.files++;
+	f->figures.bytes += e.size;
+}
+
+static void start_sending(struct df_feed *f, const struct df_node *n, const char *path, int fd)
+{
+	struct sending *s = mem_new(sizeof(*s));
+	uint8_t *p = begin(f, df_entry_room(&n->entry), n->seq, path);
+
+	*s = (struct sending){ .id = n->id,
+			       .seq = n->seq,
+			       .size = n->entry.size,
+			       .mtime = n->entry.mtime,
+			       .stream = ++f->streams,
+			       .fd = fd,
+			       .hasher = df_hasher_new() };
+	list_append(&f->sendings, &s->link);
+	f->n_sendings++;
+	struct df_frame frame = { .type = DF_BEGIN, .share = f->conf.share, .stream = s->stream };
+	df_link_put(f->conf.link, frame, df_entry_put(p, &n->entry));
+	f->figures.ops++;
+}
+
+static void send_content(struct df_feed *f, const struct df_node *n, const char *path)
+{
+	int fd = df_root_read(&f->conf.tree->root, path);
+
+	if (fd < 0) {
+		stale(f, n);
+		return;
+	}
+	if (n->entry.size > DF_SMALL) {
+		if (is_as_known(fd, n)) {
+			start_sending(f, n, path, fd);
+			return;
+		}
+		stale(f, n);
+	} else {
+		send_small(f, n, path, fd);
+	}
+	close(fd);
+}
+
+static void end_sending(struct df_feed *f, struct sending *s, bool well)
+{
+	uint8_t *p = df_link_room(f->conf.link, DF_HASH);
+	struct df_frame frame = { .type = DF_END,
+				  .flags = well ? 0 : DF_ABORT,
+				  .share = f->conf.share,
+				  .stream = s->stream };
+
+	df_hasher_get(s->hasher, p);
+	df_link_put(f->conf.link, frame, p + DF_HASH);
+	f->figures.files += well;
+	drop_sending(f, s);
+}
+
+/* One piece, or the end. */
+static void go_on_sending(struct df_feed *f, struct sending *s)
+{
+	struct df_frame frame = { .type = DF_DATA, .share = f->conf.share, .stream = s->stream };
+	struct df_node n;
+
+	if (!df_index_get(f->index, s->id, &n) || n.content > s->seq) {
+		end_sending(f, s, false); /* it is another by now, and is said again */
+		return;
+	}
+	uint8_t *p = df_link_room(f->conf.link, DF_NUMBER + DF_PIECE);
+	uint8_t *data = df_put_number(p, s->at);
+	ssize_t got = s->at < s->size ? pread(s->fd, data, DF_PIECE, (off_t)s->at) : 0;
+	if (got > 0) {
+		s->at += (uint64_t)got;
+		df_hasher_add(s->hasher, data, (size_t)got);
+		f->figures.bytes += (uint64_t)got;
+		df_link_put(f->conf.link, frame, data + got);
+		return;
+	}
+	bool well = s->at == s->size && is_as_known(s->fd, &n);
+	if (!well)
+		stale(f, &n);
+	end_sending(f, s, well);
+}
+
+static void abort_sending_of(struct df_feed *f, df_id id)
+{
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &f->sendings) {
+		struct sending *s = container_of(it, struct sending, link);
+		if (s->id == id)
+			end_sending(f, s, false);
+	}
+}
+
+static bool is_being_sent(const struct df_feed *f, df_id id)
+{
+	for (const struct list *it = f->sendings.next; it != &f->sendings; it = it->next)
+		if (container_of(it, struct sending, link)->id == id)
+			return true;
+	return false;
+}
+
+/* ---- one node ---------------------------------------------------------------------------------- */
+
+/* All folders from there up have been said where they are now. */
+static bool are_told(struct df_feed *f, df_id id)
+{
+	struct df_node n;
+
+	for (; id != DF_ROOT; id = n.parent)
+		if (!df_index_get(f->index, id, &n) || !is_told(f, n.seq))
+			return false;
+	return true;
+}
+
+/* It stands elsewhere at the peer, who knows it: as what, in `from`. */
+static bool may_move(struct df_feed *f, const struct df_node *n, char *from)
+{
+	return n->from != DF_NOBODY && !is_told(f, n->moved) && is_told(f, n->from_seq) &&
+	       !is_being_sent(f, n->id) && are_told(f, n->from) &&
+	       df_index_place(f->index, n->from, n->from_name, from);
+}
+
+/* A name of the same file that the peer has with the same content. */
+static bool find_twin(struct df_feed *f, const struct df_node *n, char *path)
+{
+	struct df_node other;
+	df_id after = DF_NOBODY;
+
+	if (!n->entry.twin || n->entry.type != DF_FILE)
+		return false;
+	while (df_index_twin(f->index, n->dev, n->ino, after, &other)) {
+		after = other.id;
+		if (other.id != n->id && is_told(f, other.seq) && !is_being_sent(f, other.id) &&
+		    are_told(f, other.parent) &&
+		    df_entry_same_content(&other.entry, &n->entry))
+			return df_index_path(f->index, other.id, path);
+	}
+	return false;
+}
+
+static void send_move(struct df_feed *f, const struct df_node *n, const char *from,
+		      const char *path, bool follows)
+{
+	uint8_t *p = df_link_room(f->conf.link, df_entry_room(&n->entry) + strlen(from) +
+							strlen(path) + 3 * DF_NUMBER);
+
+	p = df_put_bytes(df_put_bytes(df_put_number(p, n->seq), text(from)), text(path));
+	say_frame(f, DF_RENAME, follows ? DF_FOLLOWS : 0, df_entry_put(p, &n->entry));
+	f->figures.renames++;
+}
+
+static void send_twin(struct df_feed *f, const struct df_node *n, const char *path,
+		      const char *other)
+{
+	uint8_t *p = df_link_room(f->conf.link, df_entry_room(&n->entry) + strlen(other) +
+							strlen(path) + 3 * DF_NUMBER);
+
+	p = df_put_bytes(df_put_bytes(df_put_number(p, n->seq), text(path)), text(other));
+	say_frame(f, DF_TWIN, 0, df_entry_put(p, &n->entry));
+}
+
+static void push_walk(struct df_feed *f, df_id id)
+{
+	struct walk *w = mem_new(sizeof(*w));
+
+	w->above = f->walk;
+	w->id = id;
+	f->walk = w;
+}
+
+/* A file, with whatever is cheapest. force: all of it. */
+static void say_file(struct df_feed *f, const struct df_node *n, const char *path, bool force)
+{
+	char other[DF_PATH];
+	bool content = force || !is_told(f, n->content);
+
+	if (content && find_twin(f, n, other) && !force)
+		send_twin(f, n, path, other);
+	else if (content && !force && f->whole_upto >= n->seq && !f->conf.empty)
+		send_entry(f, n, path, DF_OFFER);
+	else if (content)
+		send_content(f, n, path);
+	else
+		send_entry(f, n, path, DF_OFFER);
+}
+
+static void say_node(struct df_feed *f, struct df_node *n, bool force)
+{
+	char path[DF_PATH], from[DF_PATH];
+	bool folder = n->entry.type == DF_DIR;
+	uint64_t tomb = df_index_tomb(f->index, n->parent, n->name);
+
+	if (!df_index_path(f->index, n->id, path))
+		return;
+	if (tomb && !is_told(f, tomb)) {
+		if (folder)
+			send_delete(f, tomb, path);
+		tell_ahead(f, tomb);
+	}
+	abort_sending_of(f, n->id);
+	bool moves = !force && may_move(f, n, from);
+	bool content = !folder && !is_told(f, n->content);
+	if (moves)
+		send_move(f, n, from, path, content);
+	if (folder) {
+		if (!moves)
+			send_entry(f, n, path, 0);
+		/* it was elsewhere, and the peer has what was in it there */
+		bool lost = !moves && n->from != DF_NOBODY && !is_told(f, n->moved) &&
+			    is_told(f, n->born);
+		if (force || lost)
+			push_walk(f, n->id);
+	} else if (n->entry.type != DF_FILE) {
+		if (!moves)
+			send_entry(f, n, path, 0);
+	} else if (!moves || content) {
+		say_file(f, n, path, force);
+	}
+	tell_ahead(f, n->seq);
+	tell_ahead(f, n->content);
+	if (n->from != DF_NOBODY)
+		tell_ahead(f, n->moved);
+}
+
+static bool is_theirs(const struct df_feed *f, const struct df_node *n)
+{
+	return n->origin != 0 && n->origin == f->conf.origin;
+}
+
+/* The folders above it, the highest first. */
+static void say_folders(struct df_feed *f, df_id id)
+{
+	df_id above[DEPTH];
+	int depth = 0;
+	struct df_node n;
+
+	for (; id != DF_ROOT && depth < DEPTH && df_index_get(f->index, id, &n); id = n.parent)
+		above[depth++] = id;
+	while (depth-- > 0)
+		if (df_index_get(f->index, above[depth], &n) && !is_told(f, n.seq) &&
+		    !is_theirs(f, &n))
+			say_node(f, &n, false);
+}
+
+static void say(struct df_feed *f, df_id id, bool force)
+{
+	struct df_node n;
+
+	if (!df_index_get(f->index, id, &n) || (is_theirs(f, &n) && !force))
+		return;
+	say_folders(f, n.parent);
+	if (df_index_get(f->index, id, &n) && (force || !is_told(f, n.seq)))
+		say_node(f, &n, force);
+}
+
+/* Whether the peer is to be told of a tomb: not when a file stands there again. */
+static void say_tomb(struct df_feed *f, const struct df_change *c)
+{
+	char path[DF_PATH];
+	struct df_node n;
+
+	say_folders(f, c->parent);
+	if (!df_index_place(f->index, c->parent, c->name, path))
+		return;
+	if (!df_index_child(f->index, c->parent, c->name, &n) || !is_told(f, n.seq))
+		send_delete(f, c->seq, path);
+}
+
+/* ---- all of it --------------------------------------------------------------------------------- */
+
+static bool next_of_walk(struct df_feed *f)
+{
+	struct walk *w = f->walk;
+	struct df_node n;
+
+	if (!df_index_next(f->index, w->id, (struct df_bytes){ w->last, w->n }, &n)) {
+		drop_walk(f);
+		return true;
+	}
+	w->n = n.name.n;
+	memcpy(w->last, n.name.p, n.name.n);
+	say(f, n.id, true);
+	return true;
+}
+
+static bool next_of_order(struct df_feed *f)
+{
+	struct df_change c;
+	struct df_node n;
+
+	if (!df_index_after(f->index, f->cursor, &c))
+		return false;
+	if (f->n_sendings >= SENDINGS && c.id != DF_NOBODY && df_index_get(f->index, c.id, &n) &&
+	    n.entry.type == DF_FILE && n.entry.size > DF_SMALL)
+		return false; /* in its turn */
+	if (!df_set_has(&f->ahead, c.seq)) {
+		if (c.id == DF_NOBODY)
+			say_tomb(f, &c);
+		else
+			say(f, c.id, false);
+	}
+	pass(f, c.seq);
+	return true;
+}
+
+static bool step(struct df_feed *f)
+{
+	if (f->walk)
+		return next_of_walk(f);
+	if (f->at_again < f->n_again) {
+		say(f, f->again[f->at_again++], true);
+		if (f->at_again == f->n_again)
+			f->at_again = f->n_again = 0;
+		return true;
+	}
+	return next_of_order(f);
+}
+
+static void pump(struct df_feed *f)
+{
+	struct list *it, *tmp;
+
+	list_each (it, tmp, &f->sendings) {
+		if (df_link_full(f->conf.link))
+			return;
+		struct sending *s = container_of(it, struct sending, link);
+		list_remove(&s->link);
+		list_append(&f->sendings, &s->link);
+		go_on_sending(f, s);
+	}
+}
+
+static void mark(struct df_feed *f)
+{
+	if (f->walk || f->n_again ||
+	    (f->marked == f->cursor && f->marked_naks == f->figures.naks))
+		return;
+	f->marked = f->cursor;
+	f->marked_naks = f->figures.naks;
+	uint8_t *p = df_link_room(f->conf.link, 2 * DF_NUMBER);
+	say_frame(f, DF_MARK, 0, df_put_number(df_put_number(p, f->cursor), f->marked_naks));
+}
+
+static void sweep(struct df_feed *f)
+{
+	if (!f->whole_upto || f->cursor < f->whole_upto || f->walk || f->n_again)
+		return;
+	f->whole_upto = 0;
+	uint8_t *p = df_link_room(f->conf.link, DF_NUMBER);
+	say_frame(f, DF_SWEEP, 0, p);
+}
+
+bool df_feed_run(struct df_feed *f)
+{
+	bool more = true;
+
+	if (f->retry_at)
+		return false;
+	for (int i = 0; i < TURN && more && !df_link_full(f->conf.link); i++) {
+		more = step(f);
+		if (f->n_sendings && i % 16 == 0)
+			pump(f);
+	}
+	if (!more && f->n_sendings)
+		pump(f);
+	mark(f);
+	sweep(f);
+	df_root_forget(&f->conf.tree->root);
+	f->figures.idle = !more && !f->n_sendings;
+	return (more || f->n_sendings) && !df_link_full(f->conf.link);
+}
+
+/* ---- what it answers --------------------------------------------------------------------------- */
+
+static void say_again(struct df_feed *f, df_id id)
+{
+	if ((f->n_again & (f->n_again - 1)) == 0)
+		f->again = mem_resize(f->again,
+				      (f->n_again ? 2 * f->n_again : 1) * sizeof(*f->again));
+	f->again[f->n_again++] = id;
+}
+
+static int on_nak(struct df_feed *f, struct df_reader *r)
+{
+	uint64_t seq = df_get_number(r), code = df_get_number(r);
+	struct df_bytes why = df_get_bytes(r, 1000);
+	struct df_change c;
+
+	if (r->bad)
+		return ERR_PROTO;
+	f->figures.naks++;
+	if (code == DF_NAK_NOSPACE) {
+		if (!f->retry_at)
+			log_warn("a peer has no room, it is tried again peer=%s why=%.*s",
+				 f->conf.link->peer, (int)why.n, (const char *)why.p);
+		f->retry_at = (int64_t)uv_now(f->conf.link->self->loop) + RETRY;
+	} else if (code == DF_NAK_NOBASE) {
+		if (df_index_after(f->index, seq - 1, &c) && c.seq == seq && c.id != DF_NOBODY)
+			say_again(f, c.id);
+	} else {
+		log_warn("a peer can't do it peer=%s why=%.*s", f->conf.link->peer, (int)why.n,
+			 (const char *)why.p);
+	}
+	return 0;
+}
+
+static int on_want(struct df_feed *f, struct df_reader *r)
+{
+	char path[DF_PATH];
+	struct df_bytes b = df_get_bytes(r, DF_PATH - 1);
+	struct df_node n;
+
+	if (r->bad || !df_path_is_well(b))
+		return ERR_PROTO;
+	memcpy(path, b.p, b.n);
+	path[b.n] = '\0';
+	if (df_index_find(f->index, path, &n))
+		say_again(f, n.id);
+	else
+		send_delete(f, f->cursor, path);
+	return 0;
+}
+
+int df_feed_heard(struct df_feed *f, const struct df_frame *frame)
+{
+	struct df_reader r = { frame->p, frame->p + frame->n, false };
+
+	if (frame->type == DF_NAK)
+		return on_nak(f, &r);
+	if (frame->type == DF_WANT)
+		return on_want(f, &r);
+	uint64_t seq = df_get_number(&r);
+	if (r.bad || seq > f->marked)
+		return ERR_PROTO;
+	if (seq > f->acked) {
+		f->acked = seq;
+		f->conf.on_acked(f->conf.data, seq);
+	}
+	return 0;
+}
+
+void df_feed_tick(struct df_feed *f, int64_t now)
+{
+	if (!f->retry_at || now < f->retry_at)
+		return;
+	f->retry_at = 0;
+	df_set_clear(&f->ahead);
+	f->ahead_upto = 0;
+	f->cursor = f->marked = f->acked;
+}
+
+void df_feed_figures(const struct df_feed *f, struct df_feed_figures *figures)
+{
+	*figures = f->figures;
+	figures->cursor = f->cursor;
+	figures->acked = f->acked;
+}

@@ -1,0 +1,5 @@
+#pragma once
+
+#include "core/run/role.h"
+
+extern const struct role dfsd_role;
