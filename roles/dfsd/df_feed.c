@@ -12,6 +12,8 @@
 #include "roles/dfsd/df_hash.h"
 #include "roles/dfsd/df_set.h"
 
+static const df_id AS_TWIN = (df_id)1 << 63;
+
 enum { SENDINGS = 16, TURN = 256, DEPTH = DF_PATH / 2, RETRY = 5000 };
 
 /* A file that goes in pieces. */
@@ -19,9 +21,10 @@ struct sending {
 	struct list link;
 	df_id id;
 	uint64_t seq, size, at;
-	int64_t mtime, ctime;
+	uint64_t dev, ino;
 	uint32_t stream;
 	int fd;
+	bool twins; /* other names of it wait for its end */
 	struct df_hasher *hasher;
 };
 
@@ -44,7 +47,7 @@ struct df_feed {
 	int n_sendings;
 	uint32_t streams;
 	struct walk *walk;
-	df_id *again; /* to be said whole */
+	df_id *again; /* to be said whole; those from AS_TWIN on: as another name of what they are */
 	size_t n_again, at_again;
 	int64_t retry_at; /* 0: nothing has failed */
 	struct df_feed_figures figures;
@@ -156,6 +159,14 @@ static void send_delete(struct df_feed *f, uint64_t seq, const char *path)
 	say_frame(f, DF_DELETE, 0, begin(f, 0, seq, path));
 }
 
+static void say_again(struct df_feed *f, df_id id)
+{
+	if ((f->n_again & (f->n_again - 1)) == 0)
+		f->again = mem_resize(f->again,
+				      (f->n_again ? 2 * f->n_again : 1) * sizeof(*f->again));
+	f->again[f->n_again++] = id;
+}
+
 /* ---- files ------------------------------------------------------------------------------------- */
 
 static bool is_as_known(int fd, const struct df_node *n)
@@ -215,7 +226,8 @@ static void start_sending(struct df_feed *f, const struct df_node *n, const char
 	*s = (struct sending){ .id = n->id,
 			       .seq = n->seq,
 			       .size = n->entry.size,
-			       .mtime = n->entry.mtime,
+			       .dev = n->dev,
+			       .ino = n->ino,
 			       .stream = ++f->streams,
 			       .fd = fd,
 			       .hasher = df_hasher_new() };
@@ -246,6 +258,18 @@ static void send_content(struct df_feed *f, const struct df_node *n, const char 
 	close(fd);
 }
 
+static void release_twins(struct df_feed *f, const struct sending *s, bool well)
+{
+	struct df_node n;
+	df_id after = DF_NOBODY;
+
+	while (df_index_twin(f->index, s->dev, s->ino, after, &n)) {
+		after = n.id;
+		if (n.id != s->id && is_told(f, n.seq))
+			say_again(f, well ? n.id | AS_TWIN : n.id);
+	}
+}
+
 static void end_sending(struct df_feed *f, struct sending *s, bool well)
 {
 	uint8_t *p = df_link_room(f->conf.link, DF_HASH);
@@ -257,6 +281,8 @@ static void end_sending(struct df_feed *f, struct sending *s, bool well)
 	df_hasher_get(s->hasher, p);
 	df_link_put(f->conf.link, frame, p + DF_HASH);
 	f->figures.files += well;
+	if (s->twins)
+		release_twins(f, s, well);
 	drop_sending(f, s);
 }
 
@@ -374,13 +400,41 @@ static void push_walk(struct df_feed *f, df_id id)
 	f->walk = w;
 }
 
+/* The file that the peer gets is a new one: its other names there are to be names of that. */
+static void rejoin_twins(struct df_feed *f, const struct df_node *n)
+{
+	struct df_node other;
+	df_id after = DF_NOBODY;
+
+	while (n->entry.twin && df_index_twin(f->index, n->dev, n->ino, after, &other)) {
+		after = other.id;
+		if (other.id != n->id && is_told(f, other.seq))
+			say_again(f, other.id | AS_TWIN);
+	}
+}
+
+/* The same file is on its way under another name: this one is said at its end. */
+static bool waits_for_twin(struct df_feed *f, const struct df_node *n)
+{
+	for (struct list *it = f->sendings.next; n->entry.twin && it != &f->sendings; it = it->next) {
+		struct sending *s = container_of(it, struct sending, link);
+		if (s->dev != n->dev || s->ino != n->ino)
+			continue;
+		s->twins = true;
+		return true;
+	}
+	return false;
+}
+
 /* A file, with whatever is cheapest. force: all of it. */
 static void say_file(struct df_feed *f, const struct df_node *n, const char *path, bool force)
 {
 	char other[DF_PATH];
 	bool content = force || !is_told(f, n->content);
 
-	if (content && find_twin(f, n, other) && !force)
+	if (content && !force && waits_for_twin(f, n))
+		return;
+	if (content && !force && find_twin(f, n, other))
 		send_twin(f, n, path, other);
 	else if (content && !force && f->whole_upto >= n->seq && !f->conf.empty)
 		send_entry(f, n, path, DF_OFFER);
@@ -388,6 +442,8 @@ static void say_file(struct df_feed *f, const struct df_node *n, const char *pat
 		send_content(f, n, path);
 	else
 		send_entry(f, n, path, DF_OFFER);
+	if (force)
+		rejoin_twins(f, n);
 }
 
 static void say_node(struct df_feed *f, struct df_node *n, bool force)
@@ -459,6 +515,18 @@ static void say(struct df_feed *f, df_id id, bool force)
 		say_node(f, &n, force);
 }
 
+static void say_as_twin(struct df_feed *f, df_id id)
+{
+	char path[DF_PATH], other[DF_PATH];
+	struct df_node n;
+
+	if (!df_index_get(f->index, id, &n) || !is_told(f, n.seq) || is_being_sent(f, id) ||
+	    waits_for_twin(f, &n))
+		return;
+	if (find_twin(f, &n, other) && df_index_path(f->index, id, path))
+		send_twin(f, &n, path, other);
+}
+
 /* Whether the peer is to be told of a tomb: not when a file stands there again. */
 static void say_tomb(struct df_feed *f, const struct df_change *c)
 {
@@ -514,7 +582,11 @@ static bool step(struct df_feed *f)
 	if (f->walk)
 		return next_of_walk(f);
 	if (f->at_again < f->n_again) {
-		say(f, f->again[f->at_again++], true);
+		df_id id = f->again[f->at_again++];
+		if (id & AS_TWIN)
+			say_as_twin(f, id & ~AS_TWIN);
+		else
+			say(f, id, true);
 		if (f->at_again == f->n_again)
 			f->at_again = f->n_again = 0;
 		return true;
@@ -577,14 +649,6 @@ bool df_feed_run(struct df_feed *f)
 }
 
 /* ---- what it answers --------------------------------------------------------------------------- */
-
-static void say_again(struct df_feed *f, df_id id)
-{
-	if ((f->n_again & (f->n_again - 1)) == 0)
-		f->again = mem_resize(f->again,
-				      (f->n_again ? 2 * f->n_again : 1) * sizeof(*f->again));
-	f->again[f->n_again++] = id;
-}
 
 static int on_nak(struct df_feed *f, struct df_reader *r)
 {

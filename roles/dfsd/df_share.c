@@ -85,8 +85,6 @@ static enum df_planned look(struct df_share *s, df_id parent, struct df_bytes na
 {
 	enum df_planned what = df_plan_place(&s->tree, parent, name);
 
-	if (what == DF_PLAN_CHANGED && !s->now.id)
-		look_at_folder(s, parent);
 	if (what == DF_PLAN_GONE)
 		keep_gone(s, parent, name);
 	if (what == DF_PLAN_ASTRAY) {
@@ -103,9 +101,7 @@ static void say_gone(struct df_share *s)
 	while (s->gone) {
 		struct df_dirty_item *item = s->gone;
 		s->gone = item->next;
-		struct df_bytes name = { item->name, item->n };
-		if (df_plan_gone(&s->tree, item->dir, name, &nodes))
-			look_at_folder(s, item->dir);
+		df_plan_gone(&s->tree, item->dir, (struct df_bytes){ item->name, item->n }, &nodes);
 		free(item);
 	}
 }
@@ -141,7 +137,7 @@ static void on_name(void *data, df_id id, struct df_bytes name)
 		push_scan(s, n.id, true);
 }
 
-/* Watched first: what comes while it is listed is told of. */
+/* Watched first: what comes while it is listed is told of; what came before has changed its time. */
 static void watch_folder(struct df_share *s, df_id id, const char *path)
 {
 	DIR *d;
@@ -168,6 +164,7 @@ static void do_scan(struct df_share *s, struct scan scan)
 	s->now = scan;
 	df_plan_names(&s->tree, scan.id, on_name, s);
 	s->now.id = DF_NOBODY;
+	look_at_folder(s, scan.id);
 }
 
 static void scan_is_over(struct df_share *s)
@@ -327,6 +324,8 @@ static void on_hint(void *data, enum df_hint hint, df_id dir, const char *name)
 		return;
 	}
 	bool open = hint == DF_HINT_OPEN;
+	if (hint == DF_HINT_NAME)
+		look_at_folder(s, dir);
 	look_later(s, dir, bytes, open ? s->keys->open_settle : s->keys->settle, open);
 	if (!uv_is_active((uv_handle_t *)&s->timer))
 		uv_timer_start(&s->timer, on_timer,

@@ -106,6 +106,13 @@ static void forget(struct df_watch *w, struct watched *one)
 
 /* ---- events -------------------------------------------------------------------------------- */
 
+static enum df_hint hint_of(uint32_t mask)
+{
+	if (mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO))
+		return DF_HINT_NAME;
+	return mask & IN_MODIFY ? DF_HINT_OPEN : DF_HINT_NOW;
+}
+
 static void tell(struct df_watch *w, const struct inotify_event *e)
 {
 	struct watched *one = find_wd(w, e->wd);
@@ -117,8 +124,7 @@ static void tell(struct df_watch *w, const struct inotify_event *e)
 	} else if (one && (e->mask & IN_IGNORED)) {
 		forget(w, one);
 	} else if (one) {
-		enum df_hint hint = e->mask & ~(uint32_t)IN_MODIFY ? DF_HINT_NOW : DF_HINT_OPEN;
-		w->on_hint(w->data, hint, one->id, e->len ? e->name : "");
+		w->on_hint(w->data, hint_of(e->mask), one->id, e->len ? e->name : "");
 	}
 }
 

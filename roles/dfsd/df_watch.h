@@ -13,7 +13,8 @@
 struct df_watch;
 
 enum df_hint {
-	DF_HINT_NOW,  /* it has come, gone, changed its attributes, or was written and closed */
+	DF_HINT_NAME, /* it has come, gone or moved: its folder has another time, too */
+	DF_HINT_NOW,  /* it has other attributes, or was written and closed */
 	DF_HINT_OPEN, /* it is being written */
 	DF_HINT_LOST, /* the kernel's queue was full: look everywhere; id and name say nothing */
 };
