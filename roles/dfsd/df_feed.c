@@ -14,7 +14,7 @@
 
 static const df_id AS_TWIN = (df_id)1 << 63;
 
-enum { SENDINGS = 16, TURN = 256, DEPTH = DF_PATH / 2, RETRY = 5000 };
+enum { SENDINGS = 16, TURN = 256, DEPTH = DF_PATH / 2, RETRY = 5000, LATE = 100 };
 
 /* A file that goes in pieces. */
 struct sending {
@@ -36,6 +36,13 @@ struct walk {
 	char last[DF_NAME];
 };
 
+/* One that was another than the index said when it was to be read. */
+struct late {
+	df_id id;
+	uint64_t seq;
+	int64_t due;
+};
+
 struct df_feed {
 	struct df_feed_conf conf;
 	struct df_index *index;
@@ -49,6 +56,8 @@ struct df_feed {
 	struct walk *walk;
 	df_id *again; /* to be said whole; those from AS_TWIN on: as another name of what they are */
 	size_t n_again, at_again;
+	struct late *late;
+	size_t n_late;
 	int64_t retry_at; /* 0: nothing has failed */
 	struct df_feed_figures figures;
 };
@@ -95,6 +104,7 @@ void df_feed_free(struct df_feed *f)
 		drop_walk(f);
 	df_set_clear(&f->ahead);
 	free(f->again);
+	free(f->late);
 	free(f);
 }
 
@@ -178,10 +188,42 @@ static bool is_as_known(int fd, const struct df_node *n)
 	       (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == n->entry.mtime;
 }
 
+static int64_t now_of(const struct df_feed *f)
+{
+	return (int64_t)uv_now(f->conf.link->self->loop);
+}
+
+/* It is looked at again, and has another number then; or it, or a folder above it, was only on its
+ * way to another place, and it is as it was: then it is said once more. */
 static void stale(struct df_feed *f, const struct df_node *n)
 {
-	if (f->conf.on_stale)
-		f->conf.on_stale(f->conf.data, n->parent, n->name);
+	f->conf.on_stale(f->conf.data, n->parent, n->name);
+	if ((f->n_late & (f->n_late - 1)) == 0)
+		f->late = mem_resize(f->late, (f->n_late ? 2 * f->n_late : 1) * sizeof(*f->late));
+	f->late[f->n_late++] = (struct late){ n->id, n->seq, now_of(f) + LATE };
+}
+
+/* Whether some are due. One that has another number by now is said in its turn. */
+static bool take_late(struct df_feed *f, int64_t now)
+{
+	struct df_node n;
+	bool due = false;
+
+	for (size_t i = 0; i < f->n_late;) {
+		struct late *l = &f->late[i];
+		if (!df_index_get(f->index, l->id, &n) || n.seq != l->seq) {
+			*l = f->late[--f->n_late];
+			continue;
+		}
+		if (l->due > now) {
+			i++;
+			continue;
+		}
+		say_again(f, l->id);
+		*l = f->late[--f->n_late];
+		due = true;
+	}
+	return due;
 }
 
 static bool read_all(int fd, uint8_t *p, size_t n)
@@ -610,7 +652,7 @@ static void pump(struct df_feed *f)
 
 static void mark(struct df_feed *f)
 {
-	if (f->walk || f->n_again ||
+	if (f->walk || f->n_again || f->n_late ||
 	    (f->marked == f->cursor && f->marked_naks == f->figures.naks))
 		return;
 	f->marked = f->cursor;
@@ -621,7 +663,7 @@ static void mark(struct df_feed *f)
 
 static void sweep(struct df_feed *f)
 {
-	if (!f->whole_upto || f->cursor < f->whole_upto || f->walk || f->n_again)
+	if (!f->whole_upto || f->cursor < f->whole_upto || f->walk || f->n_again || f->n_late)
 		return;
 	f->whole_upto = 0;
 	uint8_t *p = df_link_room(f->conf.link, DF_NUMBER);
@@ -709,14 +751,17 @@ int df_feed_heard(struct df_feed *f, const struct df_frame *frame)
 	return 0;
 }
 
-void df_feed_tick(struct df_feed *f, int64_t now)
+bool df_feed_tick(struct df_feed *f, int64_t now)
 {
-	if (!f->retry_at || now < f->retry_at)
-		return;
+	if (!f->retry_at)
+		return take_late(f, now);
+	if (now < f->retry_at)
+		return false;
 	f->retry_at = 0;
 	df_set_clear(&f->ahead);
 	f->ahead_upto = 0;
 	f->cursor = f->marked = f->acked;
+	return true;
 }
 
 void df_feed_figures(const struct df_feed *f, struct df_feed_figures *figures)

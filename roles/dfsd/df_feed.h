@@ -49,7 +49,8 @@ bool df_feed_run(struct df_feed *f);
 /* ACK, NAK and WANT of that share. Returns 0, or ERR_PROTO. */
 int df_feed_heard(struct df_feed *f, const struct df_frame *frame);
 
-/* After a peer had no room: says all again that it has not acknowledged. */
-void df_feed_tick(struct df_feed *f, int64_t now);
+/* After a peer had no room: says all again that it has not acknowledged. Returns whether there is
+ * something to say. */
+bool df_feed_tick(struct df_feed *f, int64_t now);
 
 void df_feed_figures(const struct df_feed *f, struct df_feed_figures *figures);

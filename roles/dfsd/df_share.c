@@ -466,8 +466,8 @@ void df_shares_tick(struct df *df, int64_t now)
 			scan_all(s);
 		list_each (p, ptmp, &s->pairs) {
 			struct df_pair *pair = container_of(p, struct df_pair, of_share);
-			if (pair->feed)
-				df_feed_tick(pair->feed, now);
+			if (pair->feed && df_feed_tick(pair->feed, now))
+				df_share_wake(s);
 		}
 	}
 }
