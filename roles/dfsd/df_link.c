@@ -302,7 +302,7 @@ static void on_readable(struct df_link *l)
 {
 	ssize_t n = 0;
 
-	for (int i = 0; i < 4 && l->state != DF_DOWN; i++) {
+	for (int i = 0; l->state != DF_DOWN && (i < 4 || stream_more(&l->stream)); i++) {
 		n = stream_read(&l->stream, l->in + l->in_n, READ);
 		if (n <= 0)
 			break;

@@ -52,19 +52,15 @@ static void take_over(struct df_node *n, const struct df_seen *s, bool same_cont
 	n->ctime = s->ctime;
 }
 
-/* The other names of a file have another content, too. */
-static void tell_twins(struct df_tree *t, df_id id, const struct df_seen *s)
+static void tell_twins(struct df_tree *t, uint64_t dev, uint64_t ino, df_id id)
 {
 	struct df_node n;
 	df_id after = DF_NOBODY;
 
-	while (df_index_twin(t->index, s->dev, s->ino, after, &n)) {
+	while (t->on_twin && ino && df_index_twin(t->index, dev, ino, after, &n)) {
 		after = n.id;
-		if (n.id == id)
-			continue;
-		take_over(&n, s, false);
-		n.origin = 0;
-		df_index_put(t->index, &n, true);
+		if (n.id != id)
+			t->on_twin(t->data, n.parent, n.name);
 	}
 }
 
@@ -80,8 +76,8 @@ static enum df_planned changed(struct df_tree *t, struct df_node *n, const struc
 	}
 	n->origin = 0;
 	df_index_put(t->index, n, content);
-	if (content && s->links > 1 && s->entry.type == DF_FILE)
-		tell_twins(t, n->id, s);
+	if (s->links > 1 && s->entry.type == DF_FILE)
+		tell_twins(t, s->dev, s->ino, n->id);
 	return DF_PLAN_CHANGED;
 }
 
@@ -134,6 +130,10 @@ static enum df_planned appeared(struct df_tree *t, df_id parent, struct df_bytes
 	n.origin = 0;
 	take_over(&n, s, false);
 	df_index_put(t->index, &n, true);
+	if (known)
+		tell_twins(t, there->dev, there->ino, there->id);
+	if (s->links > 1 && s->entry.type == DF_FILE)
+		tell_twins(t, s->dev, s->ino, n.id);
 	if (s->entry.type == DF_DIR && t->on_folder)
 		t->on_folder(t->data, n.id);
 	return DF_PLAN_CHANGED;
@@ -188,7 +188,9 @@ bool df_plan_gone(struct df_tree *t, df_id parent, struct df_bytes name, uint64_
 		t->on_tampered(t->data, parent, name);
 		return false;
 	}
+	uint64_t dev = n.dev, ino = n.entry.type == DF_FILE ? n.ino : 0;
 	*nodes += df_index_drop(t->index, n.id, true);
+	tell_twins(t, dev, ino, DF_NOBODY);
 	return true;
 }
 

@@ -26,6 +26,8 @@ struct df_tree {
 	/* A folder that was not known, or is known as another node now: it is to be watched, then
 	 * listed. */
 	void (*on_folder)(void *data, df_id id);
+	/* Another name of a file that has changed, or lost a name: nobody tells of it. */
+	void (*on_twin)(void *data, df_id parent, struct df_bytes name);
 	/* Somebody has changed what only others may: nothing is planned. NULL: we may. */
 	void (*on_tampered)(void *data, df_id parent, struct df_bytes name);
 	void *data;

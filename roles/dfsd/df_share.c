@@ -137,6 +137,13 @@ static void on_name(void *data, df_id id, struct df_bytes name)
 		push_scan(s, n.id, true);
 }
 
+static void on_twin(void *data, df_id parent, struct df_bytes name)
+{
+	struct df_share *s = data;
+
+	look_later(s, parent, name, s->keys->settle, false);
+}
+
 /* Watched first: what comes while it is listed is told of; what came before has changed its time. */
 static void watch_folder(struct df_share *s, df_id id, const char *path)
 {
@@ -354,6 +361,7 @@ static int open_tree(struct df_share *s, const char *state, struct err *err)
 	s->tree.specials = s->keys->specials;
 	s->tree.max_file = (uint64_t)s->keys->max_file;
 	s->tree.on_folder = on_folder;
+	s->tree.on_twin = on_twin;
 	s->tree.data = s;
 	int rc = df_root_open(&s->tree.root, s->keys->path, err);
 	if (rc == 0)
