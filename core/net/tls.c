@@ -74,7 +74,6 @@ void tls_expect(void *ssl_ctx, const char *name, bool system)
 
 /* ---- a key that both know (RFC 8446 4.2.11) --------------------------------------------- */
 
-
 static SSL_SESSION *psk_session(SSL *ssl)
 {
 	static const unsigned char aes_128_gcm_sha256[] = { 0x13, 0x01 };

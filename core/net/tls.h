@@ -19,7 +19,8 @@ struct tls_conf {
 	const char *ca;   /* PEM of those we trust; NULL: the system's, when verify */
 	bool verify;      /* client: check the server's certificate; server: ask for one */
 	/* A key that both know, TLS_PSK bytes, instead of certificates (RFC 8446 2.2, with a key
-	 * exchange, so that what was said stays secret when the key is known one day); NULL: none. */
+	 * exchange, so that what was said stays secret when the key is known one day); NULL: none.
+	 */
 	const unsigned char *psk;
 };
 

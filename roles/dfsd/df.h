@@ -47,10 +47,10 @@ struct df_pair {
 	struct df_peer *peer;
 	struct df_share *share;
 	struct df_known known;
-	bool said, heard;     /* SHARE, on this connection */
-	uint16_t number;      /* the peer's for the share */
-	int roles;            /* the peer's */
-	uint8_t epoch[16];    /* the peer's */
+	bool said, heard;      /* SHARE, on this connection */
+	uint16_t number;       /* the peer's for the share */
+	int roles;             /* the peer's */
+	uint8_t epoch[16];     /* the peer's */
 	uint64_t their_cursor; /* of ours, that the peer knows */
 	bool their_epoch, empty;
 	struct df_feed *feed;

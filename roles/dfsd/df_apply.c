@@ -76,7 +76,8 @@ void df_apply_free(struct df_apply *a)
 	free(a);
 }
 
-/* ---- answers ----------------------------------------------------------------------------------- */
+/* ---- answers -----------------------------------------------------------------------------------
+ */
 
 static void answer(struct df_apply *a, enum df_frame_type type, const uint8_t *end)
 {
@@ -99,9 +100,9 @@ static void nak(struct df_apply *a, uint64_t seq, enum df_nak why, const char *t
 static void nak_code(struct df_apply *a, uint64_t seq, const char *path, int rc)
 {
 	char text[DF_PATH + 100];
-	enum df_nak why = rc == UV_ENOSPC || rc == -EDQUOT ? DF_NAK_NOSPACE
+	enum df_nak why = rc == UV_ENOSPC || rc == -EDQUOT                      ? DF_NAK_NOSPACE
 			  : rc == UV_EACCES || rc == UV_EPERM || rc == UV_EROFS ? DF_NAK_PERM
-									: DF_NAK_FAILED;
+										: DF_NAK_FAILED;
 
 	snprintf(text, sizeof(text), "%.900s: %s", path, uv_strerror(rc));
 	if (why != DF_NAK_NOSPACE)
@@ -109,7 +110,8 @@ static void nak_code(struct df_apply *a, uint64_t seq, const char *path, int rc)
 	nak(a, seq, why, text);
 }
 
-/* ---- the index --------------------------------------------------------------------------------- */
+/* ---- the index ---------------------------------------------------------------------------------
+ */
 
 /* The folder of a path, with those above it; what was not known is noted as it is. */
 static df_id folder_of(struct df_apply *a, const char *path, struct df_bytes *name)
@@ -208,7 +210,8 @@ static void note(struct df_apply *a, const char *path, const struct df_entry *e,
 		a->conf.on_changed(a->conf.data, path);
 }
 
-/* ---- what is asked ----------------------------------------------------------------------------- */
+/* ---- what is asked -----------------------------------------------------------------------------
+ */
 
 struct order {
 	uint64_t seq;
@@ -402,7 +405,8 @@ static int do_twin(struct df_apply *a, struct order *o)
 	return 0;
 }
 
-/* ---- streams ----------------------------------------------------------------------------------- */
+/* ---- streams -----------------------------------------------------------------------------------
+ */
 
 static struct stream_in *stream_of(struct df_apply *a, uint32_t number)
 {
@@ -486,7 +490,8 @@ static int do_end(struct df_apply *a, const struct df_frame *f)
 	return 0;
 }
 
-/* ---- all that there is was said ---------------------------------------------------------------- */
+/* ---- all that there is was said ----------------------------------------------------------------
+ */
 
 struct walk {
 	struct df_apply *a;
@@ -535,14 +540,15 @@ static void do_sweep(struct df_apply *a)
 	free(w.ids);
 }
 
-/* ---- frames ------------------------------------------------------------------------------------ */
+/* ---- frames ------------------------------------------------------------------------------------
+ */
 
 static int on_mark(struct df_apply *a, const struct df_frame *f)
 {
 	struct df_reader r = { f->p, f->p + f->n, false };
 	uint64_t seq = df_get_number(&r), naks = df_get_number(&r);
 
-	if (r.bad )
+	if (r.bad)
 		return ERR_PROTO;
 	a->mark = seq;
 	a->mark_naks = naks;
@@ -570,8 +576,7 @@ static int on_order(struct df_apply *a, const struct df_frame *f)
 					  : do_rename(a, &o, f->flags & DF_FOLLOWS);
 	if (f->type == DF_PUT)
 		return do_put(a, &o);
-	return f->type == DF_BEGIN ? do_begin(a, f, &o)
-				   : do_entry(a, &o, f->flags & DF_OFFER);
+	return f->type == DF_BEGIN ? do_begin(a, f, &o) : do_entry(a, &o, f->flags & DF_OFFER);
 }
 
 int df_apply_frame(struct df_apply *a, const struct df_frame *f)

@@ -19,10 +19,10 @@ struct df_apply_conf {
 	struct df_link *link;
 	uint16_t share; /* our number for it */
 	uint32_t origin, round;
-	bool whole;           /* the peer tells all */
-	bool keeps;           /* nothing is deleted that the peer only does not have */
-	uint64_t min_free;    /* bytes that stay free on the file system */
-	uint64_t max_delete;  /* nodes that a sweep may delete; 0: any */
+	bool whole;          /* the peer tells all */
+	bool keeps;          /* nothing is deleted that the peer only does not have */
+	uint64_t min_free;   /* bytes that stay free on the file system */
+	uint64_t max_delete; /* nodes that a sweep may delete; 0: any */
 	/* All up to there is done; the index has it with its next commit. */
 	void (*on_done)(void *data, uint64_t seq);
 	/* The sweep would have deleted so many: it has not. */

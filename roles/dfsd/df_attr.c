@@ -110,9 +110,9 @@ static bool is_carried(const struct df_root *r, const char *name)
 		return r->acls;
 	if (strncmp(name, "security.capability", 20) == 0)
 		return r->xattrs && r->root;
-	return r->xattrs && (strncmp(name, "user.", 5) == 0 ||
-			     (r->root && strncmp(name, "trusted.", 8) == 0 &&
-			      strncmp(name, "trusted.overlay.", 16) != 0));
+	return r->xattrs &&
+	       (strncmp(name, "user.", 5) == 0 || (r->root && strncmp(name, "trusted.", 8) == 0 &&
+						   strncmp(name, "trusted.overlay.", 16) != 0));
 }
 
 static int by_name(const void *a, const void *b)
@@ -275,5 +275,6 @@ int df_attr_set(struct df_root *r, int dir, const char *name, const struct df_en
 	int rc = set_xattrs(r, &at, e);
 	if (rc != 0)
 		return rc;
-	return utimensat(dir, name, t, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : uv_translate_sys_error(errno);
+	return utimensat(dir, name, t, AT_SYMLINK_NOFOLLOW) == 0 ? 0
+								 : uv_translate_sys_error(errno);
 }

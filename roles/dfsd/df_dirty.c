@@ -32,7 +32,8 @@ static void grow(struct df_dirty *d)
 	for (uint32_t i = 0; i < n; i++)
 		for (struct df_dirty_item *item = old[i], *next; item; item = next) {
 			next = item->next;
-			struct df_dirty_item **at = &d->buckets[bucket(d, item->dir, name_of(item))];
+			struct df_dirty_item **at =
+				&d->buckets[bucket(d, item->dir, name_of(item))];
 			item->next = *at;
 			*at = item;
 		}
@@ -71,8 +72,8 @@ void df_dirty_put(struct df_dirty *d, df_id dir, struct df_bytes name, int64_t d
 {
 	struct df_dirty_item *item = d->buckets[bucket(d, dir, name)];
 
-	while (item && (item->dir != dir || item->n != name.n ||
-			memcmp(item->name, name.p, name.n) != 0))
+	while (item &&
+	       (item->dir != dir || item->n != name.n || memcmp(item->name, name.p, name.n) != 0))
 		item = item->next;
 	if (item && item->later && !later) {
 		list_remove(&item->link);

@@ -236,9 +236,9 @@ bool df_entry_same_content(const struct df_entry *a, const struct df_entry *b)
 {
 	if (a->type != b->type || a->rdev != b->rdev || !same(a->target, b->target))
 		return false;
-	return a->type != DF_FILE || (a->size == b->size && a->mtime == b->mtime &&
-				      (!a->hashed || !b->hashed ||
-				       memcmp(a->hash, b->hash, DF_HASH) == 0));
+	return a->type != DF_FILE ||
+	       (a->size == b->size && a->mtime == b->mtime &&
+		(!a->hashed || !b->hashed || memcmp(a->hash, b->hash, DF_HASH) == 0));
 }
 
 bool df_entry_same_rest(const struct df_entry *a, const struct df_entry *b)

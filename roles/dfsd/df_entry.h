@@ -36,12 +36,12 @@ struct df_entry {
 	uint64_t rdev; /* of a device */
 	uint64_t twin; /* the inode, of a file with several names; else 0 */
 	bool hashed;
-	uint8_t hash[DF_HASH];           /* XXH3, 128 bits, of a file's content */
-	struct df_bytes user, group;     /* names; n 0: not known */
-	struct df_bytes target;          /* of a symbolic link */
-	struct df_bytes xattrs;          /* see df_xattr_next */
-	struct df_bytes from;            /* the path it had before, see below */
-	uint64_t from_seq;               /* up to which number a peer must know that path */
+	uint8_t hash[DF_HASH];       /* XXH3, 128 bits, of a file's content */
+	struct df_bytes user, group; /* names; n 0: not known */
+	struct df_bytes target;      /* of a symbolic link */
+	struct df_bytes xattrs;      /* see df_xattr_next */
+	struct df_bytes from;        /* the path it had before, see below */
+	uint64_t from_seq;           /* up to which number a peer must know that path */
 };
 
 /* Bytes that df_entry_put writes at most. */
@@ -59,7 +59,8 @@ void df_entry_of_stat(struct df_entry *e, const struct stat *st);
 bool df_entry_same_content(const struct df_entry *a, const struct df_entry *b);
 bool df_entry_same_rest(const struct df_entry *a, const struct df_entry *b);
 
-/* ---- extended attributes: a name with its 0, a value, and so on, each with its length ------------------------------ */
+/* ---- extended attributes: a name with its 0, a value, and so on, each with its length
+ * ------------------------------ */
 
 struct df_xattr {
 	const char *name;

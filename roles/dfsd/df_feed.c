@@ -54,7 +54,8 @@ struct df_feed {
 	int n_sendings;
 	uint32_t streams;
 	struct walk *walk;
-	df_id *again; /* to be said whole; those from AS_TWIN on: as another name of what they are */
+	df_id *again; /* to be said whole; those from AS_TWIN on: as another name of what they are
+		       */
 	size_t n_again, at_again;
 	struct late *late;
 	size_t n_late;
@@ -108,7 +109,8 @@ void df_feed_free(struct df_feed *f)
 	free(f);
 }
 
-/* ---- what it knows ----------------------------------------------------------------------------- */
+/* ---- what it knows -----------------------------------------------------------------------------
+ */
 
 static bool is_told(const struct df_feed *f, uint64_t seq)
 {
@@ -133,7 +135,8 @@ static void pass(struct df_feed *f, uint64_t seq)
 	}
 }
 
-/* ---- frames ------------------------------------------------------------------------------------ */
+/* ---- frames ------------------------------------------------------------------------------------
+ */
 
 static struct df_bytes text(const char *s)
 {
@@ -147,7 +150,8 @@ static uint8_t *begin(struct df_feed *f, size_t room, uint64_t seq, const char *
 	return df_put_bytes(df_put_number(p, seq), text(path));
 }
 
-static void say_frame(struct df_feed *f, enum df_frame_type type, unsigned flags, const uint8_t *end)
+static void say_frame(struct df_feed *f, enum df_frame_type type, unsigned flags,
+		      const uint8_t *end)
 {
 	struct df_frame frame = { .type = (uint8_t)type,
 				  .flags = (uint8_t)flags,
@@ -172,12 +176,13 @@ static void send_delete(struct df_feed *f, uint64_t seq, const char *path)
 static void say_again(struct df_feed *f, df_id id)
 {
 	if ((f->n_again & (f->n_again - 1)) == 0)
-		f->again = mem_resize(f->again,
-				      (f->n_again ? 2 * f->n_again : 1) * sizeof(*f->again));
+		f->again =
+			mem_resize(f->again, (f->n_again ? 2 * f->n_again : 1) * sizeof(*f->again));
 	f->again[f->n_again++] = id;
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------------------------------
+ */
 
 static bool is_as_known(int fd, const struct df_node *n)
 {
@@ -373,7 +378,8 @@ static bool is_being_sent(const struct df_feed *f, df_id id)
 	return false;
 }
 
-/* ---- one node ---------------------------------------------------------------------------------- */
+/* ---- one node ----------------------------------------------------------------------------------
+ */
 
 /* All folders from there up have been said where they are now. */
 static bool are_told(struct df_feed *f, df_id id)
@@ -405,8 +411,7 @@ static bool find_twin(struct df_feed *f, const struct df_node *n, char *path)
 	while (df_index_twin(f->index, n->dev, n->ino, after, &other)) {
 		after = other.id;
 		if (other.id != n->id && is_told(f, other.seq) && !is_being_sent(f, other.id) &&
-		    are_told(f, other.parent) &&
-		    df_entry_same_content(&other.entry, &n->entry))
+		    are_told(f, other.parent) && df_entry_same_content(&other.entry, &n->entry))
 			return df_index_path(f->index, other.id, path);
 	}
 	return false;
@@ -458,7 +463,8 @@ static void rejoin_twins(struct df_feed *f, const struct df_node *n)
 /* The same file is on its way under another name: this one is said at its end. */
 static bool waits_for_twin(struct df_feed *f, const struct df_node *n)
 {
-	for (struct list *it = f->sendings.next; n->entry.twin && it != &f->sendings; it = it->next) {
+	for (struct list *it = f->sendings.next; n->entry.twin && it != &f->sendings;
+	     it = it->next) {
 		struct sending *s = container_of(it, struct sending, link);
 		if (s->dev != n->dev || s->ino != n->ino)
 			continue;
@@ -582,7 +588,8 @@ static void say_tomb(struct df_feed *f, const struct df_change *c)
 		send_delete(f, c->seq, path);
 }
 
-/* ---- all of it --------------------------------------------------------------------------------- */
+/* ---- all of it ---------------------------------------------------------------------------------
+ */
 
 static bool next_of_walk(struct df_feed *f)
 {
@@ -690,7 +697,8 @@ bool df_feed_run(struct df_feed *f)
 	return (more || f->n_sendings) && !df_link_full(f->conf.link);
 }
 
-/* ---- what it answers --------------------------------------------------------------------------- */
+/* ---- what it answers ---------------------------------------------------------------------------
+ */
 
 static int on_nak(struct df_feed *f, struct df_reader *r)
 {

@@ -171,7 +171,8 @@ static int read_meta(struct df_index *x)
 	x->ids = last_key(x, NODES);
 	MDB_val seq;
 	if (get(x, META, val("seq", 3), &seq) && *(const uint64_t *)seq.mv_data > x->seq)
-		x->seq = *(const uint64_t *)seq.mv_data; /* its last change was a tomb, and is forgotten */
+		x->seq = *(const uint64_t *)
+				  seq.mv_data; /* its last change was a tomb, and is forgotten */
 	mdb_stat(x->txn, x->tables[NODES], &st);
 	x->count = st.ms_entries - 1;
 	return 0;
@@ -234,7 +235,8 @@ int df_index_open(struct df_index **out, const char *state, size_t map, struct e
 	boot_id(boot);
 	if (mkdir(state, 0700) != 0 && errno != EEXIST) {
 		free(x);
-		return err_set(err, uv_translate_sys_error(errno), "%s: %s", state, strerror(errno));
+		return err_set(err, uv_translate_sys_error(errno), "%s: %s", state,
+			       strerror(errno));
 	}
 	if (was_torn(state, boot)) {
 		log_warn("the machine went down while the index was open, it is made anew path=%s",
@@ -326,8 +328,9 @@ int df_index_commit(struct df_index *x, struct err *err)
 	x->failed = 0;
 	if (rc != 0 && txn_of(x))
 		read_meta(x);
-	return rc == 0 ? 0 : err_set(err, rc > 0 ? uv_translate_sys_error(rc) : UV_ENOSPC,
-				     "the index can't be written: %s", mdb_strerror(rc));
+	return rc == 0 ? 0
+		       : err_set(err, rc > 0 ? uv_translate_sys_error(rc) : UV_ENOSPC,
+				 "the index can't be written: %s", mdb_strerror(rc));
 }
 
 /* ---- finding ------------------------------------------------------------------------------- */

@@ -32,16 +32,16 @@ enum { DF_ROOT = 1, DF_NOBODY = 0 }; /* ids */
 
 struct df_node {
 	df_id id, parent;
-	uint64_t seq;     /* of its last change */
-	uint64_t born;    /* its first one */
-	uint64_t content; /* the last one of its content */
-	df_id from;       /* the folder that it was in before its last move, DF_NOBODY: none */
+	uint64_t seq;      /* of its last change */
+	uint64_t born;     /* its first one */
+	uint64_t content;  /* the last one of its content */
+	df_id from;        /* the folder that it was in before its last move, DF_NOBODY: none */
 	uint64_t from_seq; /* its number there */
 	uint64_t moved;    /* the number of that move */
 	uint64_t dev, ino;
-	int64_t ctime;    /* ns; with size and mtime of the entry: whether the disk's is another */
-	uint32_t origin;  /* the peer that it is from, 0: it is ours */
-	uint32_t seen;    /* the round in which it was last met */
+	int64_t ctime;   /* ns; with size and mtime of the entry: whether the disk's is another */
+	uint32_t origin; /* the peer that it is from, 0: it is ours */
+	uint32_t seen;   /* the round in which it was last met */
 	struct df_bytes name, from_name;
 	struct df_entry entry;
 };
@@ -88,7 +88,8 @@ void df_index_note(struct df_index *x, const struct df_node *n);
  * its old place gets one. n is as it is then. */
 void df_index_move(struct df_index *x, struct df_node *n, df_id parent, struct df_bytes name);
 
-/* It is gone, with all that was in it; its place gets a tomb, when `tomb`. Returns how many nodes. */
+/* It is gone, with all that was in it; its place gets a tomb, when `tomb`. Returns how many nodes.
+ */
 uint64_t df_index_drop(struct df_index *x, df_id id, bool tomb);
 
 /* ---- the order ----------------------------------------------------------------------------- */

@@ -28,14 +28,16 @@ static const struct conf_word owner_words[] = {
 };
 
 static const struct conf_key rows[] = {
-	CONF_KEY_LIST(struct df_keys, listen, .help = "Addresses for other nodes, as 0.0.0.0:9508."),
+	CONF_KEY_LIST(struct df_keys, listen,
+		      .help = "Addresses for other nodes, as 0.0.0.0:9508."),
 	CONF_KEY_STR(struct df_keys, node,
 		     .help = "The name of this node among the others; by default the host's."),
 	CONF_KEY_STR(struct df_keys, state,
 		     .help = "The folder for what is known of the shares; by default in data_dir."),
-	CONF_KEY_ENUM(struct df_keys, security, security_words, .dflt = "tls-psk",
-		      .help = "How nodes know each other: TLS 1.3 with the key; hmac: who speaks is "
-			      "known, what he says can be read; none: for loopback only."),
+	CONF_KEY_ENUM(
+		struct df_keys, security, security_words, .dflt = "tls-psk",
+		.help = "How nodes know each other: TLS 1.3 with the key; hmac: who speaks is "
+			"known, what he says can be read; none: for loopback only."),
 	CONF_KEY_STR(struct df_keys, key,
 		     .help = "The file with the key that all nodes have (troupe dfs keygen)."),
 	CONF_KEY_DURATION(struct df_keys, handshake, .dflt = "10s", .min = "1s", .max = "5m",
@@ -54,9 +56,10 @@ static const struct conf_key peer_rows[] = {
 static const struct conf_key share_rows[] = {
 	CONF_KEY_STR(struct df_share_keys, path, .flags = CONF_REQUIRED,
 		     .help = "The folder; it must be there."),
-	CONF_KEY_ENUM(struct df_share_keys, mode, mode_words, .dflt = "mirror",
-		      .help = "mirror: receivers become what the sender is; collect: they keep what a "
-			      "sender has no more."),
+	CONF_KEY_ENUM(
+		struct df_share_keys, mode, mode_words, .dflt = "mirror",
+		.help = "mirror: receivers become what the sender is; collect: they keep what a "
+			"sender has no more."),
 	CONF_KEY_ENUM(struct df_share_keys, role, role_words, .dflt = "send",
 		      .help = "What this node does."),
 	CONF_KEY_LIST(struct df_share_keys, peers, .help = "With whom; empty: with all peers."),
@@ -133,8 +136,8 @@ static bool is_loopback(const char *text)
 		strcmp(a.host, "localhost") == 0);
 }
 
-static void check_address(const struct conf_item *at, const char *key, const char *text,
-			  bool open, struct conf_errors *errors)
+static void check_address(const struct conf_item *at, const char *key, const char *text, bool open,
+			  struct conf_errors *errors)
 {
 	struct err err = { .text = "" };
 	struct addr a;

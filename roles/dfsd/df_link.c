@@ -74,7 +74,8 @@ void df_link_fail(struct df_link *l, bool told, const char *fmt, ...)
 	stream_close(&l->stream, on_stream_closed);
 }
 
-/* ---- out --------------------------------------------------------------------------------------- */
+/* ---- out ---------------------------------------------------------------------------------------
+ */
 
 static void flush(struct df_link *l)
 {
@@ -124,7 +125,8 @@ bool df_link_full(struct df_link *l)
 	return l->full || l->state != DF_UP;
 }
 
-/* ---- who is there ------------------------------------------------------------------------------ */
+/* ---- who is there ------------------------------------------------------------------------------
+ */
 
 static void say_hello(struct df_link *l)
 {
@@ -241,7 +243,8 @@ static void on_auth(struct df_link *l, const struct df_frame *f)
 		is_up(l);
 }
 
-/* ---- in ---------------------------------------------------------------------------------------- */
+/* ---- in ----------------------------------------------------------------------------------------
+ */
 
 static void on_frame(struct df_link *l, const struct df_frame *f)
 {
@@ -333,7 +336,8 @@ static void on_stream(struct stream *s, enum stream_event event)
 	}
 }
 
-/* ---- open -------------------------------------------------------------------------------------- */
+/* ---- open --------------------------------------------------------------------------------------
+ */
 
 struct df_link *df_link_open(const struct df_self *self, int fd, bool dialled,
 			     const struct df_link_on *on, void *owner, const char *address)

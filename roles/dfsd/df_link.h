@@ -30,10 +30,10 @@ struct df_self {
 };
 
 struct df_link_on {
-	void (*up)(struct df_link *l);   /* the name is known; df_link_fail refuses it */
+	void (*up)(struct df_link *l); /* the name is known; df_link_fail refuses it */
 	void (*frame)(struct df_link *l, const struct df_frame *f);
-	void (*room)(struct df_link *l); /* df_link_full is over */
-	void (*turn)(struct df_link *l); /* what came at once is done */
+	void (*room)(struct df_link *l);                  /* df_link_full is over */
+	void (*turn)(struct df_link *l);                  /* what came at once is done */
 	void (*down)(struct df_link *l, const char *why); /* the last one; it frees itself */
 };
 
@@ -54,10 +54,10 @@ struct df_link {
 	int64_t since, heard, asked; /* ms: when it began, the last byte, the last PING */
 	uint8_t peer_id[DF_ID];
 	char peer[DF_NODE_NAME + 1], address[300];
-	int64_t skew; /* ms that the peer's clock is ahead, about */
-	uint8_t *greeting;        /* our HELLO */
+	int64_t skew;      /* ms that the peer's clock is ahead, about */
+	uint8_t *greeting; /* our HELLO */
 	size_t greeting_n;
-	uint8_t proof[DF_KEY];    /* what the peer has to say */
+	uint8_t proof[DF_KEY]; /* what the peer has to say */
 	uint64_t bytes_in, bytes_out;
 	char why[200];
 	struct poller_turn each_turn;

@@ -30,7 +30,8 @@ static int64_t now_of(const struct df *df)
 	return (int64_t)uv_now(run_loop(df->run));
 }
 
-/* ---- pairs ------------------------------------------------------------------------------------- */
+/* ---- pairs -------------------------------------------------------------------------------------
+ */
 
 static void on_stale(void *data, df_id parent, struct df_bytes name)
 {
@@ -66,8 +67,8 @@ static void on_guard(void *data, uint64_t nodes)
 	struct df_pair *pair = data;
 
 	log_error("share=%s peer=%s has %lu files and folders less than we have: more than "
-		  "max_delete, none was deleted", df_share_name(pair->share), pair->peer->name,
-		  (unsigned long)nodes);
+		  "max_delete, none was deleted",
+		  df_share_name(pair->share), pair->peer->name, (unsigned long)nodes);
 }
 
 static void on_changed(void *data, const char *path)
@@ -157,8 +158,7 @@ void df_pair_greet(struct df_pair *pair)
 	memcpy(p, pair->known.epoch, 16);
 	p = df_put_number(p + 16, pair->known.theirs);
 	p = df_put_number(p, df_index_count(x));
-	df_link_put(l,
-		    (struct df_frame){ .type = DF_SHARE, .share = df_share_number(pair->share) },
+	df_link_put(l, (struct df_frame){ .type = DF_SHARE, .share = df_share_number(pair->share) },
 		    p);
 	start(pair);
 }
@@ -193,8 +193,7 @@ static int on_share(struct df_peer *peer, const struct df_frame *f)
 	df_get_number(&r);
 	if (r.end - r.p < 16)
 		return ERR_PROTO;
-	pair->their_epoch =
-		memcmp(r.p, df_index_epoch(df_share_tree(pair->share)->index), 16) == 0;
+	pair->their_epoch = memcmp(r.p, df_index_epoch(df_share_tree(pair->share)->index), 16) == 0;
 	r.p += 16;
 	pair->their_cursor = df_get_number(&r);
 	pair->empty = df_get_number(&r) == 0;
@@ -219,7 +218,8 @@ static void stop_pairs(struct df_peer *peer)
 	}
 }
 
-/* ---- a link that is up --------------------------------------------------------------------------- */
+/* ---- a link that is up
+ * --------------------------------------------------------------------------- */
 
 static int on_pair_frame(struct df_pair *pair, const struct df_frame *f)
 {
@@ -353,7 +353,8 @@ static const struct df_link_on peer_on = {
 	.up = on_up, .frame = on_frame, .room = on_room, .turn = on_turn, .down = on_down
 };
 
-/* ---- who calls us ------------------------------------------------------------------------------ */
+/* ---- who calls us ------------------------------------------------------------------------------
+ */
 
 static struct df_peer *peer_named(struct df *df, const char *name)
 {
@@ -445,7 +446,8 @@ void df_guest(struct df *df, int fd)
 	df_closed(df);
 }
 
-/* ---- whom we call ------------------------------------------------------------------------------ */
+/* ---- whom we call ------------------------------------------------------------------------------
+ */
 
 static void on_dialled(struct dial *d, int status, int fd)
 {
@@ -503,7 +505,8 @@ void df_peers_tick(struct df *df, int64_t now)
 	}
 }
 
-/* ---- open, close ------------------------------------------------------------------------------- */
+/* ---- open, close -------------------------------------------------------------------------------
+ */
 
 static bool is_with(const struct df_share *s, const char *peer)
 {

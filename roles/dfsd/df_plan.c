@@ -88,9 +88,8 @@ static bool is_still_there(struct df_tree *t, const struct df_node *n)
 	static struct df_seen there;
 	char path[DF_PATH];
 
-	return df_index_path(t->index, n->id, path) &&
-	       df_root_look(&t->root, path, &there) == 0 && there.dev == n->dev &&
-	       there.ino == n->ino;
+	return df_index_path(t->index, n->id, path) && df_root_look(&t->root, path, &there) == 0 &&
+	       there.dev == n->dev && there.ino == n->ino;
 }
 
 /* The node that stood elsewhere with this inode, and does no more. */

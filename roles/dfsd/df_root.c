@@ -223,9 +223,10 @@ int df_root_place(struct df_root *r, struct df_temp *t, const char *path, const 
 static int make_temp(struct df_root *r, const char *temp, const struct df_entry *e)
 {
 	char target[DF_PATH + 1];
-	static const mode_t kinds[] = {
-		[DF_FIFO] = S_IFIFO, [DF_SOCKET] = S_IFSOCK, [DF_CHAR] = S_IFCHR, [DF_BLOCK] = S_IFBLK
-	};
+	static const mode_t kinds[] = { [DF_FIFO] = S_IFIFO,
+					[DF_SOCKET] = S_IFSOCK,
+					[DF_CHAR] = S_IFCHR,
+					[DF_BLOCK] = S_IFBLK };
 
 	if (e->type != DF_SYMLINK)
 		return mknodat(r->tmp, temp, kinds[e->type] | e->mode, e->rdev) == 0 ? 0 : code();
@@ -290,8 +291,8 @@ int df_root_dress(struct df_root *r, const char *path, const struct df_entry *e)
 }
 
 /* Two folders at once: the first one is opened for this call alone. */
-static int two_dirs(struct df_root *r, const char *from, const char *to, int *dir,
-		    const char **old, const char **name)
+static int two_dirs(struct df_root *r, const char *from, const char *to, int *dir, const char **old,
+		    const char **name)
 {
 	int a = dir_of(r, from, old);
 

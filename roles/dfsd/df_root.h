@@ -26,7 +26,7 @@ struct df_root {
 	uint64_t dev;
 	enum df_owner owner;
 	bool xattrs, acls;
-	bool root; /* we may give files away */
+	bool root;              /* we may give files away */
 	struct df_names *names; /* of users and groups, by number and back */
 	uint64_t temps;         /* so many had a name */
 	int dir;                /* the folder that was asked for last, -1: none */
@@ -48,7 +48,8 @@ struct df_seen {
 int df_root_open(struct df_root *r, const char *path, struct err *err);
 void df_root_close(struct df_root *r);
 
-/* Descriptors that are kept between calls may lead elsewhere by now: after each turn of the loop. */
+/* Descriptors that are kept between calls may lead elsewhere by now: after each turn of the loop.
+ */
 void df_root_forget(struct df_root *r);
 
 /* ---- looking ------------------------------------------------------------------------------- */

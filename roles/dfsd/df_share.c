@@ -54,9 +54,11 @@ static int64_t now_of(const struct df_share *s)
 	return (int64_t)uv_now(run_loop(s->df->run));
 }
 
-/* ---- looking ----------------------------------------------------------------------------------- */
+/* ---- looking -----------------------------------------------------------------------------------
+ */
 
-static void look_later(struct df_share *s, df_id dir, struct df_bytes name, int64_t after, bool open)
+static void look_later(struct df_share *s, df_id dir, struct df_bytes name, int64_t after,
+		       bool open)
 {
 	df_dirty_put(&s->dirty, dir, name, now_of(s) + after, open);
 }
@@ -106,13 +108,14 @@ static void say_gone(struct df_share *s)
 	}
 }
 
-/* ---- scans ------------------------------------------------------------------------------------- */
+/* ---- scans -------------------------------------------------------------------------------------
+ */
 
 static void push_scan(struct df_share *s, df_id id, bool deep)
 {
 	if ((s->n_scans & (s->n_scans - 1)) == 0)
-		s->scans = mem_resize(s->scans,
-				      (s->n_scans ? 2 * s->n_scans : 1) * sizeof(*s->scans));
+		s->scans =
+			mem_resize(s->scans, (s->n_scans ? 2 * s->n_scans : 1) * sizeof(*s->scans));
 	s->scans[s->n_scans++] = (struct scan){ id, deep };
 	df_share_wake(s);
 }
@@ -144,7 +147,8 @@ static void on_twin(void *data, df_id parent, struct df_bytes name)
 	look_later(s, parent, name, s->keys->settle, false);
 }
 
-/* Watched first: what comes while it is listed is told of; what came before has changed its time. */
+/* Watched first: what comes while it is listed is told of; what came before has changed its time.
+ */
 static void watch_folder(struct df_share *s, df_id id, const char *path)
 {
 	DIR *d;
@@ -200,7 +204,8 @@ static void scan_all(struct df_share *s)
 	push_scan(s, DF_ROOT, true);
 }
 
-/* ---- turns ------------------------------------------------------------------------------------- */
+/* ---- turns -------------------------------------------------------------------------------------
+ */
 
 static void on_timer(uv_timer_t *t);
 static void on_idle(uv_idle_t *i);
@@ -341,7 +346,8 @@ static void on_hint(void *data, enum df_hint hint, df_id dir, const char *name)
 		uv_timer_start(&s->timer, on_timer, (uint64_t)s->keys->settle, 0);
 }
 
-/* ---- open, close ------------------------------------------------------------------------------- */
+/* ---- open, close -------------------------------------------------------------------------------
+ */
 
 static int open_ignore(struct df_share *s, struct err *err)
 {
@@ -480,7 +486,8 @@ void df_shares_tick(struct df *df, int64_t now)
 	}
 }
 
-/* ---- for others -------------------------------------------------------------------------------- */
+/* ---- for others --------------------------------------------------------------------------------
+ */
 
 const char *df_share_name(const struct df_share *s)
 {
@@ -528,7 +535,9 @@ void df_share_figures(const struct df_share *s, struct df_share_figures *f)
 {
 	*f = (struct df_share_figures){
 		.name = s->name,
-		.state = s->paused ? "paused" : !s->ready ? "scanning" : "ready",
+		.state = s->paused   ? "paused"
+			 : !s->ready ? "scanning"
+				     : "ready",
 		.nodes = df_index_count(s->tree.index),
 		.last = df_index_last(s->tree.index),
 		.unwatched = s->unwatched,

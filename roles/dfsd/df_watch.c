@@ -12,8 +12,7 @@
 enum { PIECE = 64 * 1024, FIRST = 64 };
 
 static const uint32_t wanted = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
-			       IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_ONLYDIR |
-			       IN_EXCL_UNLINK;
+			       IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_ONLYDIR | IN_EXCL_UNLINK;
 
 /* One row for each watch, found by both of its numbers. */
 struct watched {

@@ -24,7 +24,8 @@ struct door {
 	struct df *df;
 };
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------------------
+ */
 
 static void free_df(struct df *df)
 {
@@ -86,7 +87,8 @@ static void drain(void *self)
 	run_drained(df->run);
 }
 
-/* ---- start ------------------------------------------------------------------------------------- */
+/* ---- start -------------------------------------------------------------------------------------
+ */
 
 static void on_socket(void *data, int fd)
 {
@@ -187,7 +189,8 @@ static int init(struct run *run, const struct conf *conf, void **self, struct er
 	return 0;
 }
 
-/* ---- figures ----------------------------------------------------------------------------------- */
+/* ---- figures -----------------------------------------------------------------------------------
+ */
 
 static void show_share(const struct df_share *s, struct stat_out *out)
 {
@@ -223,9 +226,11 @@ static void show_pair(const struct df_pair *pair, struct stat_out *out)
 	stat_row(out);
 	stat_label(out, "share", s.name);
 	stat_label(out, "peer", pair->peer->name);
-	stat_word(out, "state", !l ? "away" : !pair->feed && !pair->apply ? "greeting"
-				   : pair->feed && f.acked < s.last	  ? "behind"
-									  : "in sync");
+	stat_word(out, "state",
+		  !l                               ? "away"
+		  : !pair->feed && !pair->apply    ? "greeting"
+		  : pair->feed && f.acked < s.last ? "behind"
+						   : "in sync");
 	stat_gauge(out, "lag", "Changes that it has not acknowledged.",
 		   sends ? (double)(s.last - (pair->feed ? f.acked : pair->known.ours)) : 0);
 	stat_counter(out, "sent_files", "Files sent.", (double)f.files);

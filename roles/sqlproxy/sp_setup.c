@@ -107,7 +107,9 @@ static int build_user(struct sp_user *u, const struct conf_item *item, struct er
 static int build_server(struct sp_server *s, const struct conf_item *item, struct err *err)
 {
 	const struct sp_server_conf *c = item->values;
-	struct tls_conf tls = { .cert = c->tls_cert, .key = c->tls_key, .ca = c->tls_ca, .verify = c->tls_verify };
+	struct tls_conf tls = {
+		.cert = c->tls_cert, .key = c->tls_key, .ca = c->tls_ca, .verify = c->tls_verify
+	};
 
 	s->name = item->name;
 	s->conf = c;
@@ -175,7 +177,9 @@ static int build_lists(struct sp_setup *s, struct err *err)
 static int build_front(struct sp_setup *s, struct err *err)
 {
 	const struct sp_main_conf *m = s->main;
-	struct tls_conf tls = { .cert = m->tls_cert, .key = m->tls_key, .ca = m->tls_ca, .verify = m->tls_ca != NULL };
+	struct tls_conf tls = {
+		.cert = m->tls_cert, .key = m->tls_key, .ca = m->tls_ca, .verify = m->tls_ca != NULL
+	};
 	int n = count_list(m->proxy_protocol_from);
 
 	s->proxy_from = mem_new(sizeof(*s->proxy_from) * (size_t)(n + 1));
