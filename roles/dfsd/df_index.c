@@ -16,7 +16,7 @@
 
 enum table { NODES, NAMES, TOMBS, ORDER, INODES, PEERS, META, TABLES };
 
-enum { KEY = 8 + DF_NAME, BOOT = 36 };
+enum { KEY = 8 + DF_NAME, BOOT = 36, GAP = 1 << 20 };
 
 struct df_index {
 	MDB_env *env;
@@ -191,18 +191,21 @@ static int open_tables(struct df_index *x)
 	return read_meta(x);
 }
 
-/* Another boot with the index left open: pages may be missing in it. */
-static bool was_torn(const char *state, const char *boot)
+enum ended { WELL, KILLED, TORN };
+
+/* How the last one left it. Killed: numbers may have been told that were never committed. In
+ * another boot: pages may be missing in it. */
+static enum ended how_it_ended(const char *state, const char *boot)
 {
 	char path[DF_PATH], then[BOOT + 1] = "";
 
 	snprintf(path, sizeof(path), "%s/open", state);
 	FILE *f = fopen(path, "r");
 	if (!f)
-		return false;
+		return WELL;
 	size_t n = fread(then, 1, BOOT, f);
 	fclose(f);
-	return n != BOOT || strcmp(then, boot) != 0;
+	return n == BOOT && strcmp(then, boot) == 0 ? KILLED : TORN;
 }
 
 static int mark_open(const char *state, const char *boot, struct err *err)
@@ -238,7 +241,8 @@ int df_index_open(struct df_index **out, const char *state, size_t map, struct e
 		return err_set(err, uv_translate_sys_error(errno), "%s: %s", state,
 			       strerror(errno));
 	}
-	if (was_torn(state, boot)) {
+	enum ended ended = how_it_ended(state, boot);
+	if (ended == TORN) {
 		log_warn("the machine went down while the index was open, it is made anew path=%s",
 			 state);
 		remove_files(state);
@@ -257,6 +261,10 @@ int df_index_open(struct df_index **out, const char *state, size_t map, struct e
 		rc = mdb_env_open(x->env, state, MDB_NOSYNC | MDB_NOTLS | MDB_NOMEMINIT, 0600);
 	if (rc == 0)
 		rc = open_tables(x);
+	if (ended == KILLED) { /* so that no number is given twice */
+		x->seq += GAP;
+		x->dirty = true;
+	}
 	if (rc == 0)
 		rc = df_index_commit(x, NULL);
 	if (rc != 0) {

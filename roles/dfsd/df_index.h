@@ -12,7 +12,8 @@
  * order from where a peer is sees each node once, as it is now. Nothing is ever replayed.
  *
  * One transaction is open at a time; df_index_commit ends it. The file is not synced: a process
- * that is killed loses nothing that was committed, and after a crash of the whole machine (the boot
+ * that is killed loses nothing that was committed (what it told of later changes is told again, by
+ * numbers beyond those), and after a crash of the whole machine (the boot
  * id is another one) the index is not trusted: it is made anew, as another epoch, from a scan.
  *
  * All of it is of one thread. What is returned by pointer holds until the next change.
