@@ -340,7 +340,7 @@ static void on_stream(struct stream *s, enum stream_event event)
  */
 
 struct df_link *df_link_open(const struct df_self *self, int fd, bool dialled,
-			     const struct df_link_on *on, void *owner, const char *address)
+			     const struct df_link_on *on, void *owner)
 {
 	struct df_link *l = mem_new(sizeof(*l));
 
@@ -351,7 +351,6 @@ struct df_link *df_link_open(const struct df_self *self, int fd, bool dialled,
 	l->since = l->heard = (int64_t)uv_now(self->loop);
 	l->in_room = READ;
 	l->in = mem_new(l->in_room);
-	snprintf(l->address, sizeof(l->address), "%s", address);
 	if (stream_open(&l->stream, self->loop, fd, on_stream, l) != 0) {
 		free(l->in);
 		free(l);

@@ -63,9 +63,9 @@ struct df_link {
 	struct poller_turn each_turn;
 };
 
-/* Takes over a connected socket. */
+/* Takes over a connected socket. Its address is written by who opens it. */
 struct df_link *df_link_open(const struct df_self *self, int fd, bool dialled,
-			     const struct df_link_on *on, void *owner, const char *address);
+			     const struct df_link_on *on, void *owner);
 
 /* down is called, soon. why is for our log; told: the peer is told it. */
 void df_link_fail(struct df_link *l, bool told, const char *fmt, ...)

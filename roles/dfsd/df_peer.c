@@ -437,9 +437,11 @@ void df_guest(struct df *df, int fd)
 	g->df = df;
 	list_append(&df->guests, &g->link);
 	df->open++;
-	g->l = df_link_open(&df->self, fd, false, &guest_on, g, address);
-	if (g->l)
+	g->l = df_link_open(&df->self, fd, false, &guest_on, g);
+	if (g->l) {
+		snprintf(g->l->address, sizeof(g->l->address), "%s", address);
 		return;
+	}
 	list_remove(&g->link);
 	free(g);
 	close(fd);
@@ -458,9 +460,12 @@ static void on_dialled(struct dial *d, int status, int fd)
 	peer->dialling = false;
 	snprintf(address, sizeof(address), "%s:%d", peer->address.host, peer->address.port);
 	if (status == 0 && !df->stopping) {
-		peer->calling = df_link_open(&df->self, fd, true, &peer_on, peer, address);
-		if (peer->calling)
+		peer->calling = df_link_open(&df->self, fd, true, &peer_on, peer);
+		if (peer->calling) {
+			snprintf(peer->calling->address, sizeof(peer->calling->address), "%s",
+				 address);
 			return; /* what was opened for the call is the link's now */
+		}
 	}
 	if (status == 0)
 		close(fd);

@@ -290,39 +290,44 @@ int df_root_dress(struct df_root *r, const char *path, const struct df_entry *e)
 	return rc;
 }
 
-/* Two folders at once: the first one is opened for this call alone. */
-static int two_dirs(struct df_root *r, const char *from, const char *to, int *dir, const char **old,
-		    const char **name)
-{
-	int a = dir_of(r, from, old);
+/* Two places at once. */
+struct places {
+	int from, to; /* folders; the first one is opened for this call alone */
+	const char *old, *name;
+};
 
-	if (a >= 0)
-		a = dup(a);
-	if (a < 0)
-		return a == -1 ? code() : a;
-	*dir = dir_of(r, to, name);
-	if (*dir >= 0)
-		return a;
-	close(a);
-	return *dir;
+static int find_places(struct df_root *r, const char *from, const char *to, struct places *p)
+{
+	int dir = dir_of(r, from, &p->old);
+
+	if (dir < 0)
+		return dir;
+	p->from = dup(dir);
+	if (p->from < 0)
+		return code();
+	p->to = dir_of(r, to, &p->name);
+	if (p->to >= 0)
+		return 0;
+	close(p->from);
+	return p->to;
 }
 
 int df_root_rename(struct df_root *r, const char *from, const char *to)
 {
-	const char *old, *name;
-	int dir, a = two_dirs(r, from, to, &dir, &old, &name), rc = 0;
+	struct places p;
+	int rc = find_places(r, from, to, &p);
 
-	if (a < 0)
-		return a;
-	if (renameat(a, old, dir, name) != 0) {
+	if (rc != 0)
+		return rc;
+	if (renameat(p.from, p.old, p.to, p.name) != 0) {
 		rc = code();
 		if (rc == UV_EISDIR || rc == UV_EEXIST || rc == UV_ENOTEMPTY || rc == UV_ENOTDIR) {
-			rc = remove_in(dir, name);
-			if (rc == 0 && renameat(a, old, dir, name) != 0)
+			rc = remove_in(p.to, p.name);
+			if (rc == 0 && renameat(p.from, p.old, p.to, p.name) != 0)
 				rc = code();
 		}
 	}
-	close(a);
+	close(p.from);
 	df_root_forget(r);
 	return rc;
 }
@@ -330,15 +335,15 @@ int df_root_rename(struct df_root *r, const char *from, const char *to)
 int df_root_twin(struct df_root *r, const char *path_old, const char *path)
 {
 	char temp[24];
-	const char *old, *name;
-	int dir, a = two_dirs(r, path_old, path, &dir, &old, &name);
+	struct places p;
+	int rc = find_places(r, path_old, path, &p);
 
-	if (a < 0)
-		return a;
+	if (rc != 0)
+		return rc;
 	name_temp(r, temp, sizeof(temp));
-	int rc = linkat(a, old, r->tmp, temp, 0) == 0 ? settle(r, temp, dir, name) : code();
+	rc = linkat(p.from, p.old, r->tmp, temp, 0) == 0 ? settle(r, temp, p.to, p.name) : code();
 	unlinkat(r->tmp, temp, 0); /* rename(2) of two names of one file leaves both */
-	close(a);
+	close(p.from);
 	return rc;
 }
 

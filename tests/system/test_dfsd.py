@@ -42,6 +42,7 @@ class Pair:
 
     def same(self, seconds=20):
         wait_same(self.a, self.b, seconds)
+        wait_for("the last acknowledgement", lambda: self.sender.pair("b").get("lag") == 0)
 
     def figure(self, name):
         return self.sender.pair("b")[name]

@@ -16,7 +16,7 @@ struct pair {
 
 static struct tls_ctx *context(const char *cert, const char *key, const char *ca, bool server)
 {
-	struct tls_conf conf = { cert, key, ca, ca != NULL };
+	struct tls_conf conf = { cert, key, ca, ca != NULL, NULL };
 	struct err err = { 0 };
 	struct tls_ctx *ctx = tls_ctx_new(&conf, server, &err);
 
@@ -262,8 +262,8 @@ Test(tls, says_what_is_wrong_with_a_file)
 	struct err err = { 0 };
 
 	pem_make(&pem);
-	struct tls_conf missing = { "/no/such.pem", NULL, NULL, false };
-	struct tls_conf no_key = { pem.cert, NULL, NULL, false };
+	struct tls_conf missing = { "/no/such.pem", NULL, NULL, false, NULL };
+	struct tls_conf no_key = { pem.cert, NULL, NULL, false, NULL };
 	struct tls_conf no_ca = { pem.cert, pem.key, "/no/such.pem", true };
 	check_true(!tls_ctx_new(&missing, true, &err));
 	check_true(strstr(err.text, "certificate /no/such.pem"));
