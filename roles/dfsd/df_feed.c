@@ -47,7 +47,8 @@ struct df_feed {
 	struct df_feed_conf conf;
 	struct df_index *index;
 	uint64_t cursor, marked, acked, marked_naks;
-	uint64_t whole_upto; /* 0: it is told what is new only */
+	uint64_t whole_upto;
+	bool whole; /* it is told all there is, up to that */
 	struct df_set ahead;
 	uint64_t ahead_upto;
 	struct list sendings;
@@ -70,6 +71,7 @@ struct df_feed *df_feed_new(const struct df_feed_conf *conf)
 	f->conf = *conf;
 	f->index = conf->tree->index;
 	f->cursor = f->acked = f->marked = conf->whole ? 0 : conf->cursor;
+	f->whole = conf->whole;
 	f->whole_upto = conf->whole ? df_index_last(f->index) : 0;
 	list_init(&f->sendings);
 	return f;
@@ -670,8 +672,9 @@ static void mark(struct df_feed *f)
 
 static void sweep(struct df_feed *f)
 {
-	if (!f->whole_upto || f->cursor < f->whole_upto || f->walk || f->n_again || f->n_late)
+	if (!f->whole || f->cursor < f->whole_upto || f->walk || f->n_again || f->n_late)
 		return;
+	f->whole = false;
 	f->whole_upto = 0;
 	uint8_t *p = df_link_room(f->conf.link, DF_NUMBER);
 	say_frame(f, DF_SWEEP, 0, p);
