@@ -171,7 +171,7 @@ static void at_fd(struct at *at, int fd)
 
 int df_attr_look(struct df_root *r, int dir, const char *name, struct df_entry *e)
 {
-	struct at at;
+	struct at at = { .follow = false };
 
 	if (r->owner == DF_OWNER_NAME) {
 		e->user = name_of(r, false, e->uid);
@@ -244,7 +244,7 @@ static bool gives_away(const struct df_root *r)
 
 int df_attr_set_fd(struct df_root *r, int fd, const struct df_entry *e)
 {
-	struct at at;
+	struct at at = { .follow = false };
 	struct timespec t[2];
 
 	times(e, t);
@@ -262,7 +262,7 @@ int df_attr_set_fd(struct df_root *r, int fd, const struct df_entry *e)
 
 int df_attr_set(struct df_root *r, int dir, const char *name, const struct df_entry *e)
 {
-	struct at at;
+	struct at at = { .follow = false };
 	struct timespec t[2];
 
 	times(e, t);

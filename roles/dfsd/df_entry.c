@@ -74,7 +74,7 @@ struct df_bytes df_get_bytes(struct df_reader *r, size_t most)
 
 static uint64_t zigzag(int64_t n)
 {
-	return (uint64_t)n << 1 ^ (uint64_t)(n >> 63);
+	return n < 0 ? ~((uint64_t)n << 1) : (uint64_t)n << 1;
 }
 
 static int64_t zagzig(uint64_t n)

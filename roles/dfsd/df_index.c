@@ -416,10 +416,10 @@ static char *prepend(char *at, const char *path, struct df_bytes name)
 	return at;
 }
 
-bool df_index_place(struct df_index *x, df_id parent, struct df_bytes name, char *path)
+bool df_index_place(struct df_index *x, df_id parent, struct df_bytes name, char path[DF_PATH])
 {
 	struct df_node n;
-	char *at = path + DF_PATH - 1;
+	char *at = &path[DF_PATH - 1];
 
 	*at = '\0';
 	at = prepend(at, path, name);
@@ -435,7 +435,7 @@ bool df_index_place(struct df_index *x, df_id parent, struct df_bytes name, char
 	return at != NULL;
 }
 
-bool df_index_path(struct df_index *x, df_id id, char *path)
+bool df_index_path(struct df_index *x, df_id id, char path[DF_PATH])
 {
 	struct df_node n;
 

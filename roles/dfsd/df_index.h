@@ -67,8 +67,8 @@ bool df_index_child(struct df_index *x, df_id parent, struct df_bytes name, stru
 bool df_index_find(struct df_index *x, const char *path, struct df_node *n);
 
 /* path: DF_PATH bytes. false: it is nowhere, or too deep. */
-bool df_index_path(struct df_index *x, df_id id, char *path);
-bool df_index_place(struct df_index *x, df_id parent, struct df_bytes name, char *path);
+bool df_index_path(struct df_index *x, df_id id, char path[DF_PATH]);
+bool df_index_place(struct df_index *x, df_id parent, struct df_bytes name, char path[DF_PATH]);
 
 /* The nodes of one inode; after: the id to go on behind, DF_NOBODY: the first. */
 bool df_index_twin(struct df_index *x, uint64_t dev, uint64_t ino, df_id after, struct df_node *n);
