@@ -264,7 +264,7 @@ Test(tls, says_what_is_wrong_with_a_file)
 	pem_make(&pem);
 	struct tls_conf missing = { "/no/such.pem", NULL, NULL, false, NULL };
 	struct tls_conf no_key = { pem.cert, NULL, NULL, false, NULL };
-	struct tls_conf no_ca = { pem.cert, pem.key, "/no/such.pem", true };
+	struct tls_conf no_ca = { pem.cert, pem.key, "/no/such.pem", true, NULL };
 	check_true(!tls_ctx_new(&missing, true, &err));
 	check_true(strstr(err.text, "certificate /no/such.pem"));
 	check_true(!tls_ctx_new(&no_key, true, &err));
