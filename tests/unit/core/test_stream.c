@@ -618,7 +618,8 @@ Test(stream, a_flood_into_a_linger_leaves_time_for_others, .timeout = 20)
 
 static struct tls_ctx *context(const struct pem *pem, bool server)
 {
-	struct tls_conf conf = { .cert = server ? pem->cert : NULL, .key = server ? pem->key : NULL };
+	struct tls_conf conf = { .cert = server ? pem->cert : NULL,
+				 .key = server ? pem->key : NULL };
 
 	return tls_ctx_new(&conf, server, NULL);
 }
