@@ -115,6 +115,11 @@ def wait_same(a, b, seconds=20):
 # ---- churn -----------------------------------------------------------------------------------------
 
 
+def no_link(path, flags):
+    """What a random link leads to stays as it is, whatever it is."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 class Churn:
     """Random changes in a folder, the same for the same seed as long as nobody else changes it."""
 
@@ -174,7 +179,7 @@ class Churn:
             pass
 
     def write(self):
-        with open(self.some_place(), "wb") as f:
+        with open(self.some_place(), "wb", opener=no_link) as f:
             f.write(self.bytes())
 
     def append(self):
@@ -200,7 +205,7 @@ class Churn:
         for i in range(self.random.randrange(1, 6)):
             path = os.path.join(path, b"d%d" % i)
         os.makedirs(path)
-        with open(os.path.join(path, b"leaf"), "wb") as f:
+        with open(os.path.join(path, b"leaf"), "wb", opener=no_link) as f:
             f.write(self.bytes())
 
     def unlink(self):
@@ -213,7 +218,7 @@ class Churn:
             subprocess.run([b"rm", b"-rf", b"--", path], check=False)
 
     def symlink(self):
-        os.symlink(self.random.choice([b"nowhere", b"/etc/passwd", b"a", b"../..", b"x" * 1000]), self.some_place())
+        os.symlink(self.random.choice([b"nowhere", b"/nonexistent/outside", b"a", b"../..", b"x" * 1000]), self.some_place())
 
     def link(self):
         if path := self.some_file():
@@ -245,7 +250,7 @@ class Churn:
     def replace(self):
         """As editors save."""
         if path := self.some_file():
-            with open(path + b".tmp", "wb") as f:
+            with open(path + b".tmp", "wb", opener=no_link) as f:
                 f.write(self.bytes())
             os.replace(path + b".tmp", path)
 
@@ -254,7 +259,7 @@ class Churn:
         if self.open and self.random.random() < 0.5:
             self.open.pop().close()
         else:
-            self.open.append(open(self.some_place(), "ab", buffering=0))
+            self.open.append(open(self.some_place(), "ab", buffering=0, opener=no_link))
         for f in self.open:
             f.write(b"more")
 
