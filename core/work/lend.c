@@ -56,8 +56,10 @@ int work_lend(struct work *w, struct work_lender *l, const struct work_loan *loa
 	t->crashes = loan->crashes < 31 ? (uint32_t)loan->crashes & 31 : 31;
 	t->topic->storing--;
 	t->topic->submitted -= loan->attempts > 0;
-	sched_place(w, t, (int64_t)t->node.key);
-	tell(w, t, task_state(t), NULL);
+	if (!end_stored(w, t)) {
+		sched_place(w, t, (int64_t)t->node.key);
+		tell(w, t, task_state(t), NULL);
+	}
 	return 0;
 }
 

@@ -291,11 +291,12 @@ void body_drop(struct work *w, struct task *t);
 void body_let_go(struct work *w, struct body *b);
 struct body *body_new(struct work *w, const struct work_spec *s);
 
+/* At least 1: what is long over is no less a moment. */
 static inline int64_t due_of_moment(const struct work *w, int64_t moment)
 {
 	int64_t due = moment - w->offset;
 
-	return due > 0 ? due : 0;
+	return due > 1 ? due : 1;
 }
 
 /* end.c: a task's last transition, with all that goes with it in one unit */

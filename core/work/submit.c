@@ -71,7 +71,8 @@ static int check_numbers(const struct work_spec *s, struct err *err)
 
 static int check_rest(const struct work_spec *s, struct err *err)
 {
-	if (s->expires < 0 || s->keep < 0 || s->uniq_ttl < 0 || s->idem_ttl < 0)
+	if (s->expires < 0 || s->expires_at < 0 || s->keep < 0 || s->uniq_ttl < 0 ||
+	    s->idem_ttl < 0)
 		return err_set(err, UV_EINVAL, "a time is less than nothing");
 	if (s->n_after < 0 || s->n_after > WORK_MAX_AFTER)
 		return err_set(err, UV_EINVAL, "after: up to %d tasks", WORK_MAX_AFTER);
@@ -153,14 +154,15 @@ static void make_more(struct work *w, struct task *t, const struct work_spec *s)
 {
 	struct topic *topic = t->topic;
 	int64_t expires = s->expires ? s->expires : topic->conf.expires;
+	int64_t until = s->expires_at ? due_of_moment(w, s->expires_at) : w->mono + expires;
 
 	if (s->ext_id) {
 		task_more(t)->ext_id = mem_str(s->ext_id);
 		ext_add(w, t->more);
 	}
 	if (s->uniq) {
-		int64_t until = s->uniq_ttl ? w->mono + s->uniq_ttl : 0;
-		task_more(t)->uniq = uniq_hold(w, topic, s->uniq, s->hold, until);
+		int64_t held = s->uniq_ttl ? w->mono + s->uniq_ttl : 0;
+		task_more(t)->uniq = uniq_hold(w, topic, s->uniq, s->hold, held);
 		t->more->uniq->id = t->id;
 		t->more->uniq->task = t;
 	}
@@ -168,8 +170,8 @@ static void make_more(struct work *w, struct task *t, const struct work_spec *s)
 		task_more(t)->key = key_get(topic, s->key);
 	if (s->backoff)
 		task_more(t)->backoff = mem_str(s->backoff);
-	if (expires) {
-		task_more(t)->expires = w->mono + expires;
+	if (expires || s->expires_at) {
+		task_more(t)->expires = until;
 		heap_put(&w->times, &t->more->expiry, (uint64_t)t->more->expires);
 	}
 	if (s->max_attempts || s->timeout || s->keep) {

@@ -235,7 +235,8 @@ struct work_spec {
 	int max_attempts;
 	const char *backoff; /* see backoff.h */
 	int64_t timeout, expires, keep;
-	const char *uniq; /* one pending task of the topic with this key */
+	int64_t expires_at; /* or a moment, ms since 1970, which may be over */
+	const char *uniq;   /* one pending task of the topic with this key */
 	enum work_hold hold;
 	int64_t uniq_ttl; /* ms; with WORK_UNTIL_TTL at least 1 */
 	const char *key;  /* what the limits per key go by */

@@ -128,8 +128,7 @@ static bool read_custom(const struct json *doc, struct jd_fk_job *job, struct er
 		return refuse(err, no_batch);
 	if (expires < 0)
 		return refuse(err, "expires_at: a moment as 2030-01-31T12:00:00Z");
-	if (expires)
-		job->spec.expires = expires > api_now() ? expires - api_now() : 1;
+	job->spec.expires_at = expires;
 	if (unique > 0 && unique <= 10 * 365 * 86400) {
 		hold(doc, job);
 		job->spec.uniq_ttl = unique * 1000;

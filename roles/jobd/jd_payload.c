@@ -164,7 +164,6 @@ static void take_backoff(struct jd_payload *out, const struct json *doc)
 static void take_laravel(struct jd_payload *out, const struct json *doc)
 {
 	struct json until = json_get(doc, "retryUntil");
-	struct timespec now;
 	int64_t end;
 
 	take_name(out, doc, "displayName");
@@ -172,11 +171,8 @@ static void take_laravel(struct jd_payload *out, const struct json *doc)
 	out->max_attempts = count(doc, "maxTries", WORK_MAX_ATTEMPTS);
 	out->attempts = count(doc, "attempts", WORK_MAX_ATTEMPTS);
 	out->timeout = (int64_t)count(doc, "timeout", (int)(week / 1000)) * 1000;
-	if (!json_int(&until, &end) || end <= 0)
-		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	int64_t left = (end - now.tv_sec) * 1000;
-	out->expires = left < 1 ? 1 : left;
+	if (json_int(&until, &end) && end > 0 && end < INT64_MAX / 1000)
+		out->expires_at = end * 1000;
 }
 
 static bool has(const struct json *doc, const char *name)

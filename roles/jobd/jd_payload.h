@@ -30,6 +30,7 @@ struct jd_payload {
 	int attempts;                    /* that another's worker has made */
 	int max_attempts;                /* 0: the topic's */
 	int64_t delay, expires, timeout; /* ms; 0: none */
+	int64_t expires_at;              /* or a moment, ms since 1970 */
 	char backoff[256];               /* as core/work's; "": the topic's */
 };
 

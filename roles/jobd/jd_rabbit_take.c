@@ -138,6 +138,7 @@ static void fill(struct work_spec *spec, const struct jb_loan *l, const struct j
 				    .prio = p->prio,
 				    .delay = delay,
 				    .expires = p->expires,
+				    .expires_at = p->expires_at,
 				    .timeout = p->timeout,
 				    .max_attempts = p->max_attempts };
 	if (spec->prio == WORK_PRIO && m->priority > 0)

@@ -105,6 +105,7 @@ static int hand_over(struct jr_topic *t, struct jr_loan *l, struct work_loan *lo
 	loan->spec.type = *p->type ? p->type : NULL;
 	loan->spec.prio = p->prio;
 	loan->spec.expires = p->expires;
+	loan->spec.expires_at = p->expires_at;
 	loan->spec.timeout = p->timeout;
 	loan->spec.max_attempts = p->max_attempts;
 	loan->spec.backoff = *p->backoff ? p->backoff : NULL;

@@ -414,8 +414,9 @@ def test_jobs_of_a_dead_node_go_to_another(setup):
     setup.publish("1 wait")
     wait_for("it runs", lambda: setup.notes("begin") == ["1"])
     setup.node("two", workers=1)
-    setup.go()
     first.process.kill()
+    first.process.wait()
+    setup.go()
     setup.wait_ends([1])
 
 

@@ -399,6 +399,19 @@ Test(work, the_expired_are_never_started)
 	end();
 }
 
+Test(work, what_had_expired_before_it_came_is_never_started)
+{
+	begin();
+	taker("t");
+	struct work_spec s = named("t", "a");
+	s.expires_at = 1;
+	submit(&s);
+	turn();
+	cr_expect(n_events[WORK_EXPIRED] == 1);
+	cr_expect_str_eq(taken(), "");
+	end();
+}
+
 Test(work, only_one_pending_task_holds_a_key)
 {
 	begin();

@@ -128,6 +128,21 @@ Test(lend, a_failure_comes_back_with_the_delay_that_its_topic_gives)
 	end();
 }
 
+Test(lend, what_had_expired_before_it_came_comes_back)
+{
+	begin();
+	taker("t", 1);
+	struct work_loan loan = {
+		.spec = { .topic = "t", .payload = "x", .size = 1, .expires_at = 1 }, .id = ids + 1
+	};
+	cr_expect(work_lend(work, &lender, &loan) == 0);
+	cr_expect_str_eq(told, "", "not within the call");
+	turn();
+	cr_expect_str_eq(told, "1:expired/0/0+0");
+	cr_expect_null(job);
+	end();
+}
+
 Test(lend, what_kills_its_workers_is_dead_before_it_runs)
 {
 	begin();
