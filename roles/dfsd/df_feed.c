@@ -670,7 +670,8 @@ static void mark(struct df_feed *f)
 	say_frame(f, DF_MARK, 0, df_put_number(df_put_number(p, f->cursor), f->marked_naks));
 }
 
-/* What it has too many of it may remove when it has all the rest: what it refused was said again. */
+/* What it has too many of it may remove when it has all the rest: what it refused was said again.
+ */
 static void sweep(struct df_feed *f)
 {
 	if (!f->whole || f->acked < f->whole_upto)
