@@ -556,6 +556,17 @@ static int on_mark(struct df_apply *a, const struct df_frame *f)
 	return 0;
 }
 
+/* The peer has it, too: what is there stays until its content has come. */
+static void meet(struct df_apply *a, const char *path)
+{
+	struct df_node n;
+
+	if (!a->conf.whole || !df_index_find(a->index, path, &n) || n.seen == a->conf.round)
+		return;
+	n.seen = a->conf.round;
+	df_index_note(a->index, &n);
+}
+
 static int on_order(struct df_apply *a, const struct df_frame *f)
 {
 	static struct order o; /* two paths */
@@ -571,6 +582,7 @@ static int on_order(struct df_apply *a, const struct df_frame *f)
 		return do_delete(a, &o);
 	if (!get_entry(&o))
 		return ERR_PROTO;
+	meet(a, o.path);
 	if (two)
 		return f->type == DF_TWIN ? do_twin(a, &o)
 					  : do_rename(a, &o, f->flags & DF_FOLLOWS);

@@ -5,6 +5,7 @@ import secrets
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -188,6 +189,30 @@ def test_a_receiver_that_has_other_files_becomes_the_same_or_keeps_them(tmp_path
     else:
         assert (pair.b / "only-b").exists()
     pair.stop()
+
+
+def test_what_is_replaced_is_never_missing(tmp_path):
+    names = [f"f{i}" for i in range(300)] + ["big"]
+    for side in "ab":
+        (tmp_path / side / "d").mkdir(parents=True)
+        for name in names:
+            (tmp_path / side / "d" / name).write_bytes(side.encode() * (20_000_000 if name == "big" else 100))
+    missing, over = set(), threading.Event()
+
+    def watch():
+        while not over.is_set():
+            missing.update(name for name in names if not (tmp_path / "b" / "d" / name).exists())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        pair = Pair(tmp_path)
+        pair.same()
+    finally:
+        over.set()
+        watcher.join()
+    pair.stop()
+    assert not missing
 
 
 def test_an_emptied_source_empties_nothing_beyond_its_limit(tmp_path):
