@@ -98,6 +98,13 @@ void poller_unref(struct poller_item *i)
 	settle_ref(i->poller);
 }
 
+void poller_ref(struct poller_item *i)
+{
+	i->poller->refs += i->unref;
+	i->unref = false;
+	settle_ref(i->poller);
+}
+
 void poller_shared(struct poller_item *i)
 {
 	i->shared = true;
@@ -200,6 +207,11 @@ bool poller_later(struct poller_item *i)
 		list_append(&i->poller->later, &i->place);
 	i->later = true;
 	return true;
+}
+
+void poller_crowded(struct poller_item *i)
+{
+	i->poller->many = true;
 }
 
 void poller_not_later(struct poller_item *i)

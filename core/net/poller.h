@@ -56,6 +56,10 @@ void poller_close(struct poller_item *i, poller_on_closed on_closed);
 bool poller_later(struct poller_item *i);
 void poller_not_later(struct poller_item *i);
 
+/* The event that is told of is one for many: the rest of this round is taken for a round of
+ * several. */
+void poller_crowded(struct poller_item *i);
+
 /*
  * go(data) once what is being told of an event has returned: for an answer that is known at once,
  * but is not to come from inside the question. False: no event is told of, or somebody has asked
@@ -71,8 +75,9 @@ void poller_give_back(struct poller_item *i, struct buf *b);
 /* How many events came together with others so far, of a loop that poller_run turns. */
 uint64_t poller_crowd(const uv_loop_t *loop);
 
-/* It does not keep the loop alive, as uv_unref. */
+/* It does not keep the loop alive, as uv_unref; it does again. */
 void poller_unref(struct poller_item *i);
+void poller_ref(struct poller_item *i);
 
 /* A copy of fd lives on, here or in another process: then epoll does not forget it by its being
  * closed, and would tell of an item that is no more. It is taken off before, for a system call. */

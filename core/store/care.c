@@ -114,7 +114,7 @@ static void on_worked(uv_work_t *work, int status)
 	(void)status;
 	finish(c);
 	if (!s->under_way && !s->closing)
-		uv_unref((uv_handle_t *)&s->bell);
+		poller_unref(&s->bell);
 	store_settle(s);
 }
 
@@ -165,7 +165,7 @@ void store_look_after(struct store *s, enum store_care what, const char *path,
 	c->data = data;
 	c->work.data = c;
 	if (s->under_way++ == 0)
-		uv_ref((uv_handle_t *)&s->bell);
+		poller_ref(&s->bell);
 	if (what != STORE_COMPACT) {
 		uv_queue_work(s->loop, &c->work, on_work, on_worked);
 		return;

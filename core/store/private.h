@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "core/net/poller.h"
 #include "core/store/db.h"
 #include "core/store/store.h"
 
@@ -17,9 +18,10 @@ struct store {
 	int lock_fd;
 	struct db writing, reading, copying;
 	uv_thread_t writer, reader, keeper;
-	uv_poll_t bell; /* of bell_fd, an eventfd */
-	int bell_fd;
-	int under_way; /* units that were not answered; the loop's */
+	struct poller_item bell; /* of an eventfd */
+	int under_way;           /* units that were not answered; the loop's */
+	struct list fresh;       /* the loop's: committed, not yet handed over */
+	int n_fresh;
 	bool closing;
 	void (*on_closed)(void *data);
 	void *closed_data;
@@ -27,6 +29,7 @@ struct store {
 	uv_mutex_t lock;
 	uv_cond_t wake_writer, wake_reader, wake_keeper;
 	struct list in, out, queries;
+	int n_in, wanted;         /* units in `in`; how many of them the writer waits for */
 	struct list cares, cared; /* compactions: asked for, done */
 	bool stop;
 	bool last;      /* to the writer: nothing comes any more */
@@ -37,9 +40,11 @@ struct store {
 	bool lags;
 	char lag_why[300];
 
-	struct list work; /* the writer's: taken in, not yet written; in order */
-	int sync_now;     /* what PRAGMA synchronous is set to */
-	bool dirty;       /* committed since the log was last copied in full */
+	struct list work;    /* the writer's: taken in, not yet written; in order */
+	uint64_t usual_16th; /* of late, times 16: units of a group and those behind it */
+	uint64_t usual_ns;   /* of late: from a group's begin to its end */
+	int sync_now;        /* what PRAGMA synchronous is set to */
+	bool dirty;          /* committed since the log was last copied in full */
 	uint64_t retry_at;
 	uint64_t log_pages; /* atomic */
 	uint64_t commits, units, failures, checkpoints;

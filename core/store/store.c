@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -65,7 +66,7 @@ void store_ring(struct store *s)
 {
 	static const uint64_t one = 1;
 
-	while (write(s->bell_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (write(s->bell.fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 }
 
@@ -93,13 +94,12 @@ static void tell_health(struct store *s)
 		s->conf.on_health(s->conf.data, health, why);
 }
 
-static void on_bell_closed(uv_handle_t *h)
+static void on_bell_closed(struct poller_item *i)
 {
-	struct store *s = h->data;
+	struct store *s = container_of(i, struct store, bell);
 	void (*done)(void *) = s->on_closed;
 	void *data = s->closed_data;
 
-	close(s->bell_fd);
 	uv_mutex_destroy(&s->lock);
 	uv_cond_destroy(&s->wake_writer);
 	uv_cond_destroy(&s->wake_reader);
@@ -110,9 +110,17 @@ static void on_bell_closed(uv_handle_t *h)
 		done(data);
 }
 
+static void close_files(struct store *s)
+{
+	db_close(&s->reading);
+	db_close(&s->copying);
+	db_close(&s->writing);
+	close(s->lock_fd);
+}
+
 void store_settle(struct store *s)
 {
-	if (!s->closing || s->under_way || uv_is_closing((uv_handle_t *)&s->bell))
+	if (!s->closing || s->under_way || s->bell.closed)
 		return;
 	uv_mutex_lock(&s->lock);
 	s->stop = true;
@@ -123,23 +131,18 @@ void store_settle(struct store *s)
 	uv_thread_join(&s->writer);
 	uv_thread_join(&s->reader);
 	uv_thread_join(&s->keeper);
-	db_close(&s->reading);
-	db_close(&s->copying);
-	db_close(&s->writing);
-	close(s->lock_fd);
-	uv_close((uv_handle_t *)&s->bell, on_bell_closed);
+	close_files(s);
+	poller_close(&s->bell, on_bell_closed);
 }
 
-static void on_bell(uv_poll_t *h, int status, int events)
+/* Each ring is an edge of its own: the counter need not be read. */
+static void on_bell(struct poller_item *i, unsigned events)
 {
-	struct store *s = h->data;
+	struct store *s = container_of(i, struct store, bell);
 	struct list units, *it, *tmp;
-	uint64_t rung;
 
-	(void)status;
 	(void)events;
-	if (read(s->bell_fd, &rung, sizeof(rung)) < 0)
-		return;
+	poller_crowded(i);
 	tell_health(s);
 	list_init(&units);
 	uv_mutex_lock(&s->lock);
@@ -154,7 +157,7 @@ static void on_bell(uv_poll_t *h, int status, int events)
 	}
 	care_answer(s);
 	if (!s->under_way && !s->closing)
-		uv_unref((uv_handle_t *)&s->bell);
+		poller_unref(&s->bell);
 	store_settle(s);
 }
 
@@ -200,16 +203,18 @@ int store_open(struct store **out, uv_loop_t *loop, const struct store_conf *con
 	s->conf.max_bytes = conf->max_bytes ? conf->max_bytes : 1 << 20;
 	s->conf.checkpoint_bytes = conf->checkpoint_bytes ? conf->checkpoint_bytes : 8 << 20;
 	s->path = mem_str(conf->path);
-	s->bell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	int rc = s->bell_fd < 0 ? err_set(err, -errno, "eventfd: %s", strerror(errno))
-				: open_files(s, err);
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	int rc = fd < 0 ? err_set(err, -errno, "eventfd: %s", strerror(errno)) : open_files(s, err);
+	if (rc == 0 && (rc = poller_open(&s->bell, loop, fd, EPOLLIN | EPOLLET, on_bell)) != 0)
+		close_files(s);
 	if (rc != 0) {
-		if (s->bell_fd >= 0)
-			close(s->bell_fd);
+		if (fd >= 0)
+			close(fd);
 		free(s->path);
 		free(s);
 		return rc;
 	}
+	list_init(&s->fresh);
 	list_init(&s->in);
 	list_init(&s->out);
 	list_init(&s->queries);
@@ -221,10 +226,7 @@ int store_open(struct store **out, uv_loop_t *loop, const struct store_conf *con
 	uv_cond_init(&s->wake_writer);
 	uv_cond_init(&s->wake_reader);
 	uv_cond_init(&s->wake_keeper);
-	uv_poll_init(loop, &s->bell, s->bell_fd);
-	uv_poll_start(&s->bell, UV_READABLE, on_bell);
-	uv_unref((uv_handle_t *)&s->bell);
-	s->bell.data = s;
+	poller_unref(&s->bell);
 	start_thread(&s->writer, writer_run, s);
 	start_thread(&s->reader, reader_run, s);
 	start_thread(&s->keeper, keeper_run, s);
@@ -237,7 +239,8 @@ void store_close(struct store *s, void (*done)(void *data), void *data)
 	s->on_closed = done;
 	s->closed_data = data;
 	s->closing = true;
-	uv_ref((uv_handle_t *)&s->bell);
+	poller_ref(&s->bell);
+	store_hand_over(s);
 	uv_mutex_lock(&s->lock);
 	s->last = true; /* a store that fails tries once more, then gives up what it holds */
 	uv_cond_signal(&s->wake_writer);
@@ -247,17 +250,26 @@ void store_close(struct store *s, void (*done)(void *data), void *data)
 
 /* ---- in ------------------------------------------------------------------------- */
 
-static void queue(struct store *s, struct store_unit *u, struct list *ring, uv_cond_t *wake)
+static void one_more(struct store *s)
 {
 	assert(!s->closing);
 	if (s->under_way++ == 0) /* the loop lives for answers, not for an idle store */
-		uv_ref((uv_handle_t *)&s->bell);
+		poller_ref(&s->bell);
+}
+
+void store_hand_over(struct store *s)
+{
+	if (s->n_fresh == 0)
+		return;
 	uv_mutex_lock(&s->lock);
-	bool was_empty = list_empty(ring);
-	list_append(ring, &u->link);
-	if (was_empty)
-		uv_cond_signal(wake);
+	bool was_empty = list_empty(&s->in);
+	list_move_all(&s->in, &s->fresh);
+	s->n_in += s->n_fresh;
+	bool enough = s->wanted ? s->n_in >= s->wanted : was_empty;
 	uv_mutex_unlock(&s->lock);
+	s->n_fresh = 0;
+	if (enough)
+		uv_cond_signal(&s->wake_writer);
 }
 
 void store_commit(struct store *s, struct store_unit *u, enum store_sync sync, int flags,
@@ -266,13 +278,20 @@ void store_commit(struct store *s, struct store_unit *u, enum store_sync sync, i
 	u->sync = (uint8_t)sync;
 	u->flags = (uint8_t)flags;
 	u->done = done;
-	queue(s, u, &s->in, &s->wake_writer);
+	one_more(s);
+	list_append(&s->fresh, &u->link);
+	if (++s->n_fresh >= s->conf.gather)
+		store_hand_over(s);
 }
 
 void store_read(struct store *s, struct store_unit *u, store_done done)
 {
 	u->done = done;
-	queue(s, u, &s->queries, &s->wake_reader);
+	one_more(s);
+	uv_mutex_lock(&s->lock);
+	list_append(&s->queries, &u->link);
+	uv_cond_signal(&s->wake_reader);
+	uv_mutex_unlock(&s->lock);
 }
 
 /* ---- in the caller's thread ------------------------------------------------------ */

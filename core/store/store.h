@@ -10,7 +10,8 @@
  *
  * A unit is a row of statements that are applied together or not at all. Units are applied in the
  * order in which they were committed; those that are queued when the writer is free share one
- * transaction and one sync, so load makes batches and nobody waits on purpose.
+ * transaction and one sync, so load makes batches. Where several came at a time of late, the writer
+ * waits for them, less long than a commit takes; one alone is written at once.
  *
  * When a transaction fails (the disk is full, an I/O error), nothing is pretended: units that ask
  * for something new are answered with the failure, and so is every one that comes until a write
@@ -51,6 +52,7 @@ struct store_conf {
 	int64_t max_bytes;        /* values in one transaction; 0: 1 MiB */
 	int64_t checkpoint_bytes; /* of log before it is copied; 0: 8 MiB */
 	int commit_delay;         /* us that a transaction waits for more units; 0 */
+	int gather;               /* units that wait for store_hand_over at most; 0: none does */
 	/* In the loop, at each change. why: one sentence. May be NULL. */
 	void (*on_health)(void *data, enum store_health health, const char *why);
 	void *data;
@@ -132,6 +134,9 @@ enum { STORE_MUST = 1 };
 /* The unit is the store's until done, which may be NULL, and freed after it. */
 void store_commit(struct store *s, struct store_unit *u, enum store_sync sync, int flags,
 		  store_done done);
+
+/* Who lets units gather says when no more come for now, before the loop waits. */
+void store_hand_over(struct store *s);
 
 /* Its statements are SELECTs; all their rows are in u->cells. Not ordered with commits. */
 void store_read(struct store *s, struct store_unit *u, store_done done);

@@ -1,11 +1,11 @@
 /*
  * threads - the writer, the keeper that copies the log behind it, the reader.
  *
- * The writer's day: take in all that waits; make a group from the front (up to max_ops statements
- * or max_bytes, never half a unit); commit it; answer. A group that fails is looked at unit by
- * unit: what may be refused is answered, the rest goes back to the front in its order, and the
- * store is failing until the next try has worked. The tries are a second apart; with nothing to
- * write, a try writes the version that is there already.
+ * The writer's day: take in all that waits, and what comes soon; make a group from the front (up to
+ * max_ops statements or max_bytes, never half a unit); commit it; answer. A group that fails is
+ * looked at unit by unit: what may be refused is answered, the rest goes back to the front in its
+ * order, and the store is failing until the next try has worked. The tries are a second apart; with
+ * nothing to write, a try writes the version that is there already.
  *
  * The log: a checkpoint beside a busy writer never reaches its end, and only a log that was copied
  * to the end is written from its beginning again. So the keeper copies most of it (two passes),
@@ -75,6 +75,30 @@ static void refuse(struct store *s, struct list *ring, int status)
 		store_answer(s, &refused);
 }
 
+/* In s->lock: all that was handed over is the writer's. */
+static void take_all(struct store *s)
+{
+	list_move_all(&s->work, &s->in);
+	s->n_in = 0;
+}
+
+/*
+ * In s->lock. Who was answered comes again soon, and one sync for all is cheaper than two: while
+ * there is little to do, most of those that were met of late are waited for, for a part of the time
+ * that a commit takes. One alone waits for nobody.
+ */
+static void gather(struct store *s)
+{
+	uint64_t now = uv_hrtime(), until = now + s->usual_ns * 3 / 10;
+
+	s->wanted = (int)(s->usual_16th * 3 / 4 / 16);
+	while (s->n_in < s->wanted && now < until && !s->stop && !s->last) {
+		uv_cond_timedwait(&s->wake_writer, &s->lock, until - now);
+		now = uv_hrtime();
+	}
+	s->wanted = 0;
+}
+
 /* Waits until there is something to do. *last: it closes once that is done. false: the end. */
 static bool take_in(struct store *s, bool *last)
 {
@@ -95,7 +119,9 @@ static bool take_in(struct store *s, bool *last)
 			break;
 		}
 	}
-	list_move_all(&s->work, &s->in);
+	if (!list_empty(&s->in) && list_empty(&s->work) && !failing(s))
+		gather(s);
+	take_all(s);
 	bool go = !s->stop;
 	*last = s->last;
 	s->last = false;
@@ -110,7 +136,7 @@ static void tarry(struct store *s)
 
 	nanosleep(&pause, NULL);
 	uv_mutex_lock(&s->lock);
-	list_move_all(&s->work, &s->in);
+	take_all(s);
 	uv_mutex_unlock(&s->lock);
 }
 
@@ -170,6 +196,19 @@ static void failed(struct store *s, struct list *group, struct store_unit *wrong
 		refuse(s, &s->work, err->code);
 }
 
+static void note_group(struct store *s, uint64_t units, uint64_t ns)
+{
+	uv_mutex_lock(&s->lock);
+	uint64_t behind = (uint64_t)s->n_in;
+	uv_mutex_unlock(&s->lock);
+	s->usual_16th += (units + behind) * 4 - s->usual_16th / 4;
+	s->usual_ns += ns / 4 - s->usual_ns / 4;
+	hist_add(&s->commit_us, ns / 1000);
+	hist_add(&s->batch, units);
+	count_add(&s->commits, 1);
+	count_add(&s->units, units);
+}
+
 static void write_group(struct store *s)
 {
 	struct err err = { .code = 0 };
@@ -185,10 +224,7 @@ static void write_group(struct store *s)
 		failed(s, &group, wrong, &err);
 		return;
 	}
-	hist_add(&s->commit_us, (uv_hrtime() - start) / 1000);
-	hist_add(&s->batch, units);
-	count_add(&s->commits, 1);
-	count_add(&s->units, units);
+	note_group(s, units, uv_hrtime() - start);
 	s->dirty = true;
 	say(s, STORE_WELL, "writes work again");
 	store_answer(s, &group);

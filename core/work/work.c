@@ -15,6 +15,8 @@
 #include "core/store/marks.h"
 #include "core/work/private.h"
 
+enum { GATHER = 32 }; /* units of one turn that the store does not see before its end */
+
 static const int64_t day = 86400000;
 
 static void real_clock(void *data, int64_t *mono, int64_t *wall)
@@ -93,6 +95,8 @@ static void turn(void *work)
 		persist_loads(w);
 	if (w->wanting && !w->closing)
 		lenders_ask(w);
+	if (w->store)
+		store_hand_over(w->store);
 	set_timer(w);
 	w->turning = false;
 }
@@ -154,6 +158,7 @@ static int open_store(struct work *w, struct err *err)
 	snprintf(path, sizeof(path), "%s/work.db", w->conf.dir);
 	conf.path = path;
 	conf.schema = &work_schema;
+	conf.gather = GATHER;
 	conf.on_health = on_health;
 	conf.data = w;
 	int rc = store_open(&w->store, w->loop, &conf, err);
