@@ -195,6 +195,42 @@ Test(store, keeps_units_in_their_order_and_over_a_restart)
 	end();
 }
 
+static void commit_one(struct answer *a, int64_t id)
+{
+	struct store_unit *u = unit_for(a);
+
+	put(u, id, "body", 4, NULL);
+	store_commit(store, u, STORE_FSYNC, 0, on_done);
+}
+
+Test(store, units_that_gather_are_handed_over_together)
+{
+	struct store_conf conf = { .path = path, .schema = &schema, .gather = 3 };
+	struct store_figures f;
+	struct answer a[6];
+
+	begin();
+	cr_assert(store_open(&store, &loop, &conf, NULL) == 0);
+	for (int i = 0; i < 5; i++)
+		commit_one(&a[i], i);
+	while (!a[2].came)
+		uv_run(&loop, UV_RUN_NOWAIT);
+	store_figures(store, &f);
+	cr_expect(f.commits == 1 && f.units == 3, "%lu units in %lu commits", f.units, f.commits);
+	store_hand_over(store);
+	while (!a[4].came)
+		uv_run(&loop, UV_RUN_NOWAIT);
+	store_figures(store, &f);
+	cr_expect(f.commits == 2 && f.units == 5, "%lu units in %lu commits", f.units, f.commits);
+	commit_one(&a[5], 5);
+	closed(); /* hands over what is left */
+	cr_expect(a[5].came && a[5].status == 0);
+	opened();
+	cr_expect(rows_in_file() == 6);
+	closed();
+	end();
+}
+
 Test(store, a_guard_that_finds_a_row_ends_its_unit)
 {
 	struct answer a;
