@@ -29,7 +29,9 @@ struct http_parser {
 	struct http_message message;
 	int empty_lines;
 	int hosts, lengths, encodings;
-	size_t raw; /* bytes of the body as they came */
+	bool plain;         /* we frame the body, not llhttp */
+	size_t length;      /* what Content-Length says */
+	size_t raw;         /* bytes of the body as they came */
 	char trailer[NAME_MAX_KEPT];
 	size_t trailer_len;
 };
@@ -182,6 +184,7 @@ static bool check_length(struct http_parser *p, const char *value)
 		n = n * 10 + (size_t)(*c - '0');
 	if (n > p->limits.body)
 		return bad(p, 413, "the body is too long");
+	p->length = n;
 	return true;
 }
 
@@ -367,6 +370,43 @@ static void finish_body(struct http_parser *p)
 	p->message.body_len = buf_len(&p->body) - 1;
 }
 
+/* A field that says more of the message's frame than Content-Length does, or may. */
+static bool is_of_frame(const char *line)
+{
+	static const char *const names[] = { "connection", "proxy-connection", "transfer-encoding",
+					     "upgrade", NULL };
+
+	for (const char *const *name = names; *name; name++)
+		if ((*line | 0x20) == **name && strncasecmp(line, *name, strlen(*name)) == 0)
+			return true;
+	return false;
+}
+
+/* As most requests are: what we look at ourselves is all there is to it, a second opinion says the
+ * same. */
+static bool is_plain(const char *head, size_t n)
+{
+	const char *end = head + n, *line = head, *target = memchr(head, ' ', n);
+
+	if (!target || target[1] != '/')
+		return false;
+	while ((line = (const char *)rawmemchr(line, '\n') + 1) < end)
+		if (is_of_frame(line))
+			return false;
+	return true;
+}
+
+static void plain_head_is_whole(struct http_parser *p, char *head)
+{
+	if (!read_head(p, head))
+		return;
+	p->plain = true;
+	p->message.keep_alive = p->message.minor == 1;
+	p->state = p->length ? HTTP_IN_BODY : HTTP_WHOLE;
+	if (!p->length)
+		finish_body(p);
+}
+
 /* The empty line has come. llhttp looks at the head before we cut it; our reasons are the better
  * ones. */
 static void head_is_whole(struct http_parser *p)
@@ -374,8 +414,14 @@ static void head_is_whole(struct http_parser *p)
 	char *head = (char *)buf_data(&p->head);
 	size_t n = buf_len(&p->head);
 	const char *wrong;
-	size_t used = run_llhttp(p, head, n, &wrong);
 
+	if (is_plain(head, n)) {
+		plain_head_is_whole(p, head);
+		return;
+	}
+	llhttp_init(&p->llhttp, HTTP_REQUEST, &of_head);
+	p->llhttp.data = p;
+	size_t used = run_llhttp(p, head, n, &wrong);
 	if (!read_head(p, head))
 		return;
 	if (wrong)
@@ -409,7 +455,7 @@ static void look_at_line(struct http_parser *p, size_t from)
 	}
 }
 
-static size_t feed_head(struct http_parser *p, const char *data, size_t n)
+static size_t feed_line(struct http_parser *p, const char *data, size_t n)
 {
 	const char *end = memchr(data, '\n', n);
 	size_t used = end ? (size_t)(end - data) + 1 : n;
@@ -426,11 +472,52 @@ static size_t feed_head(struct http_parser *p, const char *data, size_t n)
 	return used;
 }
 
+/* Of a head that came in one piece, and has nothing to be said against its lines: its length, or
+ * 0. */
+static size_t head_in(const struct http_parser *p, const char *data, size_t n)
+{
+	const char *end = memmem(data, n, "\r\n\r\n", 4), *at = data;
+
+	if (!end || *data == '\r' || (size_t)(end - data) + 4 > p->limits.head)
+		return 0;
+	while ((at = (const char *)rawmemchr(at, '\n')) < end + 1) {
+		if (at == data || at[-1] != '\r')
+			return 0;
+		at++;
+	}
+	return memchr(data, '\0', (size_t)(end - data)) ? 0 : (size_t)(end - data) + 4;
+}
+
+static size_t feed_head(struct http_parser *p, const char *data, size_t n)
+{
+	size_t whole = buf_len(&p->head) == 0 ? head_in(p, data, n) : 0;
+
+	if (!whole)
+		return feed_line(p, data, n);
+	buf_put(&p->head, data, whole);
+	head_is_whole(p);
+	return whole;
+}
+
+static size_t feed_plain(struct http_parser *p, const char *data, size_t n)
+{
+	size_t left = p->length - buf_len(&p->body), take = n < left ? n : left;
+
+	buf_put(&p->body, data, take);
+	if (take == left) {
+		p->state = HTTP_WHOLE;
+		finish_body(p);
+	}
+	return take;
+}
+
 static size_t feed_body(struct http_parser *p, const char *data, size_t n)
 {
 	const char *wrong;
-	size_t used = run_llhttp(p, data, n, &wrong);
 
+	if (p->plain)
+		return feed_plain(p, data, n);
+	size_t used = run_llhttp(p, data, n, &wrong);
 	if (wrong) /* on_* have said it better, where it was they */
 		bad(p, 400, wrong);
 	p->raw += used;
@@ -481,13 +568,12 @@ void http_parser_reset(struct http_parser *p)
 {
 	forget(&p->head);
 	forget(&p->body);
-	llhttp_init(&p->llhttp, HTTP_REQUEST, &of_head);
-	p->llhttp.data = p;
 	p->message = (struct http_message){ .fields = p->fields, .body = "" };
 	p->state = HTTP_IN_HEAD;
 	p->status = p->hosts = p->lengths = p->encodings = p->empty_lines = 0;
 	p->reason = "";
-	p->raw = p->trailer_len = 0;
+	p->raw = p->length = p->trailer_len = 0;
+	p->plain = false;
 }
 
 void http_parser_free(struct http_parser *p)

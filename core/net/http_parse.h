@@ -1,10 +1,11 @@
 /*
  * http_parse - HTTP/1.x requests, strictly: bytes in, one message out. No socket.
  *
- * llhttp frames the body; the head is looked at by ourselves too, and both must
- * agree, since llhttp (also in strict mode) lets pass what a proxy before us may
- * read otherwise: folded lines, Transfer-Encoding on 1.0, no or two Hosts,
- * other versions, two spaces, empty names, framing fields in trailers.
+ * The head is looked at by ourselves. Where it says more of the frame than
+ * Content-Length, or its target is no path, llhttp does so too, and frames the
+ * body; both must agree, since llhttp (also in strict mode) lets pass what a proxy
+ * before us may read otherwise: folded lines, Transfer-Encoding on 1.0, no or two
+ * Hosts, other versions, two spaces, empty names, framing fields in trailers.
  *
  *	HTTP_IN_HEAD --empty line--> HTTP_IN_BODY --last byte--> HTTP_WHOLE --reset--> HTTP_IN_HEAD
  *	     \___________________________\___________________________> HTTP_BAD, with a status to
