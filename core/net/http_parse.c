@@ -382,13 +382,13 @@ static bool is_of_frame(const char *line)
 	return false;
 }
 
-/* As most requests are: what we look at ourselves is all there is to it, a second opinion says the
- * same. */
+/* As most requests are: what we look at ourselves is all there is to it, a second opinion would say
+ * the same. (Not of a tab behind a length.) */
 static bool is_plain(const char *head, size_t n)
 {
 	const char *end = head + n, *line = head, *target = memchr(head, ' ', n);
 
-	if (!target || target[1] != '/')
+	if (!target || target[1] != '/' || memchr(head, '\t', n))
 		return false;
 	while ((line = (const char *)rawmemchr(line, '\n') + 1) < end)
 		if (is_of_frame(line))
