@@ -476,16 +476,14 @@ static size_t feed_line(struct http_parser *p, const char *data, size_t n)
  * 0. */
 static size_t head_in(const struct http_parser *p, const char *data, size_t n)
 {
-	const char *end = memmem(data, n, "\r\n\r\n", 4), *at = data;
+	const char *at = *data == '\r' ? NULL : memchr(data, '\n', n);
 
-	if (!end || *data == '\r' || (size_t)(end - data) + 4 > p->limits.head)
-		return 0;
-	while ((at = (const char *)rawmemchr(at, '\n')) < end + 1) {
-		if (at == data || at[-1] != '\r')
-			return 0;
-		at++;
+	for (; at && at > data && at[-1] == '\r'; at = memchr(at, '\n', n - (size_t)(at - data))) {
+		size_t end = (size_t)(++at - data) + 2;
+		if (end <= n && at[0] == '\r' && at[1] == '\n')
+			return end > p->limits.head || memchr(data, '\0', end) ? 0 : end;
 	}
-	return memchr(data, '\0', (size_t)(end - data)) ? 0 : (size_t)(end - data) + 4;
+	return 0;
 }
 
 static size_t feed_head(struct http_parser *p, const char *data, size_t n)

@@ -213,6 +213,7 @@ struct work {
 	struct batch *batches;
 	struct work_topic_conf topic_conf; /* of those that nobody set */
 	struct topic **topics;
+	struct topic *topic_asked; /* mostly it is asked for again */
 	uint32_t n_topics, topic_buckets;
 	char **types;
 	int n_types;

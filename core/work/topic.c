@@ -34,11 +34,16 @@ static void grow(struct work *w)
 
 struct topic *topic_find(struct work *w, const char *name)
 {
+	struct topic *t = w->topic_asked;
+
 	if (!w->topic_buckets)
 		return NULL;
-	struct topic *t = w->topics[name_hash(name, NULL) & (w->topic_buckets - 1)];
+	if (t && strcmp(t->name, name) == 0)
+		return t;
+	t = w->topics[name_hash(name, NULL) & (w->topic_buckets - 1)];
 	while (t && strcmp(t->name, name) != 0)
 		t = t->next;
+	w->topic_asked = t;
 	return t;
 }
 
