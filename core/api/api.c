@@ -198,6 +198,13 @@ void api_drained(struct api *api)
 		run_drained(api->run);
 }
 
+static void use_conf(struct api *api, const struct conf *conf)
+{
+	api->conf = conf;
+	api->keys = api_keys_of(conf, api->role->name);
+	api->names_topics = conf_next(conf, "topic", NULL) != NULL;
+}
+
 int api_init(void **self, const struct api_start *how, const struct conf *conf, struct err *err)
 {
 	struct api *api = mem_new(sizeof(*api));
@@ -207,8 +214,7 @@ int api_init(void **self, const struct api_start *how, const struct conf *conf, 
 	api->role_data = how->data;
 	api->run = run;
 	api->loop = run_loop(run);
-	api->conf = conf;
-	api->keys = api_keys_of(conf, api->role->name);
+	use_conf(api, conf);
 	api->born_wall = api_now();
 	list_init(&api->servers);
 	api->http =
@@ -238,8 +244,7 @@ int api_reload(void *self, const struct conf *conf, struct err *err)
 
 	if (rc != 0)
 		return rc;
-	api->conf = conf;
-	api->keys = api_keys_of(conf, api->role->name);
+	use_conf(api, conf);
 	rc = api_http_reload(api, err);
 	if (rc == 0)
 		rc = api_pools_apply(api, conf, err);
@@ -251,8 +256,7 @@ int api_reload(void *self, const struct conf *conf, struct err *err)
 		api_alarm_apply(api);
 		return 0;
 	}
-	api->conf = was;
-	api->keys = api_keys_of(was, api->role->name);
+	use_conf(api, was);
 	read_tokens(api, was, NULL);
 	return rc;
 }

@@ -58,6 +58,7 @@ struct api {
 	uv_loop_t *loop;
 	const struct conf *conf;
 	const struct api_keys *keys; /* of conf */
+	bool names_topics;           /* conf does */
 	struct work *work;
 	struct pools *pools;
 	struct list servers;

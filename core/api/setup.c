@@ -86,8 +86,7 @@ const struct api_topic_keys *api_setup_topic(struct api *api, const char *topic)
 const char *api_setup_key(struct api *api, const char *topic)
 {
 	static _Thread_local char name[129];
-	const struct api_topic_keys *k =
-		conf_next(api->conf, "topic", NULL) ? api_setup_topic(api, topic) : NULL;
+	const struct api_topic_keys *k = api->names_topics ? api_setup_topic(api, topic) : NULL;
 	const char *by = !k ? NULL : k->rate_key && *k->rate_key ? k->rate_key : k->concurrency_key;
 	int n;
 

@@ -29,9 +29,9 @@ struct http_parser {
 	struct http_message message;
 	int empty_lines;
 	int hosts, lengths, encodings;
-	bool plain;         /* we frame the body, not llhttp */
-	size_t length;      /* what Content-Length says */
-	size_t raw;         /* bytes of the body as they came */
+	bool plain;    /* we frame the body, not llhttp */
+	size_t length; /* what Content-Length says */
+	size_t raw;    /* bytes of the body as they came */
 	char trailer[NAME_MAX_KEPT];
 	size_t trailer_len;
 };

@@ -173,6 +173,8 @@ static void ended(struct ending *e, const struct store_unit *u, int status)
 			  t->topic->name, uv_strerror(status));
 	t->topic->ending--;
 	tell(w, t, e->how, e);
+	if (e->next || e->then || e->follow)
+		sched_clock(w);
 	if (e->next)
 		submission_done(e->next, u, status);
 	if (e->then)

@@ -318,7 +318,6 @@ void submission_done(struct submission *s, const struct store_unit *u, int statu
 {
 	bool found = s->idem && u && u->rows > 0 && u->columns == IDEM_CELLS;
 
-	sched_clock(s->w);
 	if (found) {
 		s->receipts[0].id = (uint64_t)u->cells[0].n;
 		s->receipts[0].duplicate = true;
@@ -336,7 +335,10 @@ void submission_done(struct submission *s, const struct store_unit *u, int statu
 
 static void on_unit(struct store_unit *u, int status)
 {
-	submission_done(u->data, u, status);
+	struct submission *s = u->data;
+
+	sched_clock(s->w);
+	submission_done(s, u, status);
 }
 
 static void on_later(struct later *l)

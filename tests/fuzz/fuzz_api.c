@@ -190,6 +190,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	api.loop = uv_default_loop();
 	api.role = &role;
 	api.conf = conf;
+	api.names_topics = true;
 	api.keys = api_keys_of(conf, "taskd");
 	api.born_wall = api_now();
 	list_init(&api.servers);
