@@ -53,6 +53,8 @@ struct df_pair {
 	uint8_t epoch[16];     /* the peer's */
 	uint64_t their_cursor; /* of ours, that the peer knows */
 	bool their_epoch, empty;
+	bool wants;  /* something is to be asked of it */
+	df_id asked; /* up to which it was */
 	struct df_feed *feed;
 	struct df_apply *apply;
 };
@@ -96,6 +98,10 @@ void df_share_pair(struct df_share *s, struct df_pair *pair);
 void df_share_wake(struct df_share *s);
 /* A place is to be looked at. */
 void df_share_look(struct df_share *s, df_id parent, struct df_bytes name);
+/* Whether all that was done is in the index for good. */
+bool df_share_commit(struct df_share *s);
+/* Says what is wanted of a peer that is there. Returns whether there is more. */
+bool df_pair_want(struct df_pair *pair);
 void df_share_pause(struct df_share *s, const char *why);
 
 /* What was begun has ended: when it was the last, the node is freed. */

@@ -19,7 +19,8 @@ enum { STREAMS = 64 };
 struct stream_in {
 	struct list link;
 	uint32_t number;
-	uint64_t seq, at, mark; /* mark: what was marked when it began */
+	uint64_t seq, at;
+	df_id id;
 	struct df_temp temp;
 	struct df_hasher *hasher;
 	uint8_t *bytes; /* of the entry */
@@ -86,18 +87,18 @@ static void answer(struct df_apply *a, enum df_frame_type type, const uint8_t *e
 	df_link_put(a->conf.link, frame, end);
 }
 
-static void nak(struct df_apply *a, uint64_t seq, enum df_nak why, const char *text)
+static void nak(struct df_apply *a, df_id id, enum df_nak why, const char *text)
 {
 	uint8_t *p = df_link_room(a->conf.link, 3 * DF_NUMBER + strlen(text));
 	struct df_bytes bytes = { text, strlen(text) };
 
 	a->naks++;
 	a->figures.naks++;
-	p = df_put_number(df_put_number(p, seq), (uint64_t)why);
+	p = df_put_number(df_put_number(p, id), (uint64_t)why);
 	answer(a, DF_NAK, df_put_bytes(p, bytes));
 }
 
-static void nak_code(struct df_apply *a, uint64_t seq, const char *path, int rc)
+static void nak_code(struct df_apply *a, df_id id, const char *path, int rc)
 {
 	char text[DF_PATH + 100];
 	enum df_nak why = rc == UV_ENOSPC || rc == -EDQUOT                      ? DF_NAK_NOSPACE
@@ -107,7 +108,7 @@ static void nak_code(struct df_apply *a, uint64_t seq, const char *path, int rc)
 	snprintf(text, sizeof(text), "%.900s: %s", path, uv_strerror(rc));
 	if (why != DF_NAK_NOSPACE)
 		log_warn("it can't be written path=%s error=%s", path, uv_strerror(rc));
-	nak(a, seq, why, text);
+	nak(a, id, why, text);
 }
 
 /* ---- the index ---------------------------------------------------------------------------------
@@ -123,7 +124,10 @@ static df_id folder_of(struct df_apply *a, const char *path, struct df_bytes *na
 
 	for (const char *at = path; (slash = strchr(at, '/')); at = slash + 1) {
 		struct df_bytes part = { at, (size_t)(slash - at) };
-		if (!df_index_child(a->index, id, part, &n)) {
+		bool known = df_index_child(a->index, id, part, &n);
+		if (known && n.entry.type != DF_DIR)
+			df_index_drop(a->index, n.id, true);
+		if (!known || n.entry.type != DF_DIR) {
 			memcpy(upto, path, (size_t)(slash - path));
 			upto[slash - path] = '\0';
 			if (df_root_look(a->root, upto, &a->seen) != 0)
@@ -175,8 +179,9 @@ static void mend(struct df_apply *a)
 	a->n_touched = 0;
 }
 
-/* What is at the path now is how the peer wanted it. */
-static void note(struct df_apply *a, const char *path, const struct df_entry *e, bool content)
+/* What is at the path now is how the peer wanted what it calls `their`. */
+static void note(struct df_apply *a, df_id their, const char *path, const struct df_entry *e,
+		 bool content)
 {
 	struct df_bytes name;
 	struct df_node n;
@@ -201,9 +206,12 @@ static void note(struct df_apply *a, const char *path, const struct df_entry *e,
 	n.dev = a->seen.dev;
 	n.ino = a->seen.ino;
 	n.ctime = a->seen.ctime;
-	n.origin = a->conf.origin;
+	n.origin = n.peer = a->conf.origin;
+	n.their = their;
+	n.racy = false;
 	n.seen = a->conf.round;
 	df_index_put(a->index, &n, content);
+	df_index_have(a->index, n.peer, their);
 	if (!known && n.entry.type == DF_DIR && a->conf.tree->on_folder)
 		a->conf.tree->on_folder(a->conf.tree->data, n.id);
 	if (a->conf.on_changed)
@@ -215,7 +223,8 @@ static void note(struct df_apply *a, const char *path, const struct df_entry *e,
 
 struct order {
 	uint64_t seq;
-	char path[DF_PATH], other[DF_PATH];
+	df_id id;
+	char path[DF_PATH];
 	struct df_entry e;
 	struct df_reader r;
 };
@@ -293,45 +302,85 @@ static int do_put(struct df_apply *a, struct order *o)
 	if (rc != 0 && make_way(a, o->path, rc) == 0)
 		rc = put_once(a, o, o->r.p, n);
 	if (rc != 0) {
-		nak_code(a, o->seq, o->path, rc);
+		nak_code(a, o->id, o->path, rc);
 		return 0;
 	}
 	a->figures.files++;
 	a->figures.bytes += n;
-	note(a, o->path, &o->e, true);
+	note(a, o->id, o->path, &o->e, true);
 	return 0;
 }
 
-/* A file that is there perhaps: only what is around its content is made so. */
-static int do_offer(struct df_apply *a, struct order *o)
+/* It goes where the peer has it. */
+static int move(struct df_apply *a, struct order *o, struct df_node *n)
+{
+	char path[DF_PATH];
+	struct df_bytes name;
+	df_id id = n->id, from = n->parent;
+
+	if (!df_index_path(a->index, id, path))
+		return UV_ENOENT;
+	if (strcmp(path, o->path) == 0)
+		return 0;
+	if (df_path_is_in(o->path, path))
+		return UV_EINVAL;
+	int rc = df_root_rename(a->root, path, o->path);
+	if (rc != 0 && df_root_way(a->root, o->path) == 0)
+		rc = df_root_rename(a->root, path, o->path);
+	if (rc != 0)
+		return rc;
+	df_id parent = folder_of(a, o->path, &name);
+	if (parent == DF_NOBODY || !df_index_get(a->index, id, n))
+		return UV_ENOENT;
+	touch(a, from);
+	df_index_move(a->index, n, parent, name);
+	a->figures.renames++;
+	return 0;
+}
+
+/* Whether it is there, or elsewhere and goes there now. A file of the same content will do that the
+ * peer has not told of. */
+static bool is_there(struct df_apply *a, struct order *o)
 {
 	struct df_node n;
 
-	if (!df_index_find(a->index, o->path, &n) || !df_entry_same_content(&n.entry, &o->e)) {
-		nak(a, o->seq, DF_NAK_NOBASE, o->path);
-		return 0;
-	}
-	int rc = df_root_dress(a->root, o->path, &o->e);
-	if (rc == UV_ENOENT || rc == UV_ENOTDIR)
-		nak(a, o->seq, DF_NAK_NOBASE, o->path);
+	if (df_index_of_peer(a->index, a->conf.origin, o->id, &n))
+		return n.entry.type == o->e.type &&
+		       (o->e.type == DF_DIR || df_entry_same_content(&n.entry, &o->e)) &&
+		       move(a, o, &n) == 0;
+	return o->e.type == DF_FILE && df_index_find(a->index, o->path, &n) &&
+	       df_entry_same_content(&n.entry, &o->e) && !(n.entry.twin && !o->e.twin);
+}
+
+/* Only what is around its content is made so. */
+static int do_offer(struct df_apply *a, struct order *o)
+{
+	int rc = is_there(a, o) ? df_root_dress(a->root, o->path, &o->e) : UV_ENOENT;
+
+	if (rc == UV_ENOENT || rc == UV_ENOTDIR || rc == UV_ELOOP)
+		nak(a, o->id, DF_NAK_NOBASE, o->path);
 	else if (rc != 0)
-		nak_code(a, o->seq, o->path, rc);
+		nak_code(a, o->id, o->path, rc);
 	else
-		note(a, o->path, &o->e, false);
+		note(a, o->id, o->path, &o->e, false);
 	return 0;
 }
 
 static int do_entry(struct df_apply *a, struct order *o, bool offer)
 {
+	if (offer)
+		return do_offer(a, o);
 	if (o->e.type == DF_FILE)
-		return offer ? do_offer(a, o) : ERR_PROTO;
+		return ERR_PROTO;
+	if (o->e.type == DF_DIR)
+		is_there(a, o);
 	int rc = df_root_make(a->root, o->path, &o->e);
 	if (rc != 0 && make_way(a, o->path, rc) == 0)
 		rc = df_root_make(a->root, o->path, &o->e);
 	if (rc != 0)
-		nak_code(a, o->seq, o->path, rc);
+		nak_code(a, o->id, o->path, rc);
 	else
-		note(a, o->path, &o->e, o->e.type != DF_DIR);
+		note(a, o->id, o->path, &o->e, o->e.type != DF_DIR);
 	return 0;
 }
 
@@ -341,7 +390,7 @@ static int do_delete(struct df_apply *a, struct order *o)
 	int rc = df_root_remove(a->root, o->path);
 
 	if (rc != 0) {
-		nak_code(a, o->seq, o->path, rc);
+		nak_code(a, o->id, o->path, rc);
 		return 0;
 	}
 	if (df_index_find(a->index, o->path, &n)) {
@@ -353,55 +402,29 @@ static int do_delete(struct df_apply *a, struct order *o)
 	return 0;
 }
 
-/* o->other is where it was, o->path is where it goes. */
-static int do_rename(struct df_apply *a, struct order *o, bool follows)
-{
-	struct df_node n;
-	struct df_bytes name;
-
-	if (!df_index_find(a->index, o->other, &n) || n.entry.type != o->e.type ||
-	    (!follows && o->e.type != DF_DIR && !df_entry_same_content(&n.entry, &o->e)) ||
-	    df_path_is_in(o->path, o->other)) {
-		nak(a, o->seq, DF_NAK_NOBASE, o->path);
-		return 0;
-	}
-	df_id id = n.id;
-	touch(a, n.parent);
-	int rc = df_root_rename(a->root, o->other, o->path);
-	if (rc != 0 && df_root_way(a->root, o->path) == 0)
-		rc = df_root_rename(a->root, o->other, o->path);
-	if (rc != 0) {
-		nak(a, o->seq, DF_NAK_NOBASE, o->path);
-		return 0;
-	}
-	df_id parent = folder_of(a, o->path, &name);
-	if (parent == DF_NOBODY || !df_index_get(a->index, id, &n))
-		return 0;
-	df_index_move(a->index, &n, parent, name);
-	if (!follows)
-		df_root_dress(a->root, o->path, &o->e);
-	note(a, o->path, &o->e, false);
-	return 0;
-}
-
-/* o->other has the same content and is to be the same file. */
+/* The other has the same content and is to be the same file. */
 static int do_twin(struct df_apply *a, struct order *o)
 {
+	df_id other = df_get_number(&o->r);
+	char path[DF_PATH];
 	struct df_node n;
 
-	if (o->e.type != DF_FILE)
+	if (o->e.type != DF_FILE || o->r.bad)
 		return ERR_PROTO;
-	bool there = df_index_find(a->index, o->other, &n) && n.entry.type == DF_FILE &&
-		     df_entry_same_content(&n.entry, &o->e);
-	int rc = there ? df_root_twin(a->root, o->other, o->path) : UV_ENOENT;
-	if (rc != 0 && there && df_root_way(a->root, o->path) == 0)
-		rc = df_root_twin(a->root, o->other, o->path);
-	if (rc != 0) {
-		nak(a, o->seq, DF_NAK_NOBASE, o->path);
+	if (!df_index_of_peer(a->index, a->conf.origin, other, &n) || n.entry.type != DF_FILE ||
+	    !df_entry_same_content(&n.entry, &o->e) || !df_index_path(a->index, n.id, path)) {
+		nak(a, o->id, DF_NAK_NOBASE, o->path);
 		return 0;
 	}
-	note(a, o->path, &o->e, true);
-	note(a, o->other, &o->e, false); /* it has a name more */
+	int rc = df_root_twin(a->root, path, o->path);
+	if (rc != 0 && df_root_way(a->root, o->path) == 0)
+		rc = df_root_twin(a->root, path, o->path);
+	if (rc != 0) {
+		nak(a, o->id, rc == UV_ENOENT ? DF_NAK_NOBASE : DF_NAK_NOLINK, o->path);
+		return 0;
+	}
+	note(a, o->id, o->path, &o->e, true);
+	note(a, other, path, &o->e, false); /* it has a name more */
 	return 0;
 }
 
@@ -426,7 +449,7 @@ static int do_begin(struct df_apply *a, const struct df_frame *f, struct order *
 	struct stream_in *s = mem_new(sizeof(*s) + strlen(o->path) + 1);
 	s->number = f->stream;
 	s->seq = o->seq;
-	s->mark = a->mark;
+	s->id = o->id;
 	s->hasher = df_hasher_new();
 	s->bytes = mem_new(n);
 	df_entry_get(&s->entry, s->bytes, (size_t)(df_entry_put(s->bytes, &o->e) - s->bytes));
@@ -439,7 +462,7 @@ static int do_begin(struct df_apply *a, const struct df_frame *f, struct order *
 		return 0;
 	s->temp.fd = -1;
 	s->broken = true;
-	nak_code(a, o->seq, o->path, rc);
+	nak_code(a, o->id, o->path, rc);
 	return 0;
 }
 
@@ -457,7 +480,7 @@ static int do_data(struct df_apply *a, const struct df_frame *f)
 		return 0;
 	if (!write_all(s->temp.fd, r.p, n, at)) {
 		s->broken = true;
-		nak_code(a, s->seq, s->path, uv_translate_sys_error(errno));
+		nak_code(a, s->id, s->path, uv_translate_sys_error(errno));
 		df_root_drop_temp(a->root, &s->temp);
 		return 0;
 	}
@@ -477,13 +500,13 @@ static int do_end(struct df_apply *a, const struct df_frame *f)
 		df_hasher_get(s->hasher, s->entry.hash);
 		s->entry.hashed = true;
 		if (s->at != s->entry.size || memcmp(s->entry.hash, f->p, DF_HASH) != 0) {
-			nak(a, s->seq, DF_NAK_NOBASE, s->path);
+			nak(a, s->id, DF_NAK_NOBASE, s->path);
 		} else if ((rc = make_way(a, s->path, UV_ENOENT)) == 0 &&
 			   (rc = df_root_place(a->root, &s->temp, s->path, &s->entry)) == 0) {
 			a->figures.files++;
-			note(a, s->path, &s->entry, true);
+			note(a, s->id, s->path, &s->entry, true);
 		} else {
-			nak_code(a, s->seq, s->path, rc);
+			nak_code(a, s->id, s->path, rc);
 		}
 	}
 	drop_stream(a, s);
@@ -526,9 +549,12 @@ static void do_sweep(struct df_apply *a)
 	struct walk w = { .a = a };
 	struct order o;
 
-	if (!a->conf.whole || a->conf.keeps || a->swept)
+	if (!a->conf.whole || a->swept)
 		return;
 	a->swept = true;
+	a->acked = 0; /* told once more, for good */
+	if (a->conf.keeps)
+		return;
 	find_unmet(&w, DF_ROOT);
 	if (a->conf.max_delete && w.n > a->conf.max_delete) {
 		a->conf.on_guard(a->conf.data, w.n);
@@ -567,25 +593,33 @@ static void meet(struct df_apply *a, const char *path)
 	df_index_note(a->index, &n);
 }
 
+static int on_none(struct df_apply *a, const struct df_frame *f)
+{
+	struct df_reader r = { f->p, f->p + f->n, false };
+	df_id id = df_get_number(&r);
+
+	if (r.bad)
+		return ERR_PROTO;
+	df_index_have(a->index, a->conf.origin, id);
+	return 0;
+}
+
 static int on_order(struct df_apply *a, const struct df_frame *f)
 {
-	static struct order o; /* two paths */
-	bool two = f->type == DF_RENAME || f->type == DF_TWIN;
+	static struct order o; /* its path is long */
 
 	o.r = (struct df_reader){ f->p, f->p + f->n, false };
 	o.seq = df_get_number(&o.r);
-	if (f->type == DF_RENAME && !get_path(&o.r, o.other))
-		return ERR_PROTO;
-	if (!get_path(&o.r, o.path) || (f->type == DF_TWIN && !get_path(&o.r, o.other)))
+	o.id = df_get_number(&o.r);
+	if (!get_path(&o.r, o.path))
 		return ERR_PROTO;
 	if (f->type == DF_DELETE)
 		return do_delete(a, &o);
-	if (!get_entry(&o))
+	if (!get_entry(&o) || o.id == DF_NOBODY)
 		return ERR_PROTO;
 	meet(a, o.path);
-	if (two)
-		return f->type == DF_TWIN ? do_twin(a, &o)
-					  : do_rename(a, &o, f->flags & DF_FOLLOWS);
+	if (f->type == DF_TWIN)
+		return do_twin(a, &o);
 	if (f->type == DF_PUT)
 		return do_put(a, &o);
 	return f->type == DF_BEGIN ? do_begin(a, f, &o) : do_entry(a, &o, f->flags & DF_OFFER);
@@ -598,7 +632,6 @@ int df_apply_frame(struct df_apply *a, const struct df_frame *f)
 	case DF_ENTRY:
 	case DF_PUT:
 	case DF_BEGIN:
-	case DF_RENAME:
 	case DF_DELETE:
 	case DF_TWIN:
 		return on_order(a, f);
@@ -608,6 +641,8 @@ int df_apply_frame(struct df_apply *a, const struct df_frame *f)
 		return do_end(a, f);
 	case DF_MARK:
 		return on_mark(a, f);
+	case DF_NOTHING:
+		return on_none(a, f);
 	case DF_SWEEP:
 		do_sweep(a);
 		return 0;
@@ -618,20 +653,21 @@ int df_apply_frame(struct df_apply *a, const struct df_frame *f)
 
 void df_apply_turn(struct df_apply *a)
 {
-	uint64_t done = a->mark;
+	uint64_t done = a->mark, lost[2];
 
 	mend(a);
+	while (df_index_take_lost(a->index, lost)) /* it writes by no other name */
+		continue;
 	df_root_forget(a->root);
 	if (!a->marked || a->mark_naks != a->naks)
 		return;
 	for (struct list *it = a->streams.next; it != &a->streams; it = it->next) {
 		struct stream_in *s = container_of(it, struct stream_in, link);
-		done = s->mark < done ? s->mark : done;
+		done = s->seq - 1 < done ? s->seq - 1 : done;
 	}
-	if (done <= a->acked)
+	if (done <= a->acked || !a->conf.on_done(a->conf.data, done, !a->conf.whole || a->swept))
 		return;
 	a->acked = done;
-	a->conf.on_done(a->conf.data, done);
 	uint8_t *p = df_link_room(a->conf.link, DF_NUMBER);
 	answer(a, DF_ACK, df_put_number(p, done));
 }

@@ -23,8 +23,9 @@ struct df_apply_conf {
 	bool keeps;          /* nothing is deleted that the peer only does not have */
 	uint64_t min_free;   /* bytes that stay free on the file system */
 	uint64_t max_delete; /* nodes that a sweep may delete; 0: any */
-	/* All up to there is done; the index has it with its next commit. */
-	void (*on_done)(void *data, uint64_t seq);
+	/* All up to there is done, and the peer will hear of it when that returns true: the index
+	 * has it. all: nothing of what the peer had before it told all is left. */
+	bool (*on_done)(void *data, uint64_t seq, bool all);
 	/* The sweep would have deleted so many: it has not. */
 	void (*on_guard)(void *data, uint64_t nodes);
 	/* A path is another now, for who wants to know. */
@@ -33,7 +34,7 @@ struct df_apply_conf {
 };
 
 struct df_apply_figures {
-	uint64_t ops, files, bytes, naks, deleted;
+	uint64_t ops, files, bytes, renames, naks, deleted;
 };
 
 struct df_apply *df_apply_new(const struct df_apply_conf *conf);

@@ -68,8 +68,9 @@ static void queue(struct df_dirty *d, struct df_dirty_item *item, int64_t due, b
 	list_append(later ? &d->later : &d->soon, &item->link);
 }
 
-void df_dirty_put(struct df_dirty *d, df_id dir, struct df_bytes name, int64_t due, bool later)
+void df_dirty_put(struct df_dirty *d, df_id dir, struct df_bytes name, int64_t due, unsigned how)
 {
+	bool later = how & DF_LATER;
 	struct df_dirty_item *item = d->buckets[bucket(d, dir, name)];
 
 	while (item &&
@@ -79,13 +80,16 @@ void df_dirty_put(struct df_dirty *d, df_id dir, struct df_bytes name, int64_t d
 		list_remove(&item->link);
 		queue(d, item, due, later);
 	}
-	if (item)
+	if (item) {
+		item->written |= (how & DF_WRITTEN) != 0;
 		return;
+	}
 	if (d->n >= d->size)
 		grow(d);
 	item = mem_new(sizeof(*item) + name.n);
 	item->dir = dir;
 	item->n = (uint8_t)name.n;
+	item->written = how & DF_WRITTEN;
 	memcpy(item->name, name.p, name.n);
 	struct df_dirty_item **at = &d->buckets[bucket(d, dir, name)];
 	item->next = *at;

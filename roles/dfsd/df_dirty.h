@@ -15,10 +15,12 @@ struct df_dirty_item {
 	struct df_dirty_item *next;
 	df_id dir;
 	int64_t due; /* ms */
-	bool later;
+	bool later, written;
 	uint8_t n;
 	char name[];
 };
+
+enum { DF_LATER = 1, DF_WRITTEN = 2 }; /* how */
 
 struct df_dirty {
 	struct list soon, later; /* in the order of their moments */
@@ -29,9 +31,9 @@ struct df_dirty {
 void df_dirty_init(struct df_dirty *d);
 void df_dirty_fini(struct df_dirty *d);
 
-/* later: it may be moved ahead by one that is not. name: "" for the folder itself. Moments of the
- * same kind must not become earlier. */
-void df_dirty_put(struct df_dirty *d, df_id dir, struct df_bytes name, int64_t due, bool later);
+/* DF_LATER: it may be moved ahead by one that is not. DF_WRITTEN: somebody has written to it. name:
+ * "" for the folder itself. Moments of the same kind must not become earlier. */
+void df_dirty_put(struct df_dirty *d, df_id dir, struct df_bytes name, int64_t due, unsigned how);
 
 /* The one whose moment has come, out of the set: free() it. NULL: none; *next is when one has, 0:
  * none at all. */

@@ -11,8 +11,7 @@ enum has {
 	HAS_XATTRS = 16,
 	HAS_RDEV = 32,
 	HAS_TWIN = 64,
-	HAS_FROM = 128,
-	HAS_ALL = 255,
+	HAS_ALL = 127,
 };
 
 /* ---- numbers ------------------------------------------------------------------------------- */
@@ -86,16 +85,14 @@ static int64_t zagzig(uint64_t n)
 
 size_t df_entry_room(const struct df_entry *e)
 {
-	return 15 * DF_NUMBER + DF_HASH + e->user.n + e->group.n + e->target.n + e->xattrs.n +
-	       e->from.n;
+	return 15 * DF_NUMBER + DF_HASH + e->user.n + e->group.n + e->target.n + e->xattrs.n;
 }
 
 static unsigned has_of(const struct df_entry *e)
 {
 	return (e->hashed ? HAS_HASH : 0) | (e->user.n ? HAS_USER : 0) |
 	       (e->group.n ? HAS_GROUP : 0) | (e->target.n ? HAS_TARGET : 0) |
-	       (e->xattrs.n ? HAS_XATTRS : 0) | (e->rdev ? HAS_RDEV : 0) |
-	       (e->twin ? HAS_TWIN : 0) | (e->from.n ? HAS_FROM : 0);
+	       (e->xattrs.n ? HAS_XATTRS : 0) | (e->rdev ? HAS_RDEV : 0) | (e->twin ? HAS_TWIN : 0);
 }
 
 uint8_t *df_entry_put(uint8_t *p, const struct df_entry *e)
@@ -125,10 +122,6 @@ uint8_t *df_entry_put(uint8_t *p, const struct df_entry *e)
 		p = df_put_number(p, e->rdev);
 	if (has & HAS_TWIN)
 		p = df_put_number(p, e->twin);
-	if (has & HAS_FROM) {
-		p = df_put_bytes(p, e->from);
-		p = df_put_number(p, e->from_seq);
-	}
 	return p;
 }
 
@@ -155,10 +148,6 @@ static void get_rest(struct df_entry *e, struct df_reader *r, unsigned has)
 		e->rdev = df_get_number(r);
 	if (has & HAS_TWIN)
 		e->twin = df_get_number(r);
-	if (has & HAS_FROM) {
-		e->from = df_get_bytes(r, DF_PATH);
-		e->from_seq = df_get_number(r);
-	}
 }
 
 static bool is_well(const struct df_entry *e)
@@ -166,7 +155,7 @@ static bool is_well(const struct df_entry *e)
 	return e->type <= DF_BLOCK && e->mode <= 07777 && (int64_t)e->size >= 0 &&
 	       (e->type == DF_SYMLINK) == (e->target.n > 0) &&
 	       !memchr(e->target.p ? e->target.p : "", 0, e->target.n) &&
-	       df_xattrs_are_well(e->xattrs) && (!e->from.n || df_path_is_well(e->from));
+	       df_xattrs_are_well(e->xattrs);
 }
 
 size_t df_entry_get(struct df_entry *e, const void *p, size_t n)

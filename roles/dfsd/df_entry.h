@@ -40,8 +40,6 @@ struct df_entry {
 	struct df_bytes user, group; /* names; n 0: not known */
 	struct df_bytes target;      /* of a symbolic link */
 	struct df_bytes xattrs;      /* see df_xattr_next */
-	struct df_bytes from;        /* the path it had before, see below */
-	uint64_t from_seq;           /* up to which number a peer must know that path */
 };
 
 /* Bytes that df_entry_put writes at most. */

@@ -12,9 +12,14 @@
 #include "roles/dfsd/df_hash.h"
 #include "roles/dfsd/df_set.h"
 
-static const df_id AS_TWIN = (df_id)1 << 63;
+enum { SENDINGS = 16, TURN = 256, DEPTH = DF_PATH / 2, RETRY = 5000, LATE = 100, MOVERS = 16 };
 
-enum { SENDINGS = 16, TURN = 256, DEPTH = DF_PATH / 2, RETRY = 5000, LATE = 100 };
+/* How a node is said. */
+enum how {
+	CHANGED, /* what it does not know of it */
+	AGAIN,   /* it does not have what it was told of, perhaps */
+	WHOLE,   /* it does not */
+};
 
 /* A file that goes in pieces. */
 struct sending {
@@ -25,6 +30,7 @@ struct sending {
 	uint32_t stream;
 	int fd;
 	bool twins; /* other names of it wait for its end */
+	bool alone; /* the peer can't make a second name */
 	struct df_hasher *hasher;
 };
 
@@ -34,6 +40,13 @@ struct walk {
 	df_id id;
 	size_t n;
 	char last[DF_NAME];
+};
+
+struct again {
+	df_id id;
+	enum how how;
+	df_id twin; /* DF_NOBODY, or: it is to be another name of that */
+	bool alone;
 };
 
 /* One that was another than the index said when it was to be read. */
@@ -55,11 +68,11 @@ struct df_feed {
 	int n_sendings;
 	uint32_t streams;
 	struct walk *walk;
-	df_id *again; /* to be said whole; those from AS_TWIN on: as another name of what they are
-		       */
+	struct again *again;
 	size_t n_again, at_again;
 	struct late *late;
 	size_t n_late;
+	int movers;       /* so many that had to go first are being said */
 	int64_t retry_at; /* 0: nothing has failed */
 	struct df_feed_figures figures;
 };
@@ -145,11 +158,11 @@ static struct df_bytes text(const char *s)
 	return (struct df_bytes){ s, strlen(s) };
 }
 
-static uint8_t *begin(struct df_feed *f, size_t room, uint64_t seq, const char *path)
+static uint8_t *begin(struct df_feed *f, size_t room, uint64_t seq, df_id id, const char *path)
 {
-	uint8_t *p = df_link_room(f->conf.link, room + strlen(path) + 3 * DF_NUMBER);
+	uint8_t *p = df_link_room(f->conf.link, room + strlen(path) + 4 * DF_NUMBER);
 
-	return df_put_bytes(df_put_number(p, seq), text(path));
+	return df_put_bytes(df_put_number(df_put_number(p, seq), id), text(path));
 }
 
 static void say_frame(struct df_feed *f, enum df_frame_type type, unsigned flags,
@@ -165,22 +178,22 @@ static void say_frame(struct df_feed *f, enum df_frame_type type, unsigned flags
 
 static void send_entry(struct df_feed *f, const struct df_node *n, const char *path, unsigned flags)
 {
-	uint8_t *p = begin(f, df_entry_room(&n->entry), n->seq, path);
+	uint8_t *p = begin(f, df_entry_room(&n->entry), n->seq, n->id, path);
 
 	say_frame(f, DF_ENTRY, flags, df_entry_put(p, &n->entry));
 }
 
 static void send_delete(struct df_feed *f, uint64_t seq, const char *path)
 {
-	say_frame(f, DF_DELETE, 0, begin(f, 0, seq, path));
+	say_frame(f, DF_DELETE, 0, begin(f, 0, seq, DF_NOBODY, path));
 }
 
-static void say_again(struct df_feed *f, df_id id)
+static void say_again(struct df_feed *f, struct again again)
 {
 	if ((f->n_again & (f->n_again - 1)) == 0)
 		f->again =
 			mem_resize(f->again, (f->n_again ? 2 * f->n_again : 1) * sizeof(*f->again));
-	f->again[f->n_again++] = id;
+	f->again[f->n_again++] = again;
 }
 
 /* ---- files -------------------------------------------------------------------------------------
@@ -226,7 +239,7 @@ static bool take_late(struct df_feed *f, int64_t now)
 			i++;
 			continue;
 		}
-		say_again(f, l->id);
+		say_again(f, (struct again){ .id = l->id, .how = WHOLE });
 		*l = f->late[--f->n_late];
 		due = true;
 	}
@@ -250,7 +263,7 @@ static bool read_all(int fd, uint8_t *p, size_t n)
 static void send_small(struct df_feed *f, const struct df_node *n, const char *path, int fd)
 {
 	struct df_entry e = n->entry;
-	uint8_t *p = begin(f, df_entry_room(&e) + DF_HASH + e.size, n->seq, path);
+	uint8_t *p = begin(f, df_entry_room(&e) + DF_HASH + e.size, n->seq, n->id, path);
 	size_t before = df_entry_room(&e) + DF_HASH;
 	uint8_t *content = p + before; /* read first: its hash stands before it */
 
@@ -267,10 +280,11 @@ static void send_small(struct df_feed *f, const struct df_node *n, const char *p
 	f->figures.bytes += e.size;
 }
 
-static void start_sending(struct df_feed *f, const struct df_node *n, const char *path, int fd)
+static void start_sending(struct df_feed *f, const struct df_node *n, const char *path, int fd,
+			  bool alone)
 {
 	struct sending *s = mem_new(sizeof(*s));
-	uint8_t *p = begin(f, df_entry_room(&n->entry), n->seq, path);
+	uint8_t *p = begin(f, df_entry_room(&n->entry), n->seq, n->id, path);
 
 	*s = (struct sending){ .id = n->id,
 			       .seq = n->seq,
@@ -279,6 +293,7 @@ static void start_sending(struct df_feed *f, const struct df_node *n, const char
 			       .ino = n->ino,
 			       .stream = ++f->streams,
 			       .fd = fd,
+			       .alone = alone,
 			       .hasher = df_hasher_new() };
 	list_append(&f->sendings, &s->link);
 	f->n_sendings++;
@@ -287,7 +302,20 @@ static void start_sending(struct df_feed *f, const struct df_node *n, const char
 	f->figures.ops++;
 }
 
-static void send_content(struct df_feed *f, const struct df_node *n, const char *path)
+/* Its other names at the peer are to be names of what it has got now. */
+static void rejoin_twins(struct df_feed *f, uint64_t dev, uint64_t ino, df_id id)
+{
+	struct df_node n;
+	df_id after = DF_NOBODY;
+
+	while (df_index_twin(f->index, dev, ino, after, &n)) {
+		after = n.id;
+		if (n.id != id && is_told(f, n.content))
+			say_again(f, (struct again){ .id = n.id, .twin = id });
+	}
+}
+
+static void send_content(struct df_feed *f, const struct df_node *n, const char *path, bool alone)
 {
 	int fd = df_root_read(&f->conf.tree->root, path);
 
@@ -297,16 +325,19 @@ static void send_content(struct df_feed *f, const struct df_node *n, const char 
 	}
 	if (n->entry.size > DF_SMALL) {
 		if (is_as_known(fd, n)) {
-			start_sending(f, n, path, fd);
+			start_sending(f, n, path, fd, alone);
 			return;
 		}
 		stale(f, n);
 	} else {
 		send_small(f, n, path, fd);
+		if (n->entry.twin && !alone)
+			rejoin_twins(f, n->dev, n->ino, n->id);
 	}
 	close(fd);
 }
 
+/* Those that have waited for its end. */
 static void release_twins(struct df_feed *f, const struct sending *s, bool well)
 {
 	struct df_node n;
@@ -314,8 +345,10 @@ static void release_twins(struct df_feed *f, const struct sending *s, bool well)
 
 	while (df_index_twin(f->index, s->dev, s->ino, after, &n)) {
 		after = n.id;
-		if (n.id != s->id && is_told(f, n.seq))
-			say_again(f, well ? n.id | AS_TWIN : n.id);
+		if (n.id != s->id && is_told(f, n.content))
+			say_again(f, (struct again){ .id = n.id,
+						     .how = well ? CHANGED : WHOLE,
+						     .twin = well ? s->id : DF_NOBODY });
 	}
 }
 
@@ -330,7 +363,7 @@ static void end_sending(struct df_feed *f, struct sending *s, bool well)
 	df_hasher_get(s->hasher, p);
 	df_link_put(f->conf.link, frame, p + DF_HASH);
 	f->figures.files += well;
-	if (s->twins)
+	if (s->twins || (well && !s->alone))
 		release_twins(f, s, well);
 	drop_sending(f, s);
 }
@@ -383,61 +416,28 @@ static bool is_being_sent(const struct df_feed *f, df_id id)
 /* ---- one node ----------------------------------------------------------------------------------
  */
 
-/* All folders from there up have been said where they are now. */
-static bool are_told(struct df_feed *f, df_id id)
-{
-	struct df_node n;
-
-	for (; id != DF_ROOT; id = n.parent)
-		if (!df_index_get(f->index, id, &n) || !is_told(f, n.seq))
-			return false;
-	return true;
-}
-
-/* It stands elsewhere at the peer, who knows it: as what, in `from`. */
-static bool may_move(struct df_feed *f, const struct df_node *n, char *from)
-{
-	return n->from != DF_NOBODY && !is_told(f, n->moved) && is_told(f, n->from_seq) &&
-	       !is_being_sent(f, n->id) && are_told(f, n->from) &&
-	       df_index_place(f->index, n->from, n->from_name, from);
-}
-
 /* A name of the same file that the peer has with the same content. */
-static bool find_twin(struct df_feed *f, const struct df_node *n, char *path)
+static df_id find_twin(struct df_feed *f, const struct df_node *n)
 {
 	struct df_node other;
 	df_id after = DF_NOBODY;
 
 	if (!n->entry.twin || n->entry.type != DF_FILE)
-		return false;
+		return DF_NOBODY;
 	while (df_index_twin(f->index, n->dev, n->ino, after, &other)) {
 		after = other.id;
 		if (other.id != n->id && is_told(f, other.seq) && !is_being_sent(f, other.id) &&
-		    are_told(f, other.parent) && df_entry_same_content(&other.entry, &n->entry))
-			return df_index_path(f->index, other.id, path);
+		    df_entry_same_content(&other.entry, &n->entry))
+			return other.id;
 	}
-	return false;
+	return DF_NOBODY;
 }
 
-static void send_move(struct df_feed *f, const struct df_node *n, const char *from,
-		      const char *path, bool follows)
+static void send_twin(struct df_feed *f, const struct df_node *n, const char *path, df_id other)
 {
-	uint8_t *p = df_link_room(f->conf.link, df_entry_room(&n->entry) + strlen(from) +
-							strlen(path) + 3 * DF_NUMBER);
+	uint8_t *p = begin(f, df_entry_room(&n->entry) + DF_NUMBER, n->seq, n->id, path);
 
-	p = df_put_bytes(df_put_bytes(df_put_number(p, n->seq), text(from)), text(path));
-	say_frame(f, DF_RENAME, follows ? DF_FOLLOWS : 0, df_entry_put(p, &n->entry));
-	f->figures.renames++;
-}
-
-static void send_twin(struct df_feed *f, const struct df_node *n, const char *path,
-		      const char *other)
-{
-	uint8_t *p = df_link_room(f->conf.link, df_entry_room(&n->entry) + strlen(other) +
-							strlen(path) + 3 * DF_NUMBER);
-
-	p = df_put_bytes(df_put_bytes(df_put_number(p, n->seq), text(path)), text(other));
-	say_frame(f, DF_TWIN, 0, df_entry_put(p, &n->entry));
+	say_frame(f, DF_TWIN, 0, df_put_number(df_entry_put(p, &n->entry), other));
 }
 
 static void push_walk(struct df_feed *f, df_id id)
@@ -447,19 +447,6 @@ static void push_walk(struct df_feed *f, df_id id)
 	w->above = f->walk;
 	w->id = id;
 	f->walk = w;
-}
-
-/* The file that the peer gets is a new one: its other names there are to be names of that. */
-static void rejoin_twins(struct df_feed *f, const struct df_node *n)
-{
-	struct df_node other;
-	df_id after = DF_NOBODY;
-
-	while (n->entry.twin && df_index_twin(f->index, n->dev, n->ino, after, &other)) {
-		after = other.id;
-		if (other.id != n->id && is_told(f, other.seq))
-			say_again(f, other.id | AS_TWIN);
-	}
 }
 
 /* The same file is on its way under another name: this one is said at its end. */
@@ -476,62 +463,74 @@ static bool waits_for_twin(struct df_feed *f, const struct df_node *n)
 	return false;
 }
 
-/* A file, with whatever is cheapest. force: all of it. */
-static void say_file(struct df_feed *f, const struct df_node *n, const char *path, bool force)
+/* A file, with whatever is cheapest. */
+static void say_file(struct df_feed *f, const struct df_node *n, const char *path,
+		     const struct again *as)
 {
-	char other[DF_PATH];
-	bool content = force || !is_told(f, n->content);
-
-	if (content && !force && waits_for_twin(f, n))
+	if (as->how == WHOLE) {
+		send_content(f, n, path, as->alone);
 		return;
-	if (content && !force && find_twin(f, n, other))
+	}
+	if (as->how == AGAIN || is_told(f, n->content)) {
+		send_entry(f, n, path, DF_OFFER);
+		if (as->how == AGAIN && n->entry.twin)
+			rejoin_twins(f, n->dev, n->ino, n->id);
+		return;
+	}
+	if (waits_for_twin(f, n))
+		return;
+	df_id other = find_twin(f, n);
+	if (other != DF_NOBODY)
 		send_twin(f, n, path, other);
-	else if (content && !force && f->whole_upto >= n->seq && !f->conf.empty)
+	else if (f->whole_upto >= n->seq && !f->conf.empty)
 		send_entry(f, n, path, DF_OFFER);
-	else if (content)
-		send_content(f, n, path);
 	else
-		send_entry(f, n, path, DF_OFFER);
-	if (force)
-		rejoin_twins(f, n);
+		send_content(f, n, path, false);
 }
 
-static void say_node(struct df_feed *f, struct df_node *n, bool force)
-{
-	char path[DF_PATH], from[DF_PATH];
-	bool folder = n->entry.type == DF_DIR;
-	uint64_t tomb = df_index_tomb(f->index, n->parent, n->name);
+static void say(struct df_feed *f, const struct again *as);
 
-	if (!df_index_path(f->index, n->id, path))
+/* What stood at a place and does no more: where it is now is said before something else takes the
+ * place, or the peer loses it with all that is in it. */
+static void say_mover(struct df_feed *f, const struct df_tomb *tomb)
+{
+	struct df_node n;
+
+	tell_ahead(f, tomb->seq); /* first: two may have changed places */
+	if (tomb->moved == DF_NOBODY || f->movers >= MOVERS ||
+	    !df_index_get(f->index, tomb->moved, &n) || is_told(f, n.seq))
 		return;
-	if (tomb && !is_told(f, tomb)) {
+	f->movers++;
+	say(f, &(struct again){ .id = n.id });
+	f->movers--;
+}
+
+static void say_node(struct df_feed *f, struct df_node *n, const struct again *as)
+{
+	char path[DF_PATH];
+	df_id id = n->id;
+	bool folder = n->entry.type == DF_DIR, known = is_told(f, n->born);
+	struct df_tomb tomb = df_index_tomb(f->index, n->parent, n->name);
+
+	if (tomb.seq && !is_told(f, tomb.seq)) {
+		say_mover(f, &tomb);
+		if (!df_index_get(f->index, id, n) || !df_index_path(f->index, id, path))
+			return;
 		if (folder)
-			send_delete(f, tomb, path);
-		tell_ahead(f, tomb);
+			send_delete(f, tomb.seq, path);
+	} else if (!df_index_path(f->index, id, path)) {
+		return;
 	}
-	abort_sending_of(f, n->id);
-	bool moves = !force && may_move(f, n, from);
-	bool content = !folder && !is_told(f, n->content);
-	if (moves)
-		send_move(f, n, from, path, content);
-	if (folder) {
-		if (!moves)
-			send_entry(f, n, path, 0);
-		/* it was elsewhere, and the peer has what was in it there */
-		bool lost = !moves && n->from != DF_NOBODY && !is_told(f, n->moved) &&
-			    is_told(f, n->born);
-		if (force || lost)
-			push_walk(f, n->id);
-	} else if (n->entry.type != DF_FILE) {
-		if (!moves)
-			send_entry(f, n, path, 0);
-	} else if (!moves || content) {
-		say_file(f, n, path, force);
-	}
+	abort_sending_of(f, id);
+	if (n->entry.type == DF_FILE)
+		say_file(f, n, path, as);
+	else
+		send_entry(f, n, path, folder && known && as->how != WHOLE ? DF_OFFER : 0);
+	if (folder && as->how == WHOLE)
+		push_walk(f, id);
 	tell_ahead(f, n->seq);
 	tell_ahead(f, n->content);
-	if (n->from != DF_NOBODY)
-		tell_ahead(f, n->moved);
+	tell_ahead(f, n->born);
 }
 
 static bool is_theirs(const struct df_feed *f, const struct df_node *n)
@@ -551,43 +550,55 @@ static void say_folders(struct df_feed *f, df_id id)
 	while (depth-- > 0)
 		if (df_index_get(f->index, above[depth], &n) && !is_told(f, n.seq) &&
 		    !is_theirs(f, &n))
-			say_node(f, &n, false);
+			say_node(f, &n, &(struct again){ .id = n.id });
 }
 
-static void say(struct df_feed *f, df_id id, bool force)
+static void say(struct df_feed *f, const struct again *as)
 {
 	struct df_node n;
+	bool changed = as->how == CHANGED;
 
-	if (!df_index_get(f->index, id, &n) || (is_theirs(f, &n) && !force))
+	if (!df_index_get(f->index, as->id, &n) || (changed && is_theirs(f, &n)))
 		return;
 	say_folders(f, n.parent);
-	if (df_index_get(f->index, id, &n) && (force || !is_told(f, n.seq)))
-		say_node(f, &n, force);
+	if (df_index_get(f->index, as->id, &n) && (!changed || !is_told(f, n.seq)))
+		say_node(f, &n, as);
 }
 
-static void say_as_twin(struct df_feed *f, df_id id)
-{
-	char path[DF_PATH], other[DF_PATH];
-	struct df_node n;
-
-	if (!df_index_get(f->index, id, &n) || !is_told(f, n.seq) || is_being_sent(f, id) ||
-	    waits_for_twin(f, &n))
-		return;
-	if (find_twin(f, &n, other) && df_index_path(f->index, id, path))
-		send_twin(f, &n, path, other);
-}
-
-/* Whether the peer is to be told of a tomb: not when a file stands there again. */
-static void say_tomb(struct df_feed *f, const struct df_change *c)
+/* One that is another file by now is said in its turn. */
+static void say_as_twin(struct df_feed *f, const struct again *as)
 {
 	char path[DF_PATH];
+	struct df_node n, other;
+
+	if (!df_index_get(f->index, as->twin, &other) || !df_index_get(f->index, as->id, &n) ||
+	    other.dev != n.dev || other.ino != n.ino ||
+	    !df_entry_same_content(&other.entry, &n.entry) || is_being_sent(f, n.id) ||
+	    is_being_sent(f, other.id))
+		return;
+	say_folders(f, n.parent);
+	if (df_index_get(f->index, as->id, &n) && df_index_path(f->index, n.id, path))
+		send_twin(f, &n, path, as->twin);
+}
+
+/* The peer is told of a tomb when nothing stands there that it was told of, or takes the place in
+ * its turn. */
+static void say_tomb(struct df_feed *f, const struct df_change *c)
+{
+	char path[DF_PATH], name[DF_NAME];
+	struct df_bytes own = { name, c->name.n };
+	df_id parent = c->parent;
 	struct df_node n;
 
-	say_folders(f, c->parent);
-	if (!df_index_place(f->index, c->parent, c->name, path))
+	memcpy(name, c->name.p, c->name.n);
+	struct df_tomb tomb = df_index_tomb(f->index, parent, own);
+	say_folders(f, parent);
+	say_mover(f, &tomb);
+	if (!df_index_place(f->index, parent, own, path))
 		return;
-	if (!df_index_child(f->index, c->parent, c->name, &n) || !is_told(f, n.seq))
-		send_delete(f, c->seq, path);
+	if (!df_index_child(f->index, parent, own, &n) ||
+	    (n.entry.type == DF_DIR && !is_told(f, n.seq)))
+		send_delete(f, tomb.seq, path);
 }
 
 /* ---- all of it ---------------------------------------------------------------------------------
@@ -604,7 +615,8 @@ static bool next_of_walk(struct df_feed *f)
 	}
 	w->n = n.name.n;
 	memcpy(w->last, n.name.p, n.name.n);
-	say(f, n.id, true);
+	bool folder = n.entry.type == DF_DIR;
+	say(f, &(struct again){ .id = n.id, .how = folder ? WHOLE : AGAIN });
 	return true;
 }
 
@@ -622,7 +634,7 @@ static bool next_of_order(struct df_feed *f)
 		if (c.id == DF_NOBODY)
 			say_tomb(f, &c);
 		else
-			say(f, c.id, false);
+			say(f, &(struct again){ .id = c.id });
 	}
 	pass(f, c.seq);
 	return true;
@@ -633,11 +645,11 @@ static bool step(struct df_feed *f)
 	if (f->walk)
 		return next_of_walk(f);
 	if (f->at_again < f->n_again) {
-		df_id id = f->again[f->at_again++];
-		if (id & AS_TWIN)
-			say_as_twin(f, id & ~AS_TWIN);
+		struct again as = f->again[f->at_again++];
+		if (as.twin)
+			say_as_twin(f, &as);
 		else
-			say(f, id, true);
+			say(f, &as);
 		if (f->at_again == f->n_again)
 			f->at_again = f->n_again = 0;
 		return true;
@@ -659,9 +671,18 @@ static void pump(struct df_feed *f)
 	}
 }
 
+/* A name that is told of when the file has come under another one. */
+static bool somebody_waits(const struct df_feed *f)
+{
+	for (const struct list *it = f->sendings.next; it != &f->sendings; it = it->next)
+		if (container_of(it, struct sending, link)->twins)
+			return true;
+	return false;
+}
+
 static void mark(struct df_feed *f)
 {
-	if (f->walk || f->n_again || f->n_late ||
+	if (f->walk || f->n_again || f->n_late || somebody_waits(f) ||
 	    (f->marked == f->cursor && f->marked_naks == f->figures.naks))
 		return;
 	f->marked = f->cursor;
@@ -707,9 +728,9 @@ bool df_feed_run(struct df_feed *f)
 
 static int on_nak(struct df_feed *f, struct df_reader *r)
 {
-	uint64_t seq = df_get_number(r), code = df_get_number(r);
-	struct df_bytes why = df_get_bytes(r, 1000);
-	struct df_change c;
+	df_id id = df_get_number(r);
+	uint64_t code = df_get_number(r);
+	struct df_bytes why = df_get_bytes(r, DF_PATH + 200);
 
 	if (r->bad)
 		return ERR_PROTO;
@@ -719,9 +740,9 @@ static int on_nak(struct df_feed *f, struct df_reader *r)
 			log_warn("a peer has no room, it is tried again peer=%s why=%.*s",
 				 f->conf.link->peer, (int)why.n, (const char *)why.p);
 		f->retry_at = (int64_t)uv_now(f->conf.link->self->loop) + RETRY;
-	} else if (code == DF_NAK_NOBASE) {
-		if (df_index_after(f->index, seq - 1, &c) && c.seq == seq && c.id != DF_NOBODY)
-			say_again(f, c.id);
+	} else if (code == DF_NAK_NOBASE || code == DF_NAK_NOLINK) {
+		say_again(f,
+			  (struct again){ .id = id, .how = WHOLE, .alone = code == DF_NAK_NOLINK });
 	} else {
 		log_warn("a peer can't do it peer=%s why=%.*s", f->conf.link->peer, (int)why.n,
 			 (const char *)why.p);
@@ -731,18 +752,16 @@ static int on_nak(struct df_feed *f, struct df_reader *r)
 
 static int on_want(struct df_feed *f, struct df_reader *r)
 {
-	char path[DF_PATH];
-	struct df_bytes b = df_get_bytes(r, DF_PATH - 1);
+	df_id id = df_get_number(r);
 	struct df_node n;
 
-	if (r->bad || !df_path_is_well(b))
+	if (r->bad)
 		return ERR_PROTO;
-	memcpy(path, b.p, b.n);
-	path[b.n] = '\0';
-	if (df_index_find(f->index, path, &n))
-		say_again(f, n.id);
+	if (df_index_get(f->index, id, &n))
+		say_again(f, (struct again){ .id = id, .how = AGAIN });
 	else
-		send_delete(f, f->cursor, path);
+		say_frame(f, DF_NOTHING, 0,
+			  df_put_number(df_link_room(f->conf.link, DF_NUMBER), id));
 	return 0;
 }
 

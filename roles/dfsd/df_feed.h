@@ -5,10 +5,10 @@
  *	                              a tomb:   DELETE
  *	cursor --> MARK --> the peer does all up to it --> ACK
  *
- * A node is said as it is now. What stands in a folder that the peer does not know yet makes that
- * folder be said first, ahead of its turn; `ahead` has the numbers that were. A file that has moved
- * since the peer was told of it moves there too, if the peer is known to have it; where it turns
- * out that it has not (NAK), the node is said whole.
+ * A node is said as it is now, with its id: a peer that was told of it moves it from wherever it
+ * stands there. What stands in a folder that the peer does not know yet makes that folder be said
+ * first, ahead of its turn; `ahead` has the numbers that were. Where it turns out that the peer
+ *does not have what it was told of (NAK), the node is said whole.
  *
  * Files above DF_SMALL go in pieces, in turn with one another and with what is small.
  */
@@ -36,7 +36,7 @@ struct df_feed_conf {
 
 struct df_feed_figures {
 	uint64_t cursor, acked;
-	uint64_t files, bytes, ops, renames, naks;
+	uint64_t files, bytes, ops, naks;
 	bool idle;
 };
 

@@ -19,37 +19,38 @@ enum {
 	DF_SMALL = 128 * 1024, /* files up to that go in one */
 };
 
-/* What follows the type, in order. path: text; seq: number. */
+/* What follows the type, in order. path: text; seq, id: numbers, of the sender's index: what is
+ * told of a node has its id, so that the receiver knows it wherever it stands there. */
 enum df_frame_type {
 	DF_HELLO = 1,   /* "TDFS", lowest, highest version: bytes; id 16; name; clock; nonce 32 */
 	DF_AUTH = 2,    /* 32 bytes */
 	DF_SHARE = 3,   /* name, roles, epoch 16, last seq, your epoch 16, your seq, nodes, round */
-	DF_ENTRY = 5,   /* seq, path, entry: whatever has no content of its own here */
-	DF_PUT = 6,     /* seq, path, entry, content to the end */
-	DF_BEGIN = 7,   /* seq, path, entry; the content follows in the stream */
+	DF_ENTRY = 5,   /* seq, id, path, entry: all but the content of a file */
+	DF_PUT = 6,     /* seq, id, path, entry, content to the end */
+	DF_BEGIN = 7,   /* seq, id, path, entry; the content follows in the stream */
 	DF_DATA = 8,    /* offset, bytes to the end */
 	DF_END = 9,     /* hash 16 */
-	DF_RENAME = 11, /* seq, old path, path, entry */
-	DF_DELETE = 12, /* seq, path */
-	DF_TWIN = 15,   /* seq, path, the other's path, entry: a hard link */
+	DF_DELETE = 12, /* seq, id (0), path */
+	DF_TWIN = 15,   /* seq, id, path, entry, the other's id: a hard link */
 	DF_MARK = 18,   /* seq: all up to it was said; how many NAKs were heard by then */
 	DF_SWEEP = 19,  /* nothing: all that there is was said */
 	DF_ACK = 20,    /* seq: all up to it is done */
-	DF_NAK = 21,    /* seq, code, text */
-	DF_WANT = 22,   /* path: say it once more */
+	DF_NAK = 21,    /* id, code, text */
+	DF_WANT = 22,   /* id: say it once more */
 	DF_PING = 23,   /* nothing, or what is to come back as a DF_PONG */
 	DF_PONG = 24,
-	DF_ERROR = 26, /* text; the connection ends */
+	DF_NOTHING = 25, /* id: what was wanted is not there any more */
+	DF_ERROR = 26,   /* text; the connection ends */
 };
 
 enum df_flag {
-	DF_ABORT = 1,   /* of END: forget the stream */
-	DF_OFFER = 2,   /* of ENTRY: a file that is there perhaps; NAK NOBASE: it is not */
-	DF_FOLLOWS = 4, /* of RENAME: new content comes behind it */
+	DF_ABORT = 1, /* of END: forget the stream */
+	DF_OFFER = 2, /* of ENTRY: one that is there perhaps, or elsewhere; NAK NOBASE: it is not */
 };
 
 enum df_nak {
-	DF_NAK_NOBASE = 1,
+	DF_NAK_NOBASE = 1, /* it is to be said whole */
+	DF_NAK_NOLINK,     /* the same; a second name can't be made */
 	DF_NAK_NOSPACE,
 	DF_NAK_PERM,
 	DF_NAK_BADNAME,

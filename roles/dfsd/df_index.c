@@ -14,30 +14,36 @@
 #include "core/base/mem.h"
 #include "core/log/log.h"
 
-enum table { NODES, NAMES, TOMBS, ORDER, INODES, PEERS, META, TABLES };
+enum table { NODES, NAMES, TOMBS, ORDER, INODES, PEERS, META, THEIRS, WANTS, TABLES };
 
-enum { KEY = 8 + DF_NAME, BOOT = 36, GAP = 1 << 20 };
+enum { SEQ, ID };
+
+enum { KEY = 8 + DF_NAME, BOOT = 36 };
 
 struct df_index {
 	MDB_env *env;
 	MDB_txn *txn; /* NULL: none is open */
 	MDB_dbi tables[TABLES];
 	uint8_t epoch[16];
-	uint64_t seq, ids, count;
+	uint64_t last[2]; /* the number and the id given last: neither is ever given again */
+	uint64_t count;
 	bool dirty;
 	int failed; /* a write that did not go; told at the commit */
 	uint8_t *row;
 	size_t room;
+	uint64_t (*lost)[2]; /* inodes that have a name less */
+	size_t n_lost;
 };
 
 /* What a node's row begins with; its names and its entry follow. */
 struct row {
-	df_id parent, from;
-	uint64_t seq, born, content, from_seq, moved, dev, ino;
+	df_id parent, their;
+	uint64_t seq, born, content, dev, ino;
 	int64_t ctime;
-	uint32_t origin, seen;
-	uint8_t name, from_name; /* bytes */
-	uint8_t pad[6];
+	uint32_t origin, peer, seen;
+	uint8_t name; /* bytes */
+	uint8_t racy;
+	uint8_t pad[2];
 };
 
 static const struct {
@@ -51,6 +57,8 @@ static const struct {
 	[INODES] = { "inodes", MDB_DUPSORT | MDB_DUPFIXED | MDB_INTEGERDUP },
 	[PEERS] = { "peers", 0 },
 	[META] = { "meta", 0 },
+	[THEIRS] = { "theirs", 0 },
+	[WANTS] = { "wants", 0 },
 };
 
 /* ---- rows ---------------------------------------------------------------------------------- */
@@ -141,22 +149,8 @@ static int make_epoch(struct df_index *x)
 	memcpy(bytes, &row, sizeof(row));
 	memcpy(bytes + sizeof(row), nothing, 7);
 	put(x, NODES, val(&root, sizeof(root)), val(bytes, sizeof(bytes)));
-	x->ids = DF_ROOT;
+	x->last[ID] = DF_ROOT;
 	return x->failed;
-}
-
-static uint64_t last_key(struct df_index *x, enum table t)
-{
-	MDB_cursor *c;
-	MDB_val key, data;
-	uint64_t last = 0;
-
-	if (mdb_cursor_open(x->txn, x->tables[t], &c) != 0)
-		return 0;
-	if (mdb_cursor_get(c, &key, &data, MDB_LAST) == 0)
-		memcpy(&last, key.mv_data, sizeof(last));
-	mdb_cursor_close(c);
-	return last;
 }
 
 static int read_meta(struct df_index *x)
@@ -167,12 +161,10 @@ static int read_meta(struct df_index *x)
 	if (!get(x, META, val("epoch", 5), &epoch) || epoch.mv_size != sizeof(x->epoch))
 		return make_epoch(x);
 	memcpy(x->epoch, epoch.mv_data, sizeof(x->epoch));
-	x->seq = last_key(x, ORDER);
-	x->ids = last_key(x, NODES);
-	MDB_val seq;
-	if (get(x, META, val("seq", 3), &seq) && *(const uint64_t *)seq.mv_data > x->seq)
-		x->seq = *(const uint64_t *)
-				  seq.mv_data; /* its last change was a tomb, and is forgotten */
+	MDB_val last;
+	if (!get(x, META, val("last", 4), &last) || last.mv_size != sizeof(x->last))
+		return make_epoch(x);
+	memcpy(x->last, last.mv_data, sizeof(x->last));
 	mdb_stat(x->txn, x->tables[NODES], &st);
 	x->count = st.ms_entries - 1;
 	return 0;
@@ -191,21 +183,18 @@ static int open_tables(struct df_index *x)
 	return read_meta(x);
 }
 
-enum ended { WELL, KILLED, TORN };
-
-/* How the last one left it. Killed: numbers may have been told that were never committed. In
- * another boot: pages may be missing in it. */
-static enum ended how_it_ended(const char *state, const char *boot)
+/* Whether it was open when the machine went down: pages may be missing in it. */
+static bool is_torn(const char *state, const char *boot)
 {
 	char path[DF_PATH], then[BOOT + 1] = "";
 
 	snprintf(path, sizeof(path), "%s/open", state);
 	FILE *f = fopen(path, "r");
 	if (!f)
-		return WELL;
+		return false;
 	size_t n = fread(then, 1, BOOT, f);
 	fclose(f);
-	return n == BOOT && strcmp(then, boot) == 0 ? KILLED : TORN;
+	return n != BOOT || strcmp(then, boot) != 0;
 }
 
 static int mark_open(const char *state, const char *boot, struct err *err)
@@ -241,8 +230,7 @@ int df_index_open(struct df_index **out, const char *state, size_t map, struct e
 		return err_set(err, uv_translate_sys_error(errno), "%s: %s", state,
 			       strerror(errno));
 	}
-	enum ended ended = how_it_ended(state, boot);
-	if (ended == TORN) {
+	if (is_torn(state, boot)) {
 		log_warn("the machine went down while the index was open, it is made anew path=%s",
 			 state);
 		remove_files(state);
@@ -261,10 +249,6 @@ int df_index_open(struct df_index **out, const char *state, size_t map, struct e
 		rc = mdb_env_open(x->env, state, MDB_NOSYNC | MDB_NOTLS | MDB_NOMEMINIT, 0600);
 	if (rc == 0)
 		rc = open_tables(x);
-	if (ended == KILLED) { /* so that no number is given twice */
-		x->seq += GAP;
-		x->dirty = true;
-	}
 	if (rc == 0)
 		rc = df_index_commit(x, NULL);
 	if (rc != 0) {
@@ -293,6 +277,7 @@ void df_index_close(struct df_index *x)
 	if (*path)
 		unlink(path);
 	free(x->row);
+	free(x->lost);
 	free(x);
 }
 
@@ -303,7 +288,7 @@ const uint8_t *df_index_epoch(const struct df_index *x)
 
 uint64_t df_index_last(const struct df_index *x)
 {
-	return x->seq;
+	return x->last[SEQ];
 }
 
 uint64_t df_index_count(const struct df_index *x)
@@ -323,7 +308,7 @@ int df_index_commit(struct df_index *x, struct err *err)
 	if (!x->txn)
 		return 0;
 	if (rc == 0 && x->dirty)
-		put(x, META, val("seq", 3), val(&x->seq, sizeof(x->seq)));
+		put(x, META, val("last", 4), val(x->last, sizeof(x->last)));
 	rc = x->failed;
 	if (rc == 0) {
 		rc = mdb_txn_commit(x->txn);
@@ -358,20 +343,19 @@ static bool read_node(df_id id, MDB_val data, struct df_node *n)
 		.seq = row.seq,
 		.born = row.born,
 		.content = row.content,
-		.from = row.from,
-		.from_seq = row.from_seq,
-		.moved = row.moved,
+		.their = row.their,
 		.dev = row.dev,
 		.ino = row.ino,
 		.ctime = row.ctime,
 		.origin = row.origin,
+		.peer = row.peer,
 		.seen = row.seen,
+		.racy = row.racy,
 		.name = { p, row.name },
-		.from_name = { p + row.name, row.from_name },
 	};
-	size_t before = sizeof(row) + row.name + row.from_name;
+	size_t before = sizeof(row) + row.name;
 	return data.mv_size > before &&
-	       df_entry_get(&n->entry, p + row.name + row.from_name, data.mv_size - before) > 0;
+	       df_entry_get(&n->entry, p + row.name, data.mv_size - before) > 0;
 }
 
 bool df_index_get(struct df_index *x, df_id id, struct df_node *n)
@@ -496,30 +480,26 @@ static void write_node(struct df_index *x, const struct df_node *n)
 {
 	struct row row = {
 		.parent = n->parent,
-		.from = n->from,
+		.their = n->their,
 		.seq = n->seq,
 		.born = n->born,
 		.content = n->content,
-		.from_seq = n->from_seq,
-		.moved = n->moved,
 		.dev = n->dev,
 		.ino = n->ino,
 		.ctime = n->ctime,
 		.origin = n->origin,
+		.peer = n->peer,
 		.seen = n->seen,
 		.name = (uint8_t)n->name.n,
-		.from_name = (uint8_t)n->from_name.n,
+		.racy = n->racy,
 	};
-	size_t most = sizeof(row) + n->name.n + n->from_name.n + df_entry_room(&n->entry);
+	size_t most = sizeof(row) + n->name.n + df_entry_room(&n->entry);
 	uint8_t *p = row_room(x, most);
 
 	memcpy(p, &row, sizeof(row));
 	p += sizeof(row);
 	memcpy(p, n->name.p, n->name.n);
-	p += n->name.n;
-	if (n->from_name.n)
-		memcpy(p, n->from_name.p, n->from_name.n);
-	p = df_entry_put(p + n->from_name.n, &n->entry);
+	p = df_entry_put(p + n->name.n, &n->entry);
 	put(x, NODES, val(&n->id, sizeof(n->id)), val(x->row, (size_t)(p - x->row)));
 }
 
@@ -529,6 +509,40 @@ static void set_order(struct df_index *x, uint64_t old, uint64_t seq, MDB_val wh
 		del(x, ORDER, val(&old, sizeof(old)), NULL);
 	if (seq)
 		put(x, ORDER, val(&seq, sizeof(seq)), what);
+}
+
+static MDB_val their_key(uint64_t key[2], uint32_t peer, df_id their)
+{
+	key[0] = peer;
+	key[1] = __builtin_bswap64(their); /* so that they sort as numbers do */
+	return val(key, 16);
+}
+
+/* A node that has lost its name to another one keeps it in its own row, where nobody looks. */
+static void set_their(struct df_index *x, const struct df_node *old, const struct df_node *n)
+{
+	uint64_t key[2];
+	MDB_val id;
+
+	if (old && n && old->peer == n->peer && old->their == n->their)
+		return;
+	if (old && old->their && get(x, THEIRS, their_key(key, old->peer, old->their), &id) &&
+	    memcmp(id.mv_data, &old->id, sizeof(old->id)) == 0)
+		del(x, THEIRS, val(key, 16), NULL);
+	if (n && n->their)
+		put(x, THEIRS, their_key(key, n->peer, n->their), val(&n->id, sizeof(n->id)));
+}
+
+bool df_index_of_peer(struct df_index *x, uint32_t peer, df_id their, struct df_node *n)
+{
+	uint64_t key[2];
+	MDB_val data;
+	df_id id;
+
+	if (!their || !get(x, THEIRS, their_key(key, peer, their), &data))
+		return false;
+	memcpy(&id, data.mv_data, sizeof(id));
+	return df_index_get(x, id, n);
 }
 
 static void set_inode(struct df_index *x, const struct df_node *old, const struct df_node *n)
@@ -551,9 +565,9 @@ void df_index_put(struct df_index *x, struct df_node *n, bool content)
 	uint8_t key[KEY];
 	bool known = n->id != DF_NOBODY && df_index_get(x, n->id, &old);
 
-	n->seq = ++x->seq;
+	n->seq = ++x->last[SEQ];
 	if (!known) {
-		n->id = ++x->ids;
+		n->id = ++x->last[ID];
 		n->born = n->seq;
 		x->count++;
 	}
@@ -564,6 +578,7 @@ void df_index_put(struct df_index *x, struct df_node *n, bool content)
 	if (!known)
 		put(x, NAMES, place, val(&n->id, sizeof(n->id)));
 	set_inode(x, known ? &old : NULL, n);
+	set_their(x, known ? &old : NULL, n);
 	set_order(x, old.seq, n->seq, val(&n->id, sizeof(n->id)));
 }
 
@@ -576,25 +591,26 @@ void df_index_note(struct df_index *x, const struct df_node *n)
 	set_inode(x, known ? &old : NULL, n);
 }
 
-uint64_t df_index_tomb(struct df_index *x, df_id parent, struct df_bytes name)
+struct df_tomb df_index_tomb(struct df_index *x, df_id parent, struct df_bytes name)
 {
+	struct df_tomb tomb = { .seq = 0 };
 	uint8_t key[KEY];
 	MDB_val data;
-	uint64_t seq = 0;
 
 	if (get(x, TOMBS, place_key(key, parent, name), &data))
-		memcpy(&seq, data.mv_data, sizeof(seq));
-	return seq;
+		memcpy(&tomb, data.mv_data, sizeof(tomb));
+	return tomb;
 }
 
-void df_index_bury(struct df_index *x, df_id parent, struct df_bytes name)
+static void bury(struct df_index *x, df_id parent, struct df_bytes name, df_id moved)
 {
 	uint8_t key[KEY];
-	uint64_t old = df_index_tomb(x, parent, name), seq = ++x->seq;
+	uint64_t old = df_index_tomb(x, parent, name).seq;
+	struct df_tomb tomb = { ++x->last[SEQ], moved };
 	MDB_val place = place_key(key, parent, name);
 
-	put(x, TOMBS, place, val(&seq, sizeof(seq)));
-	set_order(x, old, seq, place);
+	put(x, TOMBS, place, val(&tomb, sizeof(tomb)));
+	set_order(x, old, tomb.seq, place);
 }
 
 void df_index_move(struct df_index *x, struct df_node *n, df_id parent, struct df_bytes name)
@@ -614,15 +630,12 @@ void df_index_move(struct df_index *x, struct df_node *n, df_id parent, struct d
 	put(x, NAMES, place_key(key, parent, name), val(&n->id, sizeof(n->id)));
 	df_index_get(x, n->id, n);
 	uint64_t before = n->seq;
-	n->from = from;
-	n->from_seq = before;
-	n->from_name = from_name;
 	n->parent = parent;
 	n->name = name;
-	n->seq = n->moved = ++x->seq;
+	n->seq = ++x->last[SEQ];
 	write_node(x, n);
 	set_order(x, before, n->seq, val(&n->id, sizeof(n->id)));
-	df_index_bury(x, from, from_name);
+	bury(x, from, from_name, n->id);
 	df_index_get(x, n->id, n);
 }
 
@@ -647,6 +660,25 @@ static void drop_tombs(struct df_index *x, df_id parent)
 	mdb_cursor_close(c);
 }
 
+static void note_lost(struct df_index *x, const uint64_t inode[2])
+{
+	MDB_val other;
+
+	if (!get(x, INODES, val(inode, 16), &other))
+		return;
+	if ((x->n_lost & (x->n_lost - 1)) == 0)
+		x->lost = mem_resize(x->lost, (x->n_lost ? 2 * x->n_lost : 1) * sizeof(*x->lost));
+	memcpy(x->lost[x->n_lost++], inode, 16);
+}
+
+bool df_index_take_lost(struct df_index *x, uint64_t inode[2])
+{
+	if (!x->n_lost)
+		return false;
+	memcpy(inode, x->lost[--x->n_lost], 16);
+	return true;
+}
+
 static void drop_one(struct df_index *x, const struct df_node *n)
 {
 	uint8_t key[KEY];
@@ -662,6 +694,9 @@ static void drop_one(struct df_index *x, const struct df_node *n)
 		del(x, NAMES, place, NULL);
 		if (inode[1])
 			del(x, INODES, val(inode, 16), &what);
+		if (inode[1] && n->entry.type == DF_FILE)
+			note_lost(x, inode);
+		set_their(x, &now, NULL);
 	}
 	del(x, NODES, val(&id, sizeof(id)), NULL);
 	x->count--;
@@ -693,7 +728,7 @@ uint64_t df_index_drop(struct df_index *x, df_id id, bool tomb)
 			break;
 	}
 	if (tomb)
-		df_index_bury(x, parent, place);
+		bury(x, parent, place, DF_NOBODY);
 	return dropped;
 }
 
@@ -758,4 +793,53 @@ void df_index_peer(struct df_index *x, const char *name, struct df_known *k)
 void df_index_set_peer(struct df_index *x, const char *name, const struct df_known *k)
 {
 	put(x, PEERS, val(name, strlen(name)), val(k, sizeof(*k)));
+}
+
+void df_index_forget_peer(struct df_index *x, uint32_t peer)
+{
+	uint64_t bytes[2];
+	MDB_cursor *c;
+	MDB_val key = their_key(bytes, peer, 0), data;
+
+	if (!txn_of(x) || mdb_cursor_open(x->txn, x->tables[THEIRS], &c) != 0)
+		return;
+	while (mdb_cursor_get(c, &key, &data, MDB_SET_RANGE) == 0 &&
+	       memcmp(key.mv_data, bytes, 8) == 0) {
+		x->dirty = true;
+		if (mdb_cursor_del(c, 0) != 0)
+			break;
+		key = val(bytes, 16);
+	}
+	mdb_cursor_close(c);
+}
+
+void df_index_want(struct df_index *x, uint32_t peer, df_id their)
+{
+	uint64_t key[2];
+
+	put(x, WANTS, their_key(key, peer, their), val("", 0));
+}
+
+void df_index_have(struct df_index *x, uint32_t peer, df_id their)
+{
+	uint64_t key[2];
+	MDB_val data;
+
+	if (get(x, WANTS, their_key(key, peer, their), &data))
+		del(x, WANTS, val(key, 16), NULL);
+}
+
+bool df_index_next_want(struct df_index *x, uint32_t peer, df_id *their)
+{
+	uint64_t bytes[2], found[2] = { 0, 0 };
+	MDB_cursor *c;
+	MDB_val key = their_key(bytes, peer, *their + 1), data;
+
+	if (!txn_of(x) || mdb_cursor_open(x->txn, x->tables[WANTS], &c) != 0)
+		return false;
+	if (mdb_cursor_get(c, &key, &data, MDB_SET_RANGE) == 0)
+		memcpy(found, key.mv_data, sizeof(found));
+	mdb_cursor_close(c);
+	*their = __builtin_bswap64(found[1]);
+	return found[0] == bytes[0] && found[1] != 0;
 }

@@ -3,18 +3,19 @@
  *
  *	nodes    id -> parent, name, numbers, what the disk says of it, its entry
  *	names    parent, name -> id              a folder's move is one row, whatever is in it
- *	tombs    parent, name -> number          what is gone; one for each place
- *	order    number -> id, or the place of a tomb
- *	inodes   device, inode -> id, several of one inode
- *	peers    name -> which index of ours they know, and up to which number
+ *	tombs    parent, name -> number, id      what is gone, or where it has gone; one for each
+ *place order    number -> id, or the place of a tomb inodes   device, inode -> id, several of one
+ *inode theirs   peer, its id -> id              what a peer has told of wants    peer, parent, name
+ *what is not as it has told any more peers    name -> which index of ours they know, and up to
+ *which number
  *
  * Each change gets the next number and takes the node's old one out of the order: who walks the
  * order from where a peer is sees each node once, as it is now. Nothing is ever replayed.
  *
- * One transaction is open at a time; df_index_commit ends it. The file is not synced: a process
- * that is killed loses nothing that was committed (what it told of later changes is told again, by
- * numbers beyond those), and after a crash of the whole machine (the boot
- * id is another one) the index is not trusted: it is made anew, as another epoch, from a scan.
+ * One transaction is open at a time; df_index_commit ends it, and nobody is told of what is not
+ * committed. The file is not synced: a process that is killed loses nothing that was committed, and
+ * after a crash of the whole machine (the boot id is another one) the index is not trusted: it is
+ * made anew, as another epoch, from a scan.
  *
  * All of it is of one thread. What is returned by pointer holds until the next change.
  */
@@ -33,17 +34,17 @@ enum { DF_ROOT = 1, DF_NOBODY = 0 }; /* ids */
 
 struct df_node {
 	df_id id, parent;
-	uint64_t seq;      /* of its last change */
-	uint64_t born;     /* its first one */
-	uint64_t content;  /* the last one of its content */
-	df_id from;        /* the folder that it was in before its last move, DF_NOBODY: none */
-	uint64_t from_seq; /* its number there */
-	uint64_t moved;    /* the number of that move */
+	uint64_t seq;     /* of its last change */
+	uint64_t born;    /* its first one */
+	uint64_t content; /* the last one of its content */
+	df_id their;      /* what it is called by `peer`, 0: it never told of it */
 	uint64_t dev, ino;
 	int64_t ctime;   /* ns; with size and mtime of the entry: whether the disk's is another */
 	uint32_t origin; /* the peer that it is from, 0: it is ours */
-	uint32_t seen;   /* the round in which it was last met */
-	struct df_bytes name, from_name;
+	uint32_t peer;
+	uint32_t seen; /* the round in which it was last met */
+	bool racy;     /* it may have changed since, within one tick of the file system's clock */
+	struct df_bytes name;
 	struct df_entry entry;
 };
 
@@ -70,6 +71,9 @@ bool df_index_find(struct df_index *x, const char *path, struct df_node *n);
 bool df_index_path(struct df_index *x, df_id id, char path[DF_PATH]);
 bool df_index_place(struct df_index *x, df_id parent, struct df_bytes name, char path[DF_PATH]);
 
+/* What the peer of that number calls `their`. */
+bool df_index_of_peer(struct df_index *x, uint32_t peer, df_id their, struct df_node *n);
+
 /* The nodes of one inode; after: the id to go on behind, DF_NOBODY: the first. */
 bool df_index_twin(struct df_index *x, uint64_t dev, uint64_t ino, df_id after, struct df_node *n);
 
@@ -93,6 +97,10 @@ void df_index_move(struct df_index *x, struct df_node *n, df_id parent, struct d
  */
 uint64_t df_index_drop(struct df_index *x, df_id id, bool tomb);
 
+/* An inode that has lost a name with one of those, and has another one: device and inode; each is
+ * told once. */
+bool df_index_take_lost(struct df_index *x, uint64_t inode[2]);
+
 /* ---- the order ----------------------------------------------------------------------------- */
 
 struct df_change {
@@ -105,9 +113,13 @@ struct df_change {
 /* The first with a number above seq. */
 bool df_index_after(struct df_index *x, uint64_t seq, struct df_change *c);
 
-/* The number of the tomb of a place, 0: there is none. */
-uint64_t df_index_tomb(struct df_index *x, df_id parent, struct df_bytes name);
-void df_index_bury(struct df_index *x, df_id parent, struct df_bytes name);
+struct df_tomb {
+	uint64_t seq; /* 0: there is none */
+	df_id moved;  /* what stood there and is elsewhere now, DF_NOBODY: it is gone */
+};
+
+/* The tomb of a place. */
+struct df_tomb df_index_tomb(struct df_index *x, df_id parent, struct df_bytes name);
 
 /* Tombs up to that number go: everybody knows. */
 void df_index_forget_tombs(struct df_index *x, uint64_t upto);
@@ -125,3 +137,11 @@ struct df_known {
 /* All 0 but the origin for one that is new. */
 void df_index_peer(struct df_index *x, const char *name, struct df_known *k);
 void df_index_set_peer(struct df_index *x, const char *name, const struct df_known *k);
+
+/* It has another index now: what it calls by which id is forgotten. */
+void df_index_forget_peer(struct df_index *x, uint32_t peer);
+
+/* What it is to tell of once more; *their: the one before, 0: none. */
+void df_index_want(struct df_index *x, uint32_t peer, df_id their);
+void df_index_have(struct df_index *x, uint32_t peer, df_id their);
+bool df_index_next_want(struct df_index *x, uint32_t peer, df_id *their);

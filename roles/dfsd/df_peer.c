@@ -15,7 +15,7 @@
 #include "core/run/run.h"
 #include "roles/dfsd/df.h"
 
-enum { DIAL = 5000, FIRST = 100, LONGEST = 30000, GUESTS = 256 };
+enum { DIAL = 5000, FIRST = 100, LONGEST = 30000, GUESTS = 256, WANTS = 256 };
 
 struct guest {
 	struct list link;
@@ -54,12 +54,15 @@ static void on_acked(void *data, uint64_t seq)
 	keep_known(pair);
 }
 
-static void on_done(void *data, uint64_t seq)
+static bool on_done(void *data, uint64_t seq, bool all)
 {
 	struct df_pair *pair = data;
 
-	pair->known.theirs = seq;
-	keep_known(pair);
+	if (all) {
+		pair->known.theirs = seq;
+		keep_known(pair);
+	}
+	return df_share_commit(pair->share);
 }
 
 static void on_guard(void *data, uint64_t nodes)
@@ -77,6 +80,23 @@ static void on_changed(void *data, const char *path)
 
 	(void)path;
 	df_share_wake(pair->share);
+}
+
+bool df_pair_want(struct df_pair *pair)
+{
+	struct df_index *x = df_share_tree(pair->share)->index;
+	struct df_frame frame = { .type = DF_WANT, .share = df_share_number(pair->share) };
+	struct df_link *l = pair->peer->l;
+
+	for (int i = 0; i < WANTS && pair->wants && !df_link_full(l); i++) {
+		pair->wants = df_index_next_want(x, pair->known.origin, &pair->asked);
+		if (pair->wants)
+			df_link_put(l, frame,
+				    df_put_number(df_link_room(l, DF_NUMBER), pair->asked));
+		else
+			pair->asked = 0;
+	}
+	return pair->wants && !df_link_full(l);
 }
 
 static void start_feed(struct df_pair *pair)
@@ -102,6 +122,8 @@ static void start_apply(struct df_pair *pair)
 	bool same = memcmp(pair->known.epoch, pair->epoch, sizeof(pair->epoch)) == 0;
 	bool whole = !same || !pair->known.theirs;
 
+	if (!same)
+		df_index_forget_peer(df_share_tree(pair->share)->index, pair->known.origin);
 	if (whole) {
 		memcpy(pair->known.epoch, pair->epoch, sizeof(pair->epoch));
 		pair->known.theirs = 0;
@@ -123,6 +145,9 @@ static void start_apply(struct df_pair *pair)
 		.on_changed = on_changed,
 		.data = pair,
 	});
+	pair->wants = true;
+	pair->asked = 0;
+	df_share_wake(pair->share);
 }
 
 static void start(struct df_pair *pair)

@@ -2,17 +2,39 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <uv.h>
 
 #include "core/base/mem.h"
 #include "core/log/log.h"
 #include "roles/dfsd/df_ignore.h"
 
+static const int64_t TICK = 20 * 1000 * 1000; /* ns, and more than that of any kernel */
+
+/* Its time is that of the last tick of the clock, which may not be over. */
+static bool is_racy(const struct df_seen *s)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	int64_t age = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - s->ctime;
+	return age > -TICK && age < TICK;
+}
+
 static bool is_the_same(const struct df_node *n, const struct df_seen *s)
 {
 	return n->dev == s->dev && n->ino == s->ino && n->ctime == s->ctime &&
 	       n->entry.type == s->entry.type && n->entry.size == s->entry.size &&
 	       n->entry.mtime == s->entry.mtime;
+}
+
+/* What a peer told of, and is not so any more. */
+static void want(struct df_tree *t, const struct df_node *n)
+{
+	if (!t->on_want || !n->their)
+		return;
+	df_index_want(t->index, n->peer, n->their);
+	t->on_want(t->data);
 }
 
 static bool is_left_out(const struct df_tree *t, const char *path, const struct df_seen *s)
@@ -50,17 +72,45 @@ static void take_over(struct df_node *n, const struct df_seen *s, bool same_cont
 	n->dev = s->dev;
 	n->ino = s->ino;
 	n->ctime = s->ctime;
+	n->racy |= is_racy(s);
 }
 
-static void tell_twins(struct df_tree *t, uint64_t dev, uint64_t ino, df_id id)
+static void tell_names(struct df_tree *t, const uint64_t inode[2], df_id but, bool lost)
 {
 	struct df_node n;
 	df_id after = DF_NOBODY;
 
-	while (t->on_twin && ino && df_index_twin(t->index, dev, ino, after, &n)) {
+	while (df_index_twin(t->index, inode[0], inode[1], after, &n)) {
+		after = n.id;
+		if (n.id != but)
+			t->on_twin(t->data, &n, lost);
+	}
+}
+
+static void tell_twins(struct df_tree *t, const struct df_node *n)
+{
+	tell_names(t, (uint64_t[2]){ n->dev, n->ino }, n->id, false);
+}
+
+/* Of all that was dropped by now. */
+static void tell_lost(struct df_tree *t)
+{
+	uint64_t inode[2];
+
+	while (df_index_take_lost(t->index, inode))
+		tell_names(t, inode, DF_NOBODY, true);
+}
+
+/* What no size and no time tells of: its other names have another content, too. */
+static void change_twins(struct df_tree *t, const struct df_seen *s, df_id id)
+{
+	struct df_node n;
+	df_id after = DF_NOBODY;
+
+	while (s->links > 1 && df_index_twin(t->index, s->dev, s->ino, after, &n)) {
 		after = n.id;
 		if (n.id != id)
-			t->on_twin(t->data, n.parent, n.name);
+			df_index_put(t->index, &n, true);
 	}
 }
 
@@ -68,16 +118,23 @@ static enum df_planned changed(struct df_tree *t, struct df_node *n, const struc
 {
 	bool content = !df_entry_same_content(&n->entry, &s->entry);
 	bool rest = !df_entry_same_rest(&n->entry, &s->entry);
+	bool racy = n->racy && t->written && n->entry.type == DF_FILE;
 
-	take_over(n, s, !content);
-	if (!content && !rest) {
+	n->racy &= !t->written;
+	take_over(n, s, !content && !racy);
+	if (!content && !rest && !racy) {
 		df_index_note(t->index, n);
 		return DF_PLAN_SAME;
 	}
+	want(t, n);
 	n->origin = 0;
-	df_index_put(t->index, n, content);
-	if (s->links > 1 && s->entry.type == DF_FILE)
-		tell_twins(t, s->dev, s->ino, n->id);
+	df_index_put(t->index, n, content || racy);
+	if (s->entry.type != DF_FILE || s->links < 2)
+		return DF_PLAN_CHANGED;
+	if (content || rest)
+		tell_twins(t, n);
+	else
+		change_twins(t, s, n->id);
 	return DF_PLAN_CHANGED;
 }
 
@@ -85,11 +142,9 @@ static enum df_planned changed(struct df_tree *t, struct df_node *n, const struc
 
 static bool is_still_there(struct df_tree *t, const struct df_node *n)
 {
-	static struct df_seen there;
 	char path[DF_PATH];
 
-	return df_index_path(t->index, n->id, path) && df_root_look(&t->root, path, &there) == 0 &&
-	       there.dev == n->dev && there.ino == n->ino;
+	return df_index_path(t->index, n->id, path) && df_root_is(&t->root, path, n->dev, n->ino);
 }
 
 /* The node that stood elsewhere with this inode, and does no more. */
@@ -107,51 +162,89 @@ static bool find_moved(struct df_tree *t, const struct df_seen *s, struct df_nod
 	return false;
 }
 
+/* Whether a folder is, or is in, another one. */
+static bool is_in(struct df_tree *t, df_id id, df_id above)
+{
+	struct df_node n;
+
+	while (id != DF_ROOT && id != above && df_index_get(t->index, id, &n))
+		id = n.parent;
+	return id == above;
+}
+
 static enum df_planned appeared(struct df_tree *t, df_id parent, struct df_bytes name,
 				struct df_node *there, bool known)
 {
 	struct df_seen *s = &t->seen;
 	struct df_node n;
 
-	if (s->ino && find_moved(t, s, &n)) {
+	if (s->ino && find_moved(t, s, &n) && !is_in(t, parent, n.id)) {
+		want(t, &n);
 		df_index_move(t->index, &n, parent, name);
+		want(t, &n);
+		tell_lost(t);
 		changed(t, &n, s);
 		if (s->entry.type == DF_DIR && t->on_folder)
 			t->on_folder(t->data, n.id);
 		return DF_PLAN_CHANGED;
 	}
 	bool replaced = known && there->entry.type != DF_DIR && s->entry.type != DF_DIR;
+	if (known)
+		want(t, there);
 	if (known && !replaced)
 		df_index_drop(t->index, there->id, true);
 	n = replaced ? *there : (struct df_node){ .parent = parent, .name = name };
-	n.from = DF_NOBODY;
-	n.from_name.n = 0;
 	n.origin = 0;
+	n.racy = false;
 	take_over(&n, s, false);
 	df_index_put(t->index, &n, true);
-	if (known)
-		tell_twins(t, there->dev, there->ino, there->id);
+	tell_lost(t);
+	if (replaced)
+		tell_names(t, (uint64_t[2]){ there->dev, there->ino }, n.id, true);
 	if (s->links > 1 && s->entry.type == DF_FILE)
-		tell_twins(t, s->dev, s->ino, n.id);
+		tell_twins(t, &n);
 	if (s->entry.type == DF_DIR && t->on_folder)
 		t->on_folder(t->data, n.id);
 	return DF_PLAN_CHANGED;
 }
 
-enum df_planned df_plan_place(struct df_tree *t, df_id parent, struct df_bytes name)
+/* Its path; false: there is nothing to be said of it (its folder is gone, it is too deep, or ours).
+ */
+static bool is_ours(struct df_tree *t, df_id parent, struct df_bytes name, char path[DF_PATH])
 {
-	char path[DF_PATH], own[DF_NAME + 1];
-	struct df_node n;
-	bool itself = name.n == 0 && parent == DF_ROOT;
+	return name.n > 0 && name.n <= DF_NAME && df_index_place(t->index, parent, name, path) &&
+	       !df_path_is_in(path, ".troupe");
+}
 
-	if (name.n > DF_NAME || (!itself && !df_index_place(t->index, parent, name, path)))
-		return DF_PLAN_SAME; /* its folder is gone, or it is too deep */
-	if (itself || strncmp(path, ".troupe", 7) == 0)
+static bool is_the_same_inode(const struct df_node *n, const struct df_seen *s)
+{
+	return n->ino == s->ino && n->dev == s->dev && n->entry.type == s->entry.type;
+}
+
+/* Something is there. */
+static enum df_planned compare(struct df_tree *t, df_id parent, struct df_bytes name)
+{
+	struct df_node n;
+	bool known = df_index_child(t->index, parent, name, &n);
+
+	if (known && is_the_same(&n, &t->seen) && !(n.racy && t->written))
+		return DF_PLAN_SAME;
+	if (known && is_the_same_inode(&n, &t->seen))
+		return changed(t, &n, &t->seen);
+	return appeared(t, parent, name, &n, known);
+}
+
+enum df_planned df_plan_place(struct df_tree *t, df_id parent, struct df_bytes name, bool written)
+{
+	char path[DF_PATH], own[DF_NAME];
+	struct df_node n;
+
+	if (!is_ours(t, parent, name, path))
 		return DF_PLAN_SAME;
 	memcpy(own, name.p, name.n);
 	name.p = own;
+	t->written = written && !t->on_want;
 	int rc = df_root_look(&t->root, path, &t->seen);
-	bool known = df_index_child(t->index, parent, name, &n);
 	if (rc == UV_ENOTDIR)
 		return DF_PLAN_ASTRAY;
 	if (rc != 0 && rc != UV_ENOENT) {
@@ -159,18 +252,9 @@ enum df_planned df_plan_place(struct df_tree *t, df_id parent, struct df_bytes n
 		log_warn("it can't be looked at path=%s error=%s", path, uv_strerror(rc));
 		return DF_PLAN_FAILED;
 	}
-	if (rc == UV_ENOENT || is_left_out(t, path, &t->seen))
-		return known ? DF_PLAN_GONE : DF_PLAN_SAME;
-	if (known && is_the_same(&n, &t->seen))
-		return DF_PLAN_SAME;
-	if (t->on_tampered) {
-		t->on_tampered(t->data, parent, name);
-		return DF_PLAN_SAME;
-	}
-	if (known && n.ino == t->seen.ino && n.dev == t->seen.dev &&
-	    n.entry.type == t->seen.entry.type)
-		return changed(t, &n, &t->seen);
-	return appeared(t, parent, name, &n, known);
+	if (rc == 0 && !is_left_out(t, path, &t->seen))
+		return compare(t, parent, name);
+	return df_index_child(t->index, parent, name, &n) ? DF_PLAN_GONE : DF_PLAN_SAME;
 }
 
 bool df_plan_gone(struct df_tree *t, df_id parent, struct df_bytes name, uint64_t *nodes)
@@ -183,13 +267,9 @@ bool df_plan_gone(struct df_tree *t, df_id parent, struct df_bytes name, uint64_
 	int rc = df_root_look(&t->root, path, &t->seen);
 	if (rc != UV_ENOENT && rc != UV_ENOTDIR && !(rc == 0 && is_left_out(t, path, &t->seen)))
 		return false;
-	if (t->on_tampered) {
-		t->on_tampered(t->data, parent, name);
-		return false;
-	}
-	uint64_t dev = n.dev, ino = n.entry.type == DF_FILE ? n.ino : 0;
+	want(t, &n);
 	*nodes += df_index_drop(t->index, n.id, true);
-	tell_twins(t, dev, ino, DF_NOBODY);
+	tell_lost(t);
 	return true;
 }
 

@@ -26,13 +26,17 @@ struct df_tree {
 	/* A folder that was not known, or is known as another node now: it is to be watched, then
 	 * listed. */
 	void (*on_folder)(void *data, df_id id);
-	/* Another name of a file that has changed, or lost a name: nobody tells of it. */
-	void (*on_twin)(void *data, df_id parent, struct df_bytes name);
-	/* Somebody has changed what only others may: nothing is planned. NULL: we may. */
-	void (*on_tampered)(void *data, df_id parent, struct df_bytes name);
+	/* Another name of a file that has changed: nobody tells of that. lost: of one that has lost
+	 * a name, by which somebody may have it open: nobody will tell of what he writes, either.
+	 */
+	void (*on_twin)(void *data, const struct df_node *n, bool lost);
+	/* What a peer told of is not so any more: it is wanted (df_index_want). NULL: it may be so.
+	 */
+	void (*on_want)(void *data);
 	void *data;
 	uint64_t errors; /* what could not be looked at */
 	struct df_seen seen;
+	bool written; /* see df_plan_place */
 };
 
 enum df_planned {
@@ -43,7 +47,8 @@ enum df_planned {
 	DF_PLAN_FAILED, /* it was logged */
 };
 
-enum df_planned df_plan_place(struct df_tree *t, df_id parent, struct df_bytes name);
+/* written: somebody may have written to it since it was looked at last, in whatever time. */
+enum df_planned df_plan_place(struct df_tree *t, df_id parent, struct df_bytes name, bool written);
 
 /* Whether something is gone now; *nodes more are. */
 bool df_plan_gone(struct df_tree *t, df_id parent, struct df_bytes name, uint64_t *nodes);

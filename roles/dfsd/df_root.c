@@ -159,6 +159,16 @@ int df_root_look(struct df_root *r, const char *path, struct df_seen *s)
 	return df_attr_look(r, dir, name, &s->entry);
 }
 
+bool df_root_is(struct df_root *r, const char *path, uint64_t dev, uint64_t ino)
+{
+	const char *name;
+	struct stat st;
+	int dir = dir_of(r, path, &name);
+
+	return dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == dev &&
+	       st.st_ino == ino;
+}
+
 int df_root_read(struct df_root *r, const char *path)
 {
 	const char *name;
@@ -235,19 +245,18 @@ static int make_temp(struct df_root *r, const char *temp, const struct df_entry 
 	return symlinkat(target, r->tmp, temp) == 0 ? 0 : code();
 }
 
-static int make_dir(struct df_root *r, int dir, const char *name, const char *path,
-		    const struct df_entry *e)
+/* A folder; whatever else stands there goes. */
+static int make_step(int dir, const char *name, mode_t mode)
 {
 	struct stat st;
 
-	if (mkdirat(dir, name, 0700) != 0) {
-		if (errno != EEXIST || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-			return code();
-		if (!S_ISDIR(st.st_mode) &&
-		    (unlinkat(dir, name, 0) != 0 || mkdirat(dir, name, 0700) != 0))
-			return code();
-	}
-	return df_root_dress(r, path, e);
+	if (mkdirat(dir, name, mode) == 0)
+		return 0;
+	if (errno != EEXIST || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return code();
+	if (S_ISDIR(st.st_mode))
+		return 0;
+	return unlinkat(dir, name, 0) == 0 && mkdirat(dir, name, mode) == 0 ? 0 : code();
 }
 
 int df_root_make(struct df_root *r, const char *path, const struct df_entry *e)
@@ -258,8 +267,10 @@ int df_root_make(struct df_root *r, const char *path, const struct df_entry *e)
 
 	if (dir < 0)
 		return dir;
-	if (e->type == DF_DIR)
-		return make_dir(r, dir, name, path, e);
+	if (e->type == DF_DIR) {
+		int rc = make_step(dir, name, 0700);
+		return rc == 0 ? df_root_dress(r, path, e) : rc;
+	}
 	name_temp(r, temp, sizeof(temp));
 	int rc = make_temp(r, temp, e);
 	if (rc == 0)
@@ -312,6 +323,15 @@ static int find_places(struct df_root *r, const char *from, const char *to, stru
 	return p->to;
 }
 
+static bool is_still_there(const struct places *p)
+{
+	struct stat old, new;
+
+	return fstatat(p->from, p->old, &old, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       fstatat(p->to, p->name, &new, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       old.st_ino == new.st_ino &&old.st_nlink > 1;
+}
+
 int df_root_rename(struct df_root *r, const char *from, const char *to)
 {
 	struct places p;
@@ -327,6 +347,8 @@ int df_root_rename(struct df_root *r, const char *from, const char *to)
 				rc = code();
 		}
 	}
+	if (rc == 0 && is_still_there(&p)) /* rename(2) of two names of one file leaves both */
+		unlinkat(p.from, p.old, 0);
 	close(p.from);
 	df_root_forget(r);
 	return rc;
@@ -406,8 +428,7 @@ int df_root_way(struct df_root *r, const char *path)
 		way[n] = '\0';
 		const char *last = strrchr(way, '/');
 		char *name = last ? way + (last - way) + 1 : way;
-		if (mkdirat(dir, name, 0755) != 0 && errno != EEXIST)
-			rc = code();
+		rc = make_step(dir, name, 0755);
 		int next = rc == 0 ? open_beneath(r->fd, way, O_DIRECTORY | O_RDONLY, 0) : rc;
 		if (dir != r->fd)
 			close(dir);

@@ -61,6 +61,9 @@ int df_root_list(struct df_root *r, const char *path, DIR **out);
  * next call. */
 int df_root_look(struct df_root *r, const char *path, struct df_seen *s);
 
+/* Whether that inode is there. What was looked at last is kept. */
+bool df_root_is(struct df_root *r, const char *path, uint64_t dev, uint64_t ino);
+
 /* For reading: a descriptor. */
 int df_root_read(struct df_root *r, const char *path);
 
@@ -83,11 +86,12 @@ int df_root_make(struct df_root *r, const char *path, const struct df_entry *e);
 /* All but the content, of what is there. */
 int df_root_dress(struct df_root *r, const char *path, const struct df_entry *e);
 
+/* From one place to another one, in place of what is there. */
 int df_root_rename(struct df_root *r, const char *from, const char *to);
 int df_root_twin(struct df_root *r, const char *old, const char *path); /* a second name */
 
 /* With all that is in it. What is not there is gone. */
 int df_root_remove(struct df_root *r, const char *path);
 
-/* The folders on the way to it. */
+/* The folders on the way to it, in place of whatever else stands there. */
 int df_root_way(struct df_root *r, const char *path);

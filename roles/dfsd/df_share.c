@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
@@ -58,9 +59,9 @@ static int64_t now_of(const struct df_share *s)
  */
 
 static void look_later(struct df_share *s, df_id dir, struct df_bytes name, int64_t after,
-		       bool open)
+		       unsigned how)
 {
-	df_dirty_put(&s->dirty, dir, name, now_of(s) + after, open);
+	df_dirty_put(&s->dirty, dir, name, now_of(s) + after, how);
 }
 
 /* A folder in which something has come or gone has another time. */
@@ -69,7 +70,7 @@ static void look_at_folder(struct df_share *s, df_id id)
 	struct df_node n;
 
 	if (id != DF_ROOT && df_index_get(s->tree.index, id, &n))
-		look_later(s, n.parent, n.name, s->keys->settle, false);
+		look_later(s, n.parent, n.name, s->keys->settle, 0);
 }
 
 static void keep_gone(struct df_share *s, df_id parent, struct df_bytes name)
@@ -83,15 +84,15 @@ static void keep_gone(struct df_share *s, df_id parent, struct df_bytes name)
 	s->gone = item;
 }
 
-static enum df_planned look(struct df_share *s, df_id parent, struct df_bytes name)
+static enum df_planned look(struct df_share *s, df_id parent, struct df_bytes name, bool written)
 {
-	enum df_planned what = df_plan_place(&s->tree, parent, name);
+	enum df_planned what = df_plan_place(&s->tree, parent, name, written);
 
 	if (what == DF_PLAN_GONE)
 		keep_gone(s, parent, name);
 	if (what == DF_PLAN_ASTRAY) {
 		look_at_folder(s, parent);
-		look_later(s, parent, name, ASTRAY, true);
+		look_later(s, parent, name, ASTRAY, DF_LATER | (written ? DF_WRITTEN : 0));
 	}
 	return what;
 }
@@ -134,17 +135,42 @@ static void on_name(void *data, df_id id, struct df_bytes name)
 
 	memcpy(own, name.p, name.n);
 	name.p = own;
-	enum df_planned what = look(s, id, name);
+	enum df_planned what = look(s, id, name, s->rescanning);
 	if (s->now.deep && s->n_scans == before && what != DF_PLAN_GONE &&
 	    df_index_child(s->tree.index, id, name, &n) && n.entry.type == DF_DIR)
 		push_scan(s, n.id, true);
 }
 
-static void on_twin(void *data, df_id parent, struct df_bytes name)
+/* A watch of its own; there is room for a few of those. */
+static void watch_file(struct df_share *s, df_id id)
+{
+	char path[DF_PATH];
+
+	if (!s->watch || !df_index_path(s->tree.index, id, path))
+		return;
+	int fd = df_root_read(&s->tree.root, path);
+	if (fd < 0)
+		return;
+	df_watch_add_file(s->watch, id, fd);
+	close(fd);
+}
+
+static void on_twin(void *data, const struct df_node *n, bool lost)
 {
 	struct df_share *s = data;
 
-	look_later(s, parent, name, s->keys->settle, false);
+	look_later(s, n->parent, n->name, s->keys->settle, 0);
+	if (lost)
+		watch_file(s, n->id);
+}
+
+static void on_want(void *data)
+{
+	struct df_share *s = data;
+
+	for (struct list *it = s->pairs.next; it != &s->pairs; it = it->next)
+		container_of(it, struct df_pair, of_share)->wants = true;
+	df_share_wake(s);
 }
 
 /* Watched first: what comes while it is listed is told of; what came before has changed its time.
@@ -210,18 +236,25 @@ static void scan_all(struct df_share *s)
 static void on_timer(uv_timer_t *t);
 static void on_idle(uv_idle_t *i);
 
-static void commit(struct df_share *s)
+static bool commit(struct df_share *s)
 {
 	struct err err = { .text = "" };
 
 	s->commit_at = 0;
 	if (df_index_commit(s->tree.index, &err) == 0)
-		return;
+		return true;
 	log_error("share=%s %s; it is looked through again", s->name, err.text);
 	scan_all(s);
+	return false;
 }
 
-static bool run_feeds(struct df_share *s)
+bool df_share_commit(struct df_share *s)
+{
+	return !df_index_is_dirty(s->tree.index) || commit(s);
+}
+
+/* Nobody is told of what a kill might take back. */
+static bool run_pairs(struct df_share *s)
 {
 	struct list *it, *tmp;
 	bool more = false;
@@ -230,7 +263,10 @@ static bool run_feeds(struct df_share *s)
 		return false;
 	list_each (it, tmp, &s->pairs) {
 		struct df_pair *pair = container_of(it, struct df_pair, of_share);
-		more |= pair->feed && df_feed_run(pair->feed);
+		if (pair->feed && df_share_commit(s))
+			more |= df_feed_run(pair->feed);
+		if (pair->apply && pair->wants)
+			more |= df_pair_want(pair);
 	}
 	return more;
 }
@@ -262,7 +298,7 @@ static bool look_at_all(struct df_share *s, int64_t now, int *budget, int64_t *n
 		struct df_dirty_item *item = df_dirty_take(&s->dirty, now, next);
 		if (!item)
 			return true;
-		look(s, item->dir, (struct df_bytes){ item->name, item->n });
+		look(s, item->dir, (struct df_bytes){ item->name, item->n }, item->written);
 		free(item);
 		--*budget;
 	}
@@ -284,7 +320,7 @@ static void work(struct df_share *s)
 	if (s->rescanning && !s->n_scans)
 		scan_is_over(s);
 	df_root_forget(&s->tree.root);
-	bool more = run_feeds(s) || !all || s->n_scans;
+	bool more = run_pairs(s) || !all || s->n_scans;
 	if (s->commit_at && now >= s->commit_at)
 		commit(s);
 	if (all)
@@ -310,7 +346,7 @@ void df_share_wake(struct df_share *s)
 
 void df_share_look(struct df_share *s, df_id parent, struct df_bytes name)
 {
-	look_later(s, parent, name, s->keys->settle, false);
+	look_later(s, parent, name, s->keys->settle, DF_WRITTEN);
 	df_share_wake(s);
 }
 
@@ -329,16 +365,18 @@ static void on_hint(void *data, enum df_hint hint, df_id dir, const char *name)
 		df_watch_remove(s->watch, dir);
 		return;
 	}
-	if (!bytes.n) { /* the folder itself */
+	if (!bytes.n) { /* it itself */
 		if (dir == DF_ROOT)
 			return;
-		df_share_look(s, n.parent, n.name);
-		return;
+		dir = n.parent;
+		bytes = n.name;
 	}
 	bool open = hint == DF_HINT_OPEN;
 	if (hint == DF_HINT_NAME)
 		look_at_folder(s, dir);
-	look_later(s, dir, bytes, open ? s->keys->open_settle : s->keys->settle, open);
+	bool written = open || hint == DF_HINT_NOW;
+	look_later(s, dir, bytes, open ? s->keys->open_settle : s->keys->settle,
+		   (open ? DF_LATER : 0) | (written ? DF_WRITTEN : 0));
 	if (!uv_is_active((uv_handle_t *)&s->timer))
 		uv_timer_start(&s->timer, on_timer,
 			       (uint64_t)(open ? s->keys->open_settle : s->keys->settle), 0);
@@ -368,6 +406,7 @@ static int open_tree(struct df_share *s, const char *state, struct err *err)
 	s->tree.max_file = (uint64_t)s->keys->max_file;
 	s->tree.on_folder = on_folder;
 	s->tree.on_twin = on_twin;
+	s->tree.on_want = s->keys->role == DF_RECEIVE ? on_want : NULL;
 	s->tree.data = s;
 	int rc = df_root_open(&s->tree.root, s->keys->path, err);
 	if (rc == 0)

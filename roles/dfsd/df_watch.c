@@ -9,16 +9,18 @@
 
 #include "core/base/mem.h"
 
-enum { PIECE = 64 * 1024, FIRST = 64 };
+enum { PIECE = 64 * 1024, FIRST = 64, FILES = 1000 };
 
 static const uint32_t wanted = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
 			       IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_ONLYDIR | IN_EXCL_UNLINK;
+static const uint32_t of_file = IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB;
 
 /* One row for each watch, found by both of its numbers. */
 struct watched {
 	struct watched *next_wd, *next_id;
 	int wd;
 	df_id id;
+	bool file;
 };
 
 struct df_watch {
@@ -28,7 +30,7 @@ struct df_watch {
 	void *data;
 	void (*closed)(void *data);
 	struct watched **by_wd, **by_id;
-	uint32_t buckets, n;
+	uint32_t buckets, n, files;
 	uint64_t events, lost;
 	char *piece;
 };
@@ -99,6 +101,7 @@ static void forget(struct df_watch *w, struct watched *one)
 	while (*id != one)
 		id = &(*id)->next_id;
 	*id = one->next_id;
+	w->files -= one->file;
 	free(one);
 	w->n--;
 }
@@ -109,7 +112,9 @@ static enum df_hint hint_of(uint32_t mask)
 {
 	if (mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO))
 		return DF_HINT_NAME;
-	return mask & IN_MODIFY ? DF_HINT_OPEN : DF_HINT_NOW;
+	if (mask & IN_MODIFY)
+		return DF_HINT_OPEN;
+	return mask & IN_CLOSE_WRITE ? DF_HINT_NOW : DF_HINT_REST;
 }
 
 static void tell(struct df_watch *w, const struct inotify_event *e)
@@ -188,20 +193,20 @@ void df_watch_close(struct df_watch *w, void (*closed)(void *data))
 	uv_close((uv_handle_t *)&w->poll, on_closed);
 }
 
-int df_watch_add(struct df_watch *w, df_id id, int fd)
+static int add(struct df_watch *w, df_id id, int fd, bool file)
 {
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	int wd = inotify_add_watch(w->fd, path, wanted);
+	int wd = inotify_add_watch(w->fd, path, file ? of_file : wanted);
 	if (wd < 0)
 		return uv_translate_sys_error(errno);
 	struct watched *one = find_wd(w, wd), *old = find_id(w, id);
 	if (one && one == old)
 		return 0;
-	if (one) /* the same folder, known as another node now */
+	if (one) /* the same, known as another node now */
 		forget(w, one);
-	if (old) { /* another folder stands there now */
+	if (old) { /* another one stands there now */
 		inotify_rm_watch(w->fd, old->wd);
 		forget(w, old);
 	}
@@ -210,9 +215,21 @@ int df_watch_add(struct df_watch *w, df_id id, int fd)
 	one = mem_new(sizeof(*one));
 	one->wd = wd;
 	one->id = id;
+	one->file = file;
 	link_in(w, one);
 	w->n++;
+	w->files += file;
 	return 0;
+}
+
+int df_watch_add(struct df_watch *w, df_id id, int fd)
+{
+	return add(w, id, fd, false);
+}
+
+int df_watch_add_file(struct df_watch *w, df_id id, int fd)
+{
+	return w->files < FILES ? add(w, id, fd, true) : UV_ENOSPC;
 }
 
 void df_watch_remove(struct df_watch *w, df_id id)

@@ -14,7 +14,8 @@ struct df_watch;
 
 enum df_hint {
 	DF_HINT_NAME, /* it has come, gone or moved: its folder has another time, too */
-	DF_HINT_NOW,  /* it has other attributes, or was written and closed */
+	DF_HINT_REST, /* it has other attributes */
+	DF_HINT_NOW,  /* it was written and closed */
 	DF_HINT_OPEN, /* it is being written */
 	DF_HINT_LOST, /* the kernel's queue was full: look everywhere; id and name say nothing */
 };
@@ -27,6 +28,8 @@ void df_watch_close(struct df_watch *w, void (*closed)(void *data));
 
 /* fd: of the folder. 0; UV_ENOSPC: the system's limit of watches is reached. */
 int df_watch_add(struct df_watch *w, df_id id, int fd);
+/* One file, by whichever name it is written; UV_ENOSPC: there are too many of those, too. */
+int df_watch_add_file(struct df_watch *w, df_id id, int fd);
 void df_watch_remove(struct df_watch *w, df_id id);
 
 uint64_t df_watch_count(const struct df_watch *w);

@@ -235,7 +235,7 @@ static void show_pair(const struct df_pair *pair, struct stat_out *out)
 		   sends ? (double)(s.last - (pair->feed ? f.acked : pair->known.ours)) : 0);
 	stat_counter(out, "sent_files", "Files sent.", (double)f.files);
 	stat_counter(out, "sent_bytes", "Their content.", (double)f.bytes);
-	stat_counter(out, "renames", "Moves told.", (double)f.renames);
+	stat_counter(out, "renames", "Files and folders moved here.", (double)a.renames);
 	stat_counter(out, "naks", "What the other side could not do.", (double)(f.naks + a.naks));
 	stat_counter(out, "received_files", "Files received.", (double)a.files);
 	stat_counter(out, "received_bytes", "Their content.", (double)a.bytes);

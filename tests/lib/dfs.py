@@ -136,7 +136,7 @@ class Churn:
             if folder == self.root and b".troupe" in folders:
                 folders.remove(b".troupe")
             found += [os.path.join(folder, name) for name in folders]
-        return [f for f in found if len(f) - len(self.root) < 1500]
+        return [f for f in found if not os.path.islink(f) and len(f) - len(self.root) < 1500]
 
     def paths(self):
         found = []
@@ -202,6 +202,8 @@ class Churn:
 
     def deep(self):
         path = self.some_place()
+        if os.path.lexists(path):  # a link might lead elsewhere
+            return
         for i in range(self.random.randrange(1, 6)):
             path = os.path.join(path, b"d%d" % i)
         os.makedirs(path)

@@ -1,6 +1,7 @@
 """dfsd: what changes in one folder is so in the other; and what faults and liars do to it."""
 import os
 import pathlib
+import random
 import secrets
 import socket
 import struct
@@ -15,7 +16,7 @@ from daemon import TROUPE
 from dfs import Churn, Node, wait_same
 from servers import wait_for
 
-MAGIC, HELLO, SHARE, ENTRY, PUT, DELETE, RENAME, TWIN, ERROR = b"TDFS", 1, 3, 5, 6, 12, 11, 15, 26
+MAGIC, HELLO, SHARE, ENTRY, PUT, DELETE, TWIN, ERROR, OFFER = b"TDFS", 1, 3, 5, 6, 12, 15, 26, 2
 
 
 class Pair:
@@ -118,7 +119,7 @@ def test_a_file_and_a_folder_that_move_cost_no_content(pair):
     pair.same()
     os.rename(pair.a / "moved" / "e", pair.a / "e")
     pair.same()
-    assert pair.figure("sent_bytes") == sent and pair.figure("renames") == 3
+    assert pair.figure("sent_bytes") == sent and pair.receiver.pair("a")["renames"] == 3
 
 
 @pytest.mark.parametrize("name", [b"\xff\xfe", b"new\nline", b"x" * 255, b"-rf", b" ", b".hidden", b"a@b_c", b"\xc3\xa9", b"*?[", b"{\"a\":1}"])
@@ -236,7 +237,7 @@ def test_who_was_away_is_told_what_is_new_only(pair):
     pair.receiver.launch()
     pair.same()
     assert pair.figure("sent_bytes") == 7, "since it is back"
-    assert pair.figure("renames") == 1
+    assert pair.receiver.pair("a")["renames"] == 1
 
 
 def test_a_sender_that_was_away_finds_what_has_changed(pair):
@@ -251,7 +252,6 @@ def test_a_sender_that_was_away_finds_what_has_changed(pair):
     pair.same()
 
 
-@pytest.mark.soak  # some runs still differ
 @pytest.mark.parametrize("who", ["sender", "receiver"])
 def test_killed_in_the_middle_it_goes_on(pair, who):
     churn = Churn(pair.a, 77 if who == "sender" else 78)
@@ -280,11 +280,37 @@ def test_a_few_changes_of_each_kind(pair, seed):
     pair.same(30)
 
 
-@pytest.mark.soak  # some runs still differ: about one of eight
-@pytest.mark.parametrize("seed", range(100, 200))
-def test_churn(pair, seed):
+def churn_is_the_same(pair, seed, steps):
     churn = Churn(pair.a, seed)
-    churn.run(2000, 0.002)
+    churn.run(steps, 0.005)
+    churn.finish()
+    pair.same(60)
+
+
+@pytest.mark.parametrize("seed", range(10, 15))
+def test_churn(pair, seed):
+    churn_is_the_same(pair, seed, 600)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(100, 200))
+def test_churn_of_many_kinds(pair, seed):
+    churn_is_the_same(pair, seed, 2000)
+
+
+@pytest.mark.soak  # one of thirty still differs: two names of a file that is killed in between
+@pytest.mark.parametrize("seed", range(300, 330))
+def test_churn_while_both_are_killed(pair, seed):
+    chance = random.Random(seed)
+    churn = Churn(pair.a, seed)
+    for _ in range(5):
+        churn.run(chance.randrange(40, 250), chance.choice([0, 0.002, 0.005]))
+        node = chance.choice(pair.nodes)
+        node.process.kill()
+        node.process.wait()
+        churn.run(chance.randrange(80))
+        node.launch()
+        time.sleep(chance.choice([0, chance.random()]))
     churn.finish()
     pair.same(60)
 
@@ -302,6 +328,11 @@ def test_another_key_is_refused_and_nothing_is_written(tmp_path):
     pair.receiver.wait_log("came to nothing")
     assert not (pair.b / "secret").exists()
     pair.stop()
+
+
+def place(path, at=1):
+    """A number, an id, a path."""
+    return number(at) + number(at) + text(path)
 
 
 class Liar:
@@ -391,18 +422,18 @@ PATHS = [b"../outside/x", b"/etc/x", b"a/../../outside/x", b"", b".", b"..", b"a
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("kind", [PUT, ENTRY, DELETE, RENAME, TWIN])
-def test_no_path_leads_outside(receiver, tmp_path, path, kind):
+@pytest.mark.parametrize("flags", [0, OFFER])
+@pytest.mark.parametrize("kind", [PUT, ENTRY, DELETE, TWIN])
+def test_no_path_leads_outside(receiver, tmp_path, path, kind, flags):
     (tmp_path / "outside" / "x").write_text("mine")
     liar = Liar(receiver.port).greet().share()
     payload = {
-        PUT: number(1) + text(path) + entry(size=4) + b"evil",
-        ENTRY: number(1) + text(path) + entry(kind=2, mode=0o755),
-        DELETE: number(1) + text(path),
-        RENAME: number(1) + text(b"good") + text(path) + entry(),
-        TWIN: number(1) + text(b"good") + text(path) + entry(),
+        PUT: place(path) + entry(size=4) + b"evil",
+        ENTRY: place(path) + entry(kind=2, mode=0o755),
+        DELETE: place(path),
+        TWIN: place(path) + entry() + number(5),
     }[kind]
-    liar.frame(kind, payload)
+    liar.frame(kind, payload, flags=flags)
     assert b"makes no sense" in liar.end()
     assert (tmp_path / "outside" / "x").read_text() == "mine"
     assert sorted(p.name for p in (tmp_path / "outside").iterdir()) == ["x"]
@@ -412,8 +443,8 @@ def test_no_path_leads_outside(receiver, tmp_path, path, kind):
 def test_a_link_in_the_way_is_not_followed(receiver, tmp_path):
     os.symlink(tmp_path / "outside", tmp_path / "b" / "door")
     liar = Liar(receiver.port).greet().share()
-    liar.frame(PUT, number(1) + text(b"door/x") + entry(size=4) + b"evil")
-    liar.frame(PUT, number(2) + text(b"well") + entry(size=4) + b"good")
+    liar.frame(PUT, place(b"door/x") + entry(size=4) + b"evil")
+    liar.frame(PUT, place(b"well", 2) + entry(size=4) + b"good")
     wait_for("the good one", lambda: (tmp_path / "b" / "well").exists())
     assert list((tmp_path / "outside").iterdir()) == []
 
@@ -421,14 +452,14 @@ def test_a_link_in_the_way_is_not_followed(receiver, tmp_path):
 LIES = [
     ("garbage", lambda l: l.link.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10), b""),
     ("a length of 4 GiB", lambda l: l.frame(PUT, b"x", length=0xffffffff), b"damaged"),
-    ("a wrong checksum", lambda l: l.greet().share().frame(DELETE, number(1) + text(b"x"), sum=1), b"damaged"),
-    ("no greeting", lambda l: l.frame(DELETE, number(1) + text(b"x")), b"no greeting"),
+    ("a wrong checksum", lambda l: l.greet().share().frame(DELETE, place(b"x"), sum=1), b"damaged"),
+    ("no greeting", lambda l: l.frame(DELETE, place(b"x")), b"no greeting"),
     ("an unknown node", lambda l: (setattr(l, "name", b"zz"), l.greet()), b"know a node zz"),
-    ("a size that lies", lambda l: l.greet().share().frame(PUT, number(1) + text(b"x") + entry(size=100) + b"short"), b"makes no sense"),
+    ("a size that lies", lambda l: l.greet().share().frame(PUT, place(b"x") + entry(size=100) + b"short"), b"makes no sense"),
     ("data of no stream", lambda l: l.greet().share().frame(8, number(0) + b"x", stream=5), b"makes no sense"),
     ("an unknown type", lambda l: l.greet().share().frame(99), b"makes no sense"),
-    ("an entry cut short", lambda l: l.greet().share().frame(ENTRY, number(1) + text(b"x") + b"\x00\x02"), b"makes no sense"),
-    ("an entry of bits that we don't know", lambda l: l.greet().share().frame(ENTRY, number(1) + text(b"x") + entry(kind=2, has=999)), b"makes no sense"),
+    ("an entry cut short", lambda l: l.greet().share().frame(ENTRY, place(b"x") + b"\x00\x02"), b"makes no sense"),
+    ("an entry of bits that we don't know", lambda l: l.greet().share().frame(ENTRY, place(b"x") + entry(kind=2, has=999)), b"makes no sense"),
     ("an ack of a receiver", lambda l: l.greet().share().frame(20, number(1)), b"makes no sense"),
     ("a number without end", lambda l: l.greet().share().frame(DELETE, b"\xff" * 20), b"makes no sense"),
 ]
