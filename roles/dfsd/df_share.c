@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/err.h"
@@ -141,17 +142,20 @@ static void on_name(void *data, df_id id, struct df_bytes name)
 		push_scan(s, n.id, true);
 }
 
-/* A watch of its own; there is room for a few of those. */
-static void watch_file(struct df_share *s, df_id id)
+/* A watch of its own; there is room for a few of those. What stands there may be another one by
+ * now, a folder even, which has its watch already. */
+static void watch_file(struct df_share *s, const struct df_node *n)
 {
 	char path[DF_PATH];
+	struct stat st;
 
-	if (!s->watch || !df_index_path(s->tree.index, id, path))
+	if (!s->watch || !df_index_path(s->tree.index, n->id, path))
 		return;
 	int fd = df_root_read(&s->tree.root, path);
 	if (fd < 0)
 		return;
-	df_watch_add_file(s->watch, id, fd);
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == n->ino)
+		df_watch_add_file(s->watch, n->id, fd);
 	close(fd);
 }
 
@@ -161,7 +165,7 @@ static void on_twin(void *data, const struct df_node *n, bool lost)
 
 	look_later(s, n->parent, n->name, s->keys->settle, 0);
 	if (lost)
-		watch_file(s, n->id);
+		watch_file(s, n);
 }
 
 static void on_want(void *data)
