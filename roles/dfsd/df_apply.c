@@ -179,6 +179,20 @@ static void mend(struct df_apply *a)
 	a->n_touched = 0;
 }
 
+/* One name of a file is another file now. Should its other names be that, too, the peer will say so
+ * at once; if it can't (it is killed, or the link is cut), it is asked for them. */
+static void want_twins(struct df_apply *a, const struct df_node *old)
+{
+	struct df_node n;
+	df_id after = DF_NOBODY;
+
+	while (df_index_twin(a->index, old->dev, old->ino, after, &n)) {
+		after = n.id;
+		if (n.id != old->id && n.their && n.peer == a->conf.origin)
+			df_index_want(a->index, n.peer, n.their);
+	}
+}
+
 /* What is at the path now is how the peer wanted what it calls `their`. */
 static void note(struct df_apply *a, df_id their, const char *path, const struct df_entry *e,
 		 bool content)
@@ -197,6 +211,8 @@ static void note(struct df_apply *a, df_id their, const char *path, const struct
 	}
 	if (!known)
 		n = (struct df_node){ .parent = parent, .name = name };
+	else if (n.entry.twin && n.ino != a->seen.ino)
+		want_twins(a, &n);
 	bool hashed = e->hashed || (!content && n.entry.hashed);
 	uint8_t hash[DF_HASH];
 	memcpy(hash, e->hashed ? e->hash : n.entry.hash, DF_HASH);
