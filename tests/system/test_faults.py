@@ -584,7 +584,7 @@ def test_clients_that_vanish(pair, proxy):
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, gone)
         client.close()
     with link(front) as client:
-        assert client.value("select is_free_lock('gone')") == "1"
+        wait_for("the last one's lock to be free", lambda: client.value("select is_free_lock('gone')") == "1")
         assert client.query("select * from gone").error[0] == 1146
     wait_for("no transaction left open", lambda: pair.writer.value("select count(*) from information_schema.innodb_trx") == 0)
 
