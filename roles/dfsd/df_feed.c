@@ -223,11 +223,12 @@ static void stale(struct df_feed *f, const struct df_node *n)
 	f->late[f->n_late++] = (struct late){ n->id, n->seq, now_of(f) + LATE };
 }
 
-/* Whether some are due. One that has another number by now is said in its turn. */
+/* Whether there is something to say. One that has another number by now is said in its turn; then
+ * that is the MARK which has waited for it. */
 static bool take_late(struct df_feed *f, int64_t now)
 {
 	struct df_node n;
-	bool due = false;
+	size_t before = f->n_late;
 
 	for (size_t i = 0; i < f->n_late;) {
 		struct late *l = &f->late[i];
@@ -241,9 +242,8 @@ static bool take_late(struct df_feed *f, int64_t now)
 		}
 		say_again(f, (struct again){ .id = l->id, .how = WHOLE });
 		*l = f->late[--f->n_late];
-		due = true;
 	}
-	return due;
+	return f->n_late < before;
 }
 
 static bool read_all(int fd, uint8_t *p, size_t n)
