@@ -613,29 +613,32 @@ static void bury(struct df_index *x, df_id parent, struct df_bytes name, df_id m
 	set_order(x, old, tomb.seq, place);
 }
 
+/* What goes is written before what was there is dropped, as it may have stood within that. */
 void df_index_move(struct df_index *x, struct df_node *n, df_id parent, struct df_bytes name)
 {
 	uint8_t key[KEY], own[DF_NAME], old_name[DF_NAME];
-	struct df_node there;
+	struct df_node there, above;
 	df_id from = n->parent;
 	struct df_bytes from_name = { old_name, n->name.n };
+	bool taken = df_index_child(x, parent, name, &there) && there.id != n->id;
+	bool folder = taken && there.entry.type == DF_DIR;
 
 	memcpy(old_name, n->name.p, n->name.n);
 	memcpy(own, name.p, name.n);
 	name.p = own;
-	if (df_index_child(x, parent, name, &there) && there.id != n->id)
-		df_index_drop(x, there.id, there.entry.type == DF_DIR);
-	df_index_get(x, n->id, n); /* the rows have moved */
 	del(x, NAMES, place_key(key, from, from_name), NULL);
-	put(x, NAMES, place_key(key, parent, name), val(&n->id, sizeof(n->id)));
-	df_index_get(x, n->id, n);
+	df_index_get(x, n->id, n); /* the rows have moved */
 	uint64_t before = n->seq;
 	n->parent = parent;
 	n->name = name;
 	n->seq = ++x->last[SEQ];
 	write_node(x, n);
+	if (taken)
+		df_index_drop(x, there.id, folder);
+	put(x, NAMES, place_key(key, parent, name), val(&n->id, sizeof(n->id)));
 	set_order(x, before, n->seq, val(&n->id, sizeof(n->id)));
-	bury(x, from, from_name, n->id);
+	if (df_index_get(x, from, &above))
+		bury(x, from, from_name, n->id);
 	df_index_get(x, n->id, n);
 }
 
