@@ -52,7 +52,7 @@ struct again {
 /* One that was another than the index said when it was to be read. */
 struct late {
 	df_id id;
-	uint64_t seq;
+	uint64_t content;
 	int64_t due;
 };
 
@@ -220,10 +220,10 @@ static void stale(struct df_feed *f, const struct df_node *n)
 	f->conf.on_stale(f->conf.data, n->parent, n->name);
 	if ((f->n_late & (f->n_late - 1)) == 0)
 		f->late = mem_resize(f->late, (f->n_late ? 2 * f->n_late : 1) * sizeof(*f->late));
-	f->late[f->n_late++] = (struct late){ n->id, n->seq, now_of(f) + LATE };
+	f->late[f->n_late++] = (struct late){ n->id, n->content, now_of(f) + LATE };
 }
 
-/* Whether there is something to say. One that has another number by now is said in its turn; then
+/* Whether there is something to say. One that has another content by now is said in its turn; then
  * that is the MARK which has waited for it. */
 static bool take_late(struct df_feed *f, int64_t now)
 {
@@ -232,7 +232,7 @@ static bool take_late(struct df_feed *f, int64_t now)
 
 	for (size_t i = 0; i < f->n_late;) {
 		struct late *l = &f->late[i];
-		if (!df_index_get(f->index, l->id, &n) || n.seq != l->seq) {
+		if (!df_index_get(f->index, l->id, &n) || n.content != l->content) {
 			*l = f->late[--f->n_late];
 			continue;
 		}
@@ -463,6 +463,12 @@ static bool waits_for_twin(struct df_feed *f, const struct df_node *n)
 	return false;
 }
 
+/* It was there when the peer began to be told all; said for the first time, or once more. */
+static bool is_of_whole(const struct df_feed *f, const struct df_node *n)
+{
+	return f->whole && n->seq <= f->whole_upto;
+}
+
 /* A file, with whatever is cheapest. */
 static void say_file(struct df_feed *f, const struct df_node *n, const char *path,
 		     const struct again *as)
@@ -471,7 +477,7 @@ static void say_file(struct df_feed *f, const struct df_node *n, const char *pat
 		send_content(f, n, path, as->alone);
 		return;
 	}
-	if (as->how == AGAIN || is_told(f, n->content)) {
+	if (as->how == AGAIN || (is_told(f, n->content) && !is_of_whole(f, n))) {
 		send_entry(f, n, path, DF_OFFER);
 		if (as->how == AGAIN && n->entry.twin)
 			rejoin_twins(f, n->dev, n->ino, n->id);
@@ -482,7 +488,7 @@ static void say_file(struct df_feed *f, const struct df_node *n, const char *pat
 	df_id other = find_twin(f, n);
 	if (other != DF_NOBODY)
 		send_twin(f, n, path, other);
-	else if (f->whole_upto >= n->seq && !f->conf.empty)
+	else if (is_of_whole(f, n) && !f->conf.empty)
 		send_entry(f, n, path, DF_OFFER);
 	else
 		send_content(f, n, path, false);
@@ -620,6 +626,14 @@ static bool next_of_walk(struct df_feed *f)
 	return true;
 }
 
+/* Who is told all is told of a node once: at its last number. */
+static bool is_later(struct df_feed *f, const struct df_change *c)
+{
+	struct df_node n;
+
+	return df_index_get(f->index, c->id, &n) && n.seq != c->seq && is_of_whole(f, &n);
+}
+
 static bool next_of_order(struct df_feed *f)
 {
 	struct df_change c;
@@ -633,7 +647,7 @@ static bool next_of_order(struct df_feed *f)
 	if (!df_set_has(&f->ahead, c.seq)) {
 		if (c.id == DF_NOBODY)
 			say_tomb(f, &c);
-		else
+		else if (!is_later(f, &c))
 			say(f, &(struct again){ .id = c.id });
 	}
 	pass(f, c.seq);

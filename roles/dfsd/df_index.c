@@ -511,6 +511,16 @@ static void set_order(struct df_index *x, uint64_t old, uint64_t seq, MDB_val wh
 		put(x, ORDER, val(&seq, sizeof(seq)), what);
 }
 
+/* The number of its content stays as long as that does: who has not passed it is told of it there,
+ * whatever number the node has by then. */
+static void take_from_order(struct df_index *x, uint64_t seq, uint64_t of_content, bool content)
+{
+	if (content || seq != of_content)
+		set_order(x, seq, 0, val(NULL, 0));
+	if (content && seq != of_content)
+		set_order(x, of_content, 0, val(NULL, 0));
+}
+
 static MDB_val their_key(uint64_t key[2], uint32_t peer, df_id their)
 {
 	key[0] = peer;
@@ -579,7 +589,8 @@ void df_index_put(struct df_index *x, struct df_node *n, bool content)
 		put(x, NAMES, place, val(&n->id, sizeof(n->id)));
 	set_inode(x, known ? &old : NULL, n);
 	set_their(x, known ? &old : NULL, n);
-	set_order(x, old.seq, n->seq, val(&n->id, sizeof(n->id)));
+	take_from_order(x, old.seq, old.content, content);
+	set_order(x, 0, n->seq, val(&n->id, sizeof(n->id)));
 }
 
 void df_index_note(struct df_index *x, const struct df_node *n)
@@ -636,7 +647,8 @@ void df_index_move(struct df_index *x, struct df_node *n, df_id parent, struct d
 	if (taken)
 		df_index_drop(x, there.id, folder);
 	put(x, NAMES, place_key(key, parent, name), val(&n->id, sizeof(n->id)));
-	set_order(x, before, n->seq, val(&n->id, sizeof(n->id)));
+	take_from_order(x, before, n->content, false);
+	set_order(x, 0, n->seq, val(&n->id, sizeof(n->id)));
 	if (df_index_get(x, from, &above))
 		bury(x, from, from_name, n->id);
 	df_index_get(x, n->id, n);
@@ -689,7 +701,7 @@ static void drop_one(struct df_index *x, const struct df_node *n)
 
 	if (n->entry.type == DF_DIR)
 		drop_tombs(x, id);
-	set_order(x, n->seq, 0, val(NULL, 0));
+	take_from_order(x, n->seq, n->content, true);
 	struct df_node now;
 	if (df_index_get(x, id, &now)) {
 		uint64_t inode[2] = { now.dev, now.ino };
