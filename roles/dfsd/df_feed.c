@@ -62,6 +62,7 @@ struct df_feed {
 	uint64_t cursor, marked, acked, marked_naks;
 	uint64_t whole_upto;
 	bool whole; /* it is told all there is, up to that */
+	uint64_t redo_upto; /* up to that an earlier connection may have told of it */
 	struct df_set ahead;
 	uint64_t ahead_upto;
 	struct list sendings;
@@ -85,6 +86,7 @@ struct df_feed *df_feed_new(const struct df_feed_conf *conf)
 	f->index = conf->tree->index;
 	f->cursor = f->acked = f->marked = conf->whole ? 0 : conf->cursor;
 	f->whole = conf->whole;
+	f->redo_upto = df_index_last(f->index);
 	f->whole_upto = conf->whole ? df_index_last(f->index) : 0;
 	list_init(&f->sendings);
 	return f;
@@ -479,7 +481,7 @@ static void say_file(struct df_feed *f, const struct df_node *n, const char *pat
 	}
 	if (as->how == AGAIN || (is_told(f, n->content) && !is_of_whole(f, n))) {
 		send_entry(f, n, path, DF_OFFER);
-		if (as->how == AGAIN && n->entry.twin)
+		if (n->entry.twin && (as->how == AGAIN || n->seq <= f->redo_upto))
 			rejoin_twins(f, n->dev, n->ino, n->id);
 		return;
 	}
