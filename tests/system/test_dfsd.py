@@ -298,7 +298,7 @@ def test_churn_of_many_kinds(pair, seed):
     churn_is_the_same(pair, seed, 2000)
 
 
-@pytest.mark.soak  # one of thirty still differs: two names of a file that is killed in between
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(300, 330))
 def test_churn_while_both_are_killed(pair, seed):
     chance = random.Random(seed)
