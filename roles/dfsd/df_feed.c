@@ -61,7 +61,7 @@ struct df_feed {
 	struct df_index *index;
 	uint64_t cursor, marked, acked, marked_naks;
 	uint64_t whole_upto;
-	bool whole; /* it is told all there is, up to that */
+	bool whole;         /* it is told all there is, up to that */
 	uint64_t redo_upto; /* up to that an earlier connection may have told of it */
 	struct df_set ahead;
 	uint64_t ahead_upto;
