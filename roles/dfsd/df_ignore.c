@@ -108,24 +108,42 @@ static bool fits_name(const char *pattern, size_t p, const char *name, size_t n)
 	return fnmatch(a, b, 0) == 0;
 }
 
-/* Part by part; ** stands for any number of them. */
+static const char *next_part(const char *at)
+{
+	const char *slash = strchr(at, '/');
+
+	return slash ? slash + 1 : NULL;
+}
+
+static bool is_any(const char *pattern)
+{
+	return strncmp(pattern, "**", 2) == 0 && (pattern[2] == '/' || !pattern[2]);
+}
+
+/* Part by part; ** stands for any number of them: as few as will do, and where that fails one more
+ * of the last one. */
 static bool fits(const char *pattern, const char *path)
 {
-	size_t p = strcspn(pattern, "/"), n = strcspn(path, "/");
+	const char *after = NULL, *from = NULL; /* the last ** */
 
-	if (p == 2 && pattern[0] == '*' && pattern[1] == '*') {
-		if (!pattern[2])
-			return true;
-		for (const char *at = path; at; at = strchr(at, '/') ? strchr(at, '/') + 1 : NULL)
-			if (fits(pattern + 3, at))
+	while (path) {
+		if (pattern && is_any(pattern)) {
+			pattern = after = next_part(pattern);
+			from = path;
+			if (!after)
 				return true;
-		return false;
+		} else if (pattern &&
+			   fits_name(pattern, strcspn(pattern, "/"), path, strcspn(path, "/"))) {
+			pattern = next_part(pattern);
+			path = next_part(path);
+		} else if (from) {
+			path = from = next_part(from);
+			pattern = after;
+		} else {
+			return false;
+		}
 	}
-	if (!fits_name(pattern, p, path, n))
-		return false;
-	if (!pattern[p] || !path[n])
-		return !pattern[p] && !path[n];
-	return fits(pattern + p + 1, path + n + 1);
+	return !pattern;
 }
 
 bool df_ignore_has(const struct df_ignore *g, const char *path, bool folder)
