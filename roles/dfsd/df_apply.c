@@ -388,6 +388,10 @@ static int do_entry(struct df_apply *a, struct order *o, bool offer)
 		return do_offer(a, o);
 	if (o->e.type == DF_FILE)
 		return ERR_PROTO;
+	if (o->e.type >= DF_FIFO && !a->conf.tree->specials) {
+		nak_code(a, o->id, o->path, UV_EPERM);
+		return 0;
+	}
 	if (o->e.type == DF_DIR)
 		is_there(a, o);
 	int rc = df_root_make(a->root, o->path, &o->e);

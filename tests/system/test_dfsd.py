@@ -449,6 +449,16 @@ def test_a_link_in_the_way_is_not_followed(receiver, tmp_path):
     assert list((tmp_path / "outside").iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", [4, 5, 6, 7], ids=["fifo", "socket", "char", "block"])
+def test_no_device_comes_without_leave(receiver, tmp_path, kind):
+    liar = Liar(receiver.port).greet().share()
+    liar.frame(ENTRY, place(b"dev") + entry(kind=kind))
+    liar.frame(PUT, place(b"well", 2) + entry(size=4) + b"good")
+    wait_for("the good one", lambda: (tmp_path / "b" / "well").exists())
+    assert not os.path.lexists(tmp_path / "b" / "dev")
+    receiver.wait_log("it can't be written path=dev")
+
+
 LIES = [
     ("garbage", lambda l: l.link.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10), b""),
     ("a length of 4 GiB", lambda l: l.frame(PUT, b"x", length=0xffffffff), b"damaged"),
