@@ -11,7 +11,9 @@
 #include "core/base/list.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
-#include "roles/dfsd/df_hash.h"
+#include "roles/dfsd/df_blocks.h"
+#include "roles/dfsd/df_part.h"
+#include "roles/dfsd/df_set.h"
 
 enum { STREAMS = 64 };
 
@@ -19,10 +21,9 @@ enum { STREAMS = 64 };
 struct stream_in {
 	struct list link;
 	uint32_t number;
-	uint64_t seq, at;
+	uint64_t seq;
 	df_id id;
-	struct df_temp temp;
-	struct df_hasher *hasher;
+	struct df_part part;
 	uint8_t *bytes; /* of the entry */
 	struct df_entry entry;
 	bool broken; /* it was refused: what comes of it is passed over */
@@ -39,6 +40,7 @@ struct df_apply {
 	bool marked, swept;
 	df_id *touched; /* folders in which something was done in this turn */
 	size_t n_touched;
+	struct df_set astray; /* what came to be another file, in parts of what was there */
 	struct df_seen seen;
 	struct df_apply_figures figures;
 };
@@ -51,6 +53,7 @@ struct df_apply *df_apply_new(const struct df_apply_conf *conf)
 	a->index = conf->tree->index;
 	a->root = &conf->tree->root;
 	list_init(&a->streams);
+	df_part_trim(a->root);
 	return a;
 }
 
@@ -58,8 +61,7 @@ static void drop_stream(struct df_apply *a, struct stream_in *s)
 {
 	list_remove(&s->link);
 	a->n_streams--;
-	df_root_drop_temp(a->root, &s->temp);
-	df_hasher_free(s->hasher);
+	df_part_close(&s->part);
 	free(s->bytes);
 	free(s);
 }
@@ -71,8 +73,11 @@ void df_apply_free(struct df_apply *a)
 	if (!a)
 		return;
 	list_each (it, tmp, &a->streams) {
-		drop_stream(a, container_of(it, struct stream_in, link));
+		struct stream_in *s = container_of(it, struct stream_in, link);
+		df_part_leave(&s->part);
+		drop_stream(a, s);
 	}
+	df_set_clear(&a->astray);
 	free(a->touched);
 	free(a);
 }
@@ -461,51 +466,89 @@ static struct stream_in *stream_of(struct df_apply *a, uint32_t number)
 	return NULL;
 }
 
+static bool is_coming(const struct df_apply *a, df_id id)
+{
+	for (const struct list *it = a->streams.next; it != &a->streams; it = it->next)
+		if (container_of(it, struct stream_in, link)->id == id)
+			return true;
+	return false;
+}
+
+/* What is there of it, and what is there in its place: parts of that may be parts of it. */
+static void say_have(struct df_apply *a, struct stream_in *s)
+{
+	struct df_frame frame = { .type = DF_HAVE, .share = a->conf.share, .stream = s->number };
+	uint8_t *p = df_link_room(a->conf.link, DF_NUMBER + 2 * DF_HASH);
+	char path[DF_PATH];
+	struct df_node n;
+
+	p = df_part_have(&s->part, p);
+	bool known = (df_index_of_peer(a->index, a->conf.origin, s->id, &n) ||
+		      df_index_find(a->index, s->path, &n)) &&
+		     n.entry.type == DF_FILE && n.entry.hashed && !df_set_has(&a->astray, s->id);
+	memset(p, 0, DF_HASH);
+	if (!s->broken && known && df_index_path(a->index, n.id, path) &&
+	    df_part_base(&s->part, path, &n))
+		memcpy(p, n.entry.hash, DF_HASH);
+	df_link_put(a->conf.link, frame, p + DF_HASH);
+}
+
+/* What comes of it is passed over. */
+static void refuse_stream(struct df_apply *a, struct stream_in *s, int rc)
+{
+	s->broken = true;
+	df_root_drop_temp(a->root, &s->part.temp);
+	if (rc == -ESTALE) {
+		df_set_add(&a->astray, s->id);
+		nak(a, s->id, DF_NAK_NOBASE, s->path);
+	} else {
+		nak_code(a, s->id, s->path, rc);
+	}
+}
+
 static int do_begin(struct df_apply *a, const struct df_frame *f, struct order *o)
 {
-	if (o->e.type != DF_FILE || a->n_streams >= STREAMS || stream_of(a, f->stream))
+	struct df_part_name name = { a->conf.origin, o->id, o->e.size, o->e.mtime };
+
+	if (o->e.type != DF_FILE || a->n_streams >= STREAMS || stream_of(a, f->stream) ||
+	    is_coming(a, o->id))
 		return ERR_PROTO;
 	size_t n = df_entry_room(&o->e);
 	struct stream_in *s = mem_new(sizeof(*s) + strlen(o->path) + 1);
 	s->number = f->stream;
 	s->seq = o->seq;
 	s->id = o->id;
-	s->hasher = df_hasher_new();
 	s->bytes = mem_new(n);
 	df_entry_get(&s->entry, s->bytes, (size_t)(df_entry_put(s->bytes, &o->e) - s->bytes));
 	memcpy(s->path, o->path, strlen(o->path));
 	list_append(&a->streams, &s->link);
 	a->n_streams++;
-	int rc = a->conf.min_free && is_full(a, o->e.size) ? UV_ENOSPC
-							   : df_root_temp(a->root, &s->temp);
-	if (rc == 0)
-		return 0;
-	s->temp.fd = -1;
-	s->broken = true;
-	nak_code(a, o->id, o->path, rc);
+	int rc = df_part_open(&s->part, a->root, &name);
+	if (rc == 0 && a->conf.min_free && is_full(a, o->e.size - s->part.at))
+		rc = UV_ENOSPC;
+	if (rc != 0)
+		refuse_stream(a, s, rc);
+	if (o->e.size >= DF_BIG)
+		say_have(a, s);
 	return 0;
 }
 
-static int do_data(struct df_apply *a, const struct df_frame *f)
+static int do_piece(struct df_apply *a, const struct df_frame *f)
 {
 	struct df_reader r = { f->p, f->p + f->n, false };
-	uint64_t at = df_get_number(&r);
-	size_t n = (size_t)(r.end - r.p);
 	struct stream_in *s = stream_of(a, f->stream);
 
-	if (r.bad || !s || at != s->at || n > DF_PIECE || s->at + n > s->entry.size)
+	if (!s)
 		return ERR_PROTO;
-	s->at += n;
 	if (s->broken)
-		return 0;
-	if (!write_all(s->temp.fd, r.p, n, at)) {
-		s->broken = true;
-		nak_code(a, s->id, s->path, uv_translate_sys_error(errno));
-		df_root_drop_temp(a->root, &s->temp);
-		return 0;
-	}
-	df_hasher_add(s->hasher, r.p, n);
-	a->figures.bytes += n;
+		return df_part_skip(&s->part, f->type, &r);
+	int rc = df_part_take(&s->part, f->type, &r);
+	if (rc == ERR_PROTO)
+		return rc;
+	if (rc != 0)
+		refuse_stream(a, s, rc);
+	else if (f->type == DF_DATA)
+		a->figures.bytes += (size_t)(r.end - r.p);
 	return 0;
 }
 
@@ -517,12 +560,12 @@ static int do_end(struct df_apply *a, const struct df_frame *f)
 	if (!s || f->n != DF_HASH)
 		return ERR_PROTO;
 	if (!(f->flags & DF_ABORT) && !s->broken) {
-		df_hasher_get(s->hasher, s->entry.hash);
+		memcpy(s->entry.hash, f->p, DF_HASH);
 		s->entry.hashed = true;
-		if (s->at != s->entry.size || memcmp(s->entry.hash, f->p, DF_HASH) != 0) {
-			nak(a, s->id, DF_NAK_NOBASE, s->path);
+		if (!df_part_is(&s->part, f->p)) {
+			refuse_stream(a, s, -ESTALE);
 		} else if ((rc = make_way(a, s->path, UV_ENOENT)) == 0 &&
-			   (rc = df_root_place(a->root, &s->temp, s->path, &s->entry)) == 0) {
+			   (rc = df_root_place(a->root, &s->part.temp, s->path, &s->entry)) == 0) {
 			a->figures.files++;
 			note(a, s->id, s->path, &s->entry, true);
 		} else {
@@ -656,7 +699,9 @@ int df_apply_frame(struct df_apply *a, const struct df_frame *f)
 	case DF_TWIN:
 		return on_order(a, f);
 	case DF_DATA:
-		return do_data(a, f);
+	case DF_COPY:
+	case DF_HOLE:
+		return do_piece(a, f);
 	case DF_END:
 		return do_end(a, f);
 	case DF_MARK:

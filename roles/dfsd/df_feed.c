@@ -10,6 +10,7 @@
 #include "core/base/mem.h"
 #include "core/log/log.h"
 #include "roles/dfsd/df_hash.h"
+#include "roles/dfsd/df_send.h"
 #include "roles/dfsd/df_set.h"
 
 enum { SENDINGS = 16, TURN = 256, DEPTH = DF_PATH / 2, RETRY = 5000, LATE = 100, MOVERS = 16 };
@@ -25,13 +26,12 @@ enum how {
 struct sending {
 	struct list link;
 	df_id id;
-	uint64_t seq, size, at;
+	uint64_t seq;
 	uint64_t dev, ino;
 	uint32_t stream;
-	int fd;
 	bool twins; /* other names of it wait for its end */
 	bool alone; /* the peer can't make a second name */
-	struct df_hasher *hasher;
+	struct df_send send;
 };
 
 /* All that is in a folder, said again. */
@@ -96,8 +96,7 @@ static void drop_sending(struct df_feed *f, struct sending *s)
 {
 	list_remove(&s->link);
 	f->n_sendings--;
-	close(s->fd);
-	df_hasher_free(s->hasher);
+	df_send_close(&s->send);
 	free(s);
 }
 
@@ -290,13 +289,11 @@ static void start_sending(struct df_feed *f, const struct df_node *n, const char
 
 	*s = (struct sending){ .id = n->id,
 			       .seq = n->seq,
-			       .size = n->entry.size,
 			       .dev = n->dev,
 			       .ino = n->ino,
 			       .stream = ++f->streams,
-			       .fd = fd,
-			       .alone = alone,
-			       .hasher = df_hasher_new() };
+			       .alone = alone };
+	df_send_open(&s->send, fd, n->entry.size, f->conf.tree->lists);
 	list_append(&f->sendings, &s->link);
 	f->n_sendings++;
 	struct df_frame frame = { .type = DF_BEGIN, .share = f->conf.share, .stream = s->stream };
@@ -362,7 +359,7 @@ static void end_sending(struct df_feed *f, struct sending *s, bool well)
 				  .share = f->conf.share,
 				  .stream = s->stream };
 
-	df_hasher_get(s->hasher, p);
+	df_send_end(&s->send, p, well);
 	df_link_put(f->conf.link, frame, p + DF_HASH);
 	f->figures.files += well;
 	if (s->twins || (well && !s->alone))
@@ -370,30 +367,60 @@ static void end_sending(struct df_feed *f, struct sending *s, bool well)
 	drop_sending(f, s);
 }
 
+static void put_piece(struct df_feed *f, const struct sending *s, uint8_t *p,
+		      const struct df_send_piece *piece)
+{
+	static const uint8_t types[] = {
+		[DF_SEND_DATA] = DF_DATA, [DF_SEND_COPY] = DF_COPY, [DF_SEND_HOLE] = DF_HOLE
+	};
+	struct df_frame frame = { .type = types[piece->kind],
+				  .share = f->conf.share,
+				  .stream = s->stream };
+
+	p = df_put_number(p, piece->at);
+	if (piece->kind == DF_SEND_COPY)
+		p = df_put_number(p, piece->from);
+	if (piece->kind == DF_SEND_DATA) {
+		f->figures.bytes += piece->n;
+		p += piece->n; /* it is there */
+	} else {
+		p = df_put_number(p, piece->n);
+	}
+	df_link_put(f->conf.link, frame, p);
+}
+
 /* One piece, or the end. */
 static void go_on_sending(struct df_feed *f, struct sending *s)
 {
-	struct df_frame frame = { .type = DF_DATA, .share = f->conf.share, .stream = s->stream };
 	struct df_node n;
 
 	if (!df_index_get(f->index, s->id, &n) || n.content > s->seq) {
 		end_sending(f, s, false); /* it is another by now, and is said again */
 		return;
 	}
-	uint8_t *p = df_link_room(f->conf.link, DF_NUMBER + DF_PIECE);
-	uint8_t *data = df_put_number(p, s->at);
-	ssize_t got = s->at < s->size ? pread(s->fd, data, DF_PIECE, (off_t)s->at) : 0;
-	if (got > 0) {
-		s->at += (uint64_t)got;
-		df_hasher_add(s->hasher, data, (size_t)got);
-		f->figures.bytes += (uint64_t)got;
-		df_link_put(f->conf.link, frame, data + got);
+	if (s->send.waiting)
+		return;
+	uint8_t *p = df_link_room(f->conf.link, 3 * DF_NUMBER + DF_PIECE);
+	struct df_send_piece piece = df_send_next(&s->send, df_put_number(p, s->send.at));
+	if (piece.kind == DF_SEND_READ)
+		return;
+	if (piece.kind != DF_SEND_OVER) {
+		put_piece(f, s, p, &piece);
 		return;
 	}
-	bool well = s->at == s->size && is_as_known(s->fd, &n);
+	bool well = s->send.at == s->send.size && is_as_known(s->send.fd, &n);
 	if (!well)
 		stale(f, &n);
 	end_sending(f, s, well);
+}
+
+/* Whether one of them can go on, which does not wait for its answer. */
+static bool can_go_on(const struct df_feed *f)
+{
+	for (const struct list *it = f->sendings.next; it != &f->sendings; it = it->next)
+		if (!container_of(it, struct sending, link)->send.waiting)
+			return true;
+	return false;
 }
 
 static void abort_sending_of(struct df_feed *f, df_id id)
@@ -673,14 +700,11 @@ static bool step(struct df_feed *f)
 	return next_of_order(f);
 }
 
+/* One piece of each. */
 static void pump(struct df_feed *f)
 {
-	struct list *it, *tmp;
-
-	list_each (it, tmp, &f->sendings) {
-		if (df_link_full(f->conf.link))
-			return;
-		struct sending *s = container_of(it, struct sending, link);
+	for (int i = f->n_sendings; i > 0 && !df_link_full(f->conf.link); i--) {
+		struct sending *s = container_of(f->sendings.next, struct sending, link);
 		list_remove(&s->link);
 		list_append(&f->sendings, &s->link);
 		go_on_sending(f, s);
@@ -736,7 +760,7 @@ bool df_feed_run(struct df_feed *f)
 	sweep(f);
 	df_root_forget(&f->conf.tree->root);
 	f->figures.idle = !more && !f->n_sendings;
-	return (more || f->n_sendings) && !df_link_full(f->conf.link);
+	return (more || can_go_on(f)) && !df_link_full(f->conf.link);
 }
 
 /* ---- what it answers ---------------------------------------------------------------------------
@@ -781,6 +805,20 @@ static int on_want(struct df_feed *f, struct df_reader *r)
 	return 0;
 }
 
+static int on_have(struct df_feed *f, const struct df_frame *frame, struct df_reader *r)
+{
+	uint64_t there = df_get_number(r);
+
+	if (r->bad || r->end - r->p != 2 * DF_HASH)
+		return ERR_PROTO;
+	for (struct list *it = f->sendings.next; it != &f->sendings; it = it->next) {
+		struct sending *s = container_of(it, struct sending, link);
+		if (s->stream == frame->stream)
+			df_send_have(&s->send, there, r->p, r->p + DF_HASH);
+	}
+	return 0;
+}
+
 int df_feed_heard(struct df_feed *f, const struct df_frame *frame)
 {
 	struct df_reader r = { frame->p, frame->p + frame->n, false };
@@ -789,6 +827,8 @@ int df_feed_heard(struct df_feed *f, const struct df_frame *frame)
 		return on_nak(f, &r);
 	if (frame->type == DF_WANT)
 		return on_want(f, &r);
+	if (frame->type == DF_HAVE)
+		return on_have(f, frame, &r);
 	uint64_t seq = df_get_number(&r);
 	if (r.bad || seq > f->marked)
 		return ERR_PROTO;

@@ -30,6 +30,8 @@ enum df_frame_type {
 	DF_BEGIN = 7,   /* seq, id, path, entry; the content follows in the stream */
 	DF_DATA = 8,    /* offset, bytes to the end */
 	DF_END = 9,     /* hash 16 */
+	DF_COPY = 10,   /* offset, offset in what the receiver has, bytes */
+	DF_HOLE = 11,   /* offset, bytes */
 	DF_DELETE = 12, /* seq, id (0), path */
 	DF_TWIN = 15,   /* seq, id, path, entry, the other's id: a hard link */
 	DF_MARK = 18,   /* seq: all up to it was said; how many NAKs were heard by then */
@@ -39,6 +41,8 @@ enum df_frame_type {
 	DF_WANT = 22,   /* id: say it once more */
 	DF_PING = 23,   /* nothing, or what is to come back as a DF_PONG */
 	DF_PONG = 24,
+	DF_HAVE = 16, /* of a stream of DF_BIG bytes: so many are there; their hash 16; that of the
+		       * file that is there, 16, or zeros */
 	DF_NOTHING = 25, /* id: what was wanted is not there any more */
 	DF_ERROR = 26,   /* text; the connection ends */
 };

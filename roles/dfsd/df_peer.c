@@ -248,7 +248,8 @@ static void stop_pairs(struct df_peer *peer)
 
 static int on_pair_frame(struct df_pair *pair, const struct df_frame *f)
 {
-	bool answers = f->type == DF_ACK || f->type == DF_NAK || f->type == DF_WANT;
+	bool answers =
+		f->type == DF_ACK || f->type == DF_NAK || f->type == DF_WANT || f->type == DF_HAVE;
 
 	if (answers ? !pair->feed : !pair->apply)
 		return ERR_PROTO;

@@ -16,13 +16,15 @@
 #include "roles/dfsd/df_root.h"
 
 struct df_ignore;
+struct df_lists;
 
 struct df_tree {
 	struct df_root root;
 	struct df_index *index;
 	struct df_ignore *ignore;
-	bool specials;     /* fifos and devices, too */
-	uint64_t max_file; /* 0: none */
+	struct df_lists *lists; /* of the blocks of big files; NULL: none are kept */
+	bool specials;          /* fifos and devices, too */
+	uint64_t max_file;      /* 0: none */
 	/* A folder that was not known, or is known as another node now: it is to be watched, then
 	 * listed. */
 	void (*on_folder)(void *data, df_id id);

@@ -48,7 +48,8 @@ static void sweep(int tmp)
 	struct dirent *e;
 
 	while (d && (e = readdir(d)))
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		    strncmp(e->d_name, DF_PART_PREFIX, strlen(DF_PART_PREFIX)) != 0)
 			remove_in(tmp, e->d_name);
 	if (d)
 		closedir(d);

@@ -15,6 +15,9 @@
 
 #include "roles/dfsd/df_entry.h"
 
+/* What stays in .troupe/tmp when the share is opened again begins with that: see df_part. */
+#define DF_PART_PREFIX "p"
+
 struct err;
 
 enum df_owner { DF_OWNER_NAME, DF_OWNER_ID, DF_OWNER_NONE };

@@ -14,6 +14,7 @@
 #include "core/log/log.h"
 #include "core/run/run.h"
 #include "roles/dfsd/df.h"
+#include "roles/dfsd/df_blocks.h"
 #include "roles/dfsd/df_dirty.h"
 #include "roles/dfsd/df_ignore.h"
 #include "roles/dfsd/df_watch.h"
@@ -35,6 +36,7 @@ struct df_share {
 	const struct df_share_keys *keys;
 	uint16_t number;
 	struct df_tree tree;
+	struct df_lists lists;
 	struct df_watch *watch;
 	struct df_dirty dirty;
 	struct scan *scans;
@@ -434,6 +436,8 @@ static int open_one(struct df *df, const struct conf_item *item, const char *sta
 	s->number = number;
 	list_init(&s->pairs);
 	df_dirty_init(&s->dirty);
+	df_lists_init(&s->lists);
+	s->tree.lists = &s->lists;
 	uv_timer_init(run_loop(df->run), &s->timer);
 	uv_idle_init(run_loop(df->run), &s->idle);
 	s->timer.data = s->idle.data = s;
@@ -468,6 +472,7 @@ static void free_share(struct df_share *s)
 	df_root_close(&s->tree.root);
 	df_ignore_free(s->tree.ignore);
 	df_dirty_fini(&s->dirty);
+	df_lists_fini(&s->lists);
 	while (s->gone) {
 		struct df_dirty_item *item = s->gone;
 		s->gone = item->next;
