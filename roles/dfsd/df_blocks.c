@@ -253,9 +253,9 @@ static size_t size_of(const struct df_blocks *b)
 	return sizeof(*b) + b->n * (sizeof(struct sum) + 4 * sizeof(uint32_t));
 }
 
-void df_lists_init(struct df_lists *l)
+void df_lists_init(struct df_lists *l, size_t most)
 {
-	*l = (struct df_lists){ .bytes = 0 };
+	*l = (struct df_lists){ .most = most };
 	list_init(&l->all);
 }
 
@@ -298,7 +298,7 @@ void df_lists_keep(struct df_lists *l, struct df_blocks *b, const uint8_t hash[D
 	b->part = NULL;
 	list_append(&l->all, &b->link);
 	l->bytes += size_of(b);
-	while (l->bytes > DF_LISTS)
+	while (l->bytes > l->most)
 		forget(l, first(l));
 }
 

@@ -49,10 +49,10 @@ struct df_match df_blocks_match(struct df_matcher *m, uint64_t at, struct df_byt
 
 struct df_lists {
 	struct list all;
-	size_t bytes;
+	size_t bytes, most;
 };
 
-void df_lists_init(struct df_lists *l);
+void df_lists_init(struct df_lists *l, size_t most);
 void df_lists_fini(struct df_lists *l);
 
 /* Takes the reference over. */

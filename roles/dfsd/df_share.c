@@ -436,7 +436,7 @@ static int open_one(struct df *df, const struct conf_item *item, const char *sta
 	s->number = number;
 	list_init(&s->pairs);
 	df_dirty_init(&s->dirty);
-	df_lists_init(&s->lists);
+	df_lists_init(&s->lists, DF_LISTS);
 	s->tree.lists = &s->lists;
 	uv_timer_init(run_loop(df->run), &s->timer);
 	uv_idle_init(run_loop(df->run), &s->idle);
