@@ -103,16 +103,18 @@ static void open_tree(void)
 	tree.ignore = df_ignore_new();
 }
 
+/* What a cut leaves is not counted. */
 static int count(const char *name)
 {
 	char path[100];
+	struct dirent *e;
 	int n = 0;
 
 	in_base(path, name);
 	DIR *d = opendir(path);
 	assert(d);
-	while (readdir(d))
-		n++;
+	while ((e = readdir(d)))
+		n += strncmp(e->d_name, DF_PART_PREFIX, strlen(DF_PART_PREFIX)) != 0;
 	closedir(d);
 	return n - 2;
 }
@@ -153,6 +155,9 @@ static size_t make(uint8_t *out, const uint8_t *p, size_t n, uint8_t type)
 
 	if (type == DF_DATA) {
 		at = df_put_number(at, n > 0 ? p[0] : 0);
+	} else if (type == DF_COPY || type == DF_HOLE) {
+		for (size_t i = 0; i < 3; i++)
+			at = df_put_number(at, n > i ? (uint64_t)p[i] << (p[i] & 15) : 0);
 	} else if (type == DF_END) {
 		df_hash(n > 4 ? p + 4 : p, n > 4 ? n - 4 : 0, at);
 		return DF_HASH;
@@ -163,6 +168,8 @@ static size_t make(uint8_t *out, const uint8_t *p, size_t n, uint8_t type)
 	}
 	size_t used = n < 4 ? n : 4;
 	e.size = e.type == DF_FILE ? n - used : 0;
+	if (type == DF_BEGIN && n > 5 && p[4] & 1)
+		e.size = (uint64_t)p[5] << 16;
 	if (e.type == DF_SYMLINK)
 		e.target = (struct df_bytes){ "../outside", 10 };
 	if (type == DF_PUT || type == DF_ENTRY || type == DF_TWIN || type == DF_BEGIN)
