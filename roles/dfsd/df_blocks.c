@@ -7,7 +7,7 @@
 #include "roles/dfsd/df_hash.h"
 
 /* MISSES: data that fools the weak sum is said as it is, when it lies elsewhere. */
-enum { MISSES = 1000, FEW = 16 };
+enum { MISSES = 1000, FEW = 16, LANES = 16 };
 
 /* Sum of the bytes, and of these sums: exact, for blocks of our size. */
 struct weak {
@@ -55,13 +55,13 @@ static void weaken(struct weak *w, const uint8_t *p, size_t n)
 {
 	uint64_t bytes = w->bytes, sums = w->sums;
 
-	for (; n >= 8; p += 8, n -= 8) {
+	for (; n >= LANES; p += LANES, n -= LANES) { /* as the compiler likes it */
 		uint32_t all = 0, weighted = 0;
-		for (uint32_t i = 0; i < 8; i++) {
+		for (uint32_t i = 0; i < LANES; i++) {
 			all += p[i];
-			weighted += (8 - i) * p[i];
+			weighted += (LANES - i) * p[i];
 		}
-		sums += 8 * bytes + weighted;
+		sums += LANES * bytes + weighted;
 		bytes += all;
 	}
 	for (; n; p++, n--) {
@@ -99,13 +99,13 @@ static uint64_t strong_at(const uint8_t *p)
 	return strong_of(hash);
 }
 
-static void put(struct df_blocks *b, struct weak weak, const uint8_t hash[DF_HASH])
+static void put(struct df_blocks *b, struct sum sum)
 {
 	if (b->n == b->room) {
 		b->room = b->room ? 2 * b->room : FEW;
 		b->sums = mem_resize(b->sums, b->room * sizeof(*b->sums));
 	}
-	b->sums[b->n++] = (struct sum){ weak_of(weak), strong_of(hash) };
+	b->sums[b->n++] = sum;
 }
 
 /* Some of a block. */
@@ -123,7 +123,7 @@ static size_t add_part(struct df_blocks *b, const uint8_t *p, size_t n)
 	if (b->part_n < DF_BLOCK_SIZE)
 		return n;
 	df_hasher_get(b->part, hash);
-	put(b, b->part_weak, hash);
+	put(b, (struct sum){ weak_of(b->part_weak), strong_of(hash) });
 	df_hasher_free(b->part);
 	b->part = NULL;
 	b->part_weak = (struct weak){ 0, 0 };
@@ -133,8 +133,6 @@ static size_t add_part(struct df_blocks *b, const uint8_t *p, size_t n)
 
 void df_blocks_add(struct df_blocks *b, const uint8_t *p, size_t n)
 {
-	uint8_t hash[DF_HASH];
-
 	while (n) {
 		size_t did = DF_BLOCK_SIZE;
 		if (b->part_n || n < DF_BLOCK_SIZE) {
@@ -142,12 +140,22 @@ void df_blocks_add(struct df_blocks *b, const uint8_t *p, size_t n)
 		} else {
 			struct weak weak = { 0, 0 };
 			weaken(&weak, p, did);
-			df_hash(p, did, hash);
-			put(b, weak, hash);
+			put(b, (struct sum){ weak_of(weak), strong_at(p) });
 		}
 		p += did;
 		n -= did;
 	}
+}
+
+void df_blocks_add_from(struct df_blocks *b, const struct df_blocks *other, uint64_t from,
+			struct df_bytes bytes)
+{
+	if (b->part_n) { /* its blocks lie elsewhere */
+		df_blocks_add(b, bytes.p, bytes.n);
+		return;
+	}
+	for (uint64_t at = 0; at < bytes.n; at += DF_BLOCK_SIZE)
+		put(b, other->sums[(from + at) / DF_BLOCK_SIZE]);
 }
 
 /* ---- finding ------------------------------------------------------------------------------- */

@@ -27,6 +27,10 @@ void df_blocks_free(struct df_blocks *b); /* its reference; NULL: nothing */
 /* The next bytes of it. */
 void df_blocks_add(struct df_blocks *b, const uint8_t *p, size_t n);
 
+/* The same of bytes that are whole blocks of another list, from there on. */
+void df_blocks_add_from(struct df_blocks *b, const struct df_blocks *other, uint64_t from,
+			struct df_bytes bytes);
+
 struct df_matcher {
 	struct df_blocks *of;
 	uint64_t next;   /* where what was found last ends in it */

@@ -132,7 +132,13 @@ static struct df_send_piece pass_match(struct df_send *s, uint8_t *data)
 		piece = (struct df_send_piece){ DF_SEND_COPY, s->at, m.from, m.n };
 	else
 		memcpy(data, s->window, piece.n);
-	pass(s, s->window, piece.n);
+	if (m.before || !s->blocks) {
+		pass(s, s->window, piece.n);
+		return piece;
+	}
+	df_hasher_add(s->hasher, s->window, piece.n);
+	df_blocks_add_from(s->blocks, s->peer.of, m.from, (struct df_bytes){ s->window, piece.n });
+	s->at += piece.n;
 	return piece;
 }
 

@@ -2,10 +2,10 @@
 import os
 import random
 import secrets
+import time
 
 import pytest
 
-from servers import wait_for
 from test_dfsd import Pair, pair  # noqa: F401: a fixture
 
 MIB = 1 << 20
@@ -112,30 +112,38 @@ def come(pair, mib):
     return mib * MIB
 
 
+def left_of(pair):
+    return [p.stat().st_size for p in (pair.b / ".troupe" / "tmp").iterdir()]
+
+
+def kill_in_the_middle(pair, node):
+    """As soon as 20 MiB have come."""
+    end = time.monotonic() + 30
+    while max(left_of(pair), default=0) <= 20 * MIB and time.monotonic() < end:
+        pass
+    node.process.kill()
+    node.process.wait()
+    assert left_of(pair) and not (pair.b / "big").exists()
+
+
 @pytest.mark.parametrize("who", ["sender", "receiver"])
 def test_a_cut_costs_what_was_not_there(tmp_path, who):
     pair = Pair(tmp_path).together()
     size = come(pair, 300)
     node = getattr(pair, who)
-    wait_for("a good part of it", lambda: pair.receiver.pair("a").get("received_bytes", 0) > 20 * MIB)
-    node.process.kill()
-    node.process.wait()
-    left = [p.stat().st_size for p in (pair.b / ".troupe" / "tmp").iterdir()]
-    assert left and left[0] > 20 * MIB and not (pair.b / "big").exists()
+    kill_in_the_middle(pair, node)
     node.launch()
     pair.same(60)
     assert pair.receiver.pair("a")["received_bytes"] <= size - 20 * MIB or who == "sender"
     assert pair.figure("sent_bytes") <= size - 20 * MIB
-    assert list((pair.b / ".troupe" / "tmp").iterdir()) == []
+    assert left_of(pair) == []
     pair.stop()
 
 
 def test_what_is_damaged_meanwhile_is_sent_anew(tmp_path):
     pair = Pair(tmp_path).together()
     size = come(pair, 200)
-    wait_for("a part of it", lambda: pair.receiver.pair("a").get("received_bytes", 0) > 5 * MIB)
-    pair.receiver.process.kill()
-    pair.receiver.process.wait()
+    kill_in_the_middle(pair, pair.receiver)
     write(next((pair.b / ".troupe" / "tmp").iterdir()), b"damaged")
     pair.receiver.launch()
     pair.same(60)

@@ -120,6 +120,30 @@ Test(df_blocks, how_it_came_is_all_the_same)
 	}
 }
 
+/* A list that is made from another one is as good as one that is made from the bytes. */
+Test(df_blocks, blocks_of_another_list)
+{
+	fill(base, BASE, 6);
+	memcpy(new, base, BASE);
+	for (size_t before = 0; before <= B; before += B / 2) {
+		struct df_blocks *old = list_of(base, BASE, B), *b = list_of(base, before, B);
+		struct df_matcher m = { .of = b };
+		df_blocks_add_from(b, old, 2 * B, (struct df_bytes){ base + 2 * B, 3 * B });
+		memcpy(new, base, before);
+		memcpy(new + before, base + 2 * B, 3 * B);
+		size_t bytes = 0;
+		for (size_t at = 0; at < before + 3 * B;) {
+			struct df_bytes left = { new + at, before + 3 * B - at };
+			struct df_match f = df_blocks_match(&m, at, left, true);
+			bytes += f.before;
+			at += f.before + f.n;
+		}
+		check_int(bytes, before % B);
+		df_blocks_free(old);
+		df_blocks_free(b);
+	}
+}
+
 static void keep(struct df_lists *l, uint8_t name)
 {
 	uint8_t hash[DF_HASH] = { name };
