@@ -18,7 +18,7 @@ from servers import free_port  # noqa: E402
 
 FILES, BIG, ROUNDS, OPS = (int(os.environ.get(k, d)) for k, d in (("FILES", 5000), ("MIB", 256), ("ROUNDS", 3), ("OPS", 5000)))
 TICK = os.sysconf("SC_CLK_TCK")
-LIMIT = 30
+LIMIT = 20
 
 
 def cpu(pid) -> float:
