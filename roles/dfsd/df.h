@@ -49,7 +49,7 @@ struct df_pair {
 	struct df_known known;
 	bool said, heard;      /* SHARE, on this connection */
 	uint16_t number;       /* the peer's for the share */
-	int roles;             /* the peer's */
+	int roles, mode;       /* the peer's */
 	uint8_t epoch[16];     /* the peer's */
 	uint64_t their_cursor; /* of ours, that the peer knows */
 	bool their_epoch, empty;
@@ -76,7 +76,7 @@ void df_pair_greet(struct df_pair *pair);
 
 struct df_share_figures {
 	const char *name, *state;
-	uint64_t nodes, last, watches, events, lost, unwatched, errors, waiting;
+	uint64_t nodes, last, watches, events, lost, unwatched, errors, conflicts, waiting;
 };
 
 /* state: the folder for their indexes. */

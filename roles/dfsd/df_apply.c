@@ -11,39 +11,10 @@
 #include "core/base/list.h"
 #include "core/base/mem.h"
 #include "core/log/log.h"
+#include "roles/dfsd/df_apply_in.h"
 #include "roles/dfsd/df_blocks.h"
-#include "roles/dfsd/df_part.h"
-#include "roles/dfsd/df_set.h"
 
 enum { STREAMS = 64 };
-
-/* A file that comes in pieces. */
-struct stream_in {
-	struct list link;
-	uint32_t number;
-	uint64_t seq;
-	df_id id;
-	struct df_part part;
-	uint8_t *bytes; /* of the entry */
-	struct df_entry entry;
-	bool broken; /* it was refused: what comes of it is passed over */
-	char path[];
-};
-
-struct df_apply {
-	struct df_apply_conf conf;
-	struct df_index *index;
-	struct df_root *root;
-	struct list streams;
-	int n_streams;
-	uint64_t mark, mark_naks, naks, acked;
-	bool marked, swept;
-	df_id *touched; /* folders in which something was done in this turn */
-	size_t n_touched;
-	struct df_set astray; /* what came to be another file, in parts of what was there */
-	struct df_seen seen;
-	struct df_apply_figures figures;
-};
 
 struct df_apply *df_apply_new(const struct df_apply_conf *conf)
 {
@@ -52,12 +23,13 @@ struct df_apply *df_apply_new(const struct df_apply_conf *conf)
 	a->conf = *conf;
 	a->index = conf->tree->index;
 	a->root = &conf->tree->root;
+	a->origin = conf->origin;
 	list_init(&a->streams);
 	df_part_trim(a->root);
 	return a;
 }
 
-static void drop_stream(struct df_apply *a, struct stream_in *s)
+static void drop_stream(struct df_apply *a, struct df_stream_in *s)
 {
 	list_remove(&s->link);
 	a->n_streams--;
@@ -73,7 +45,7 @@ void df_apply_free(struct df_apply *a)
 	if (!a)
 		return;
 	list_each (it, tmp, &a->streams) {
-		struct stream_in *s = container_of(it, struct stream_in, link);
+		struct df_stream_in *s = container_of(it, struct df_stream_in, link);
 		df_part_leave(&s->part);
 		drop_stream(a, s);
 	}
@@ -92,7 +64,7 @@ static void answer(struct df_apply *a, enum df_frame_type type, const uint8_t *e
 	df_link_put(a->conf.link, frame, end);
 }
 
-static void nak(struct df_apply *a, df_id id, enum df_nak why, const char *text)
+void df_apply_nak(struct df_apply *a, df_id id, enum df_nak why, const char *text)
 {
 	uint8_t *p = df_link_room(a->conf.link, 3 * DF_NUMBER + strlen(text));
 	struct df_bytes bytes = { text, strlen(text) };
@@ -103,7 +75,7 @@ static void nak(struct df_apply *a, df_id id, enum df_nak why, const char *text)
 	answer(a, DF_NAK, df_put_bytes(p, bytes));
 }
 
-static void nak_code(struct df_apply *a, df_id id, const char *path, int rc)
+void df_apply_fail(struct df_apply *a, df_id id, const char *path, int rc)
 {
 	char text[DF_PATH + 100];
 	enum df_nak why = rc == UV_ENOSPC || rc == -EDQUOT                      ? DF_NAK_NOSPACE
@@ -113,7 +85,7 @@ static void nak_code(struct df_apply *a, df_id id, const char *path, int rc)
 	snprintf(text, sizeof(text), "%.900s: %s", path, uv_strerror(rc));
 	if (why != DF_NAK_NOSPACE)
 		log_warn("it can't be written path=%s error=%s", path, uv_strerror(rc));
-	nak(a, id, why, text);
+	df_apply_nak(a, id, why, text);
 }
 
 /* ---- the index ---------------------------------------------------------------------------------
@@ -139,7 +111,7 @@ static df_id folder_of(struct df_apply *a, const char *path, struct df_bytes *na
 				return DF_NOBODY;
 			n = (struct df_node){ .parent = id,
 					      .name = part,
-					      .origin = a->conf.origin,
+					      .origin = a->conf.tree->multi ? 0 : a->conf.origin,
 					      .dev = a->seen.dev,
 					      .ino = a->seen.ino,
 					      .entry = a->seen.entry };
@@ -156,7 +128,7 @@ static df_id folder_of(struct df_apply *a, const char *path, struct df_bytes *na
 
 /* What is done in a folder changes its time, which is to be the peer's: that is mended at the end
  * of the turn. */
-static void touch(struct df_apply *a, df_id folder)
+void df_apply_touch(struct df_apply *a, df_id folder)
 {
 	if (folder == DF_ROOT || folder == DF_NOBODY ||
 	    (a->n_touched && a->touched[a->n_touched - 1] == folder))
@@ -199,8 +171,8 @@ static void want_twins(struct df_apply *a, const struct df_node *old)
 }
 
 /* What is at the path now is how the peer wanted what it calls `their`. */
-static void note(struct df_apply *a, df_id their, const char *path, const struct df_entry *e,
-		 bool content)
+void df_apply_note(struct df_apply *a, df_id their, const char *path, const struct df_entry *e,
+		   bool content)
 {
 	struct df_bytes name;
 	struct df_node n;
@@ -208,7 +180,7 @@ static void note(struct df_apply *a, df_id their, const char *path, const struct
 
 	if (parent == DF_NOBODY || df_root_look(a->root, path, &a->seen) != 0)
 		return; /* somebody was faster: his change is looked at, too */
-	touch(a, parent);
+	df_apply_touch(a, parent);
 	bool known = df_index_child(a->index, parent, name, &n);
 	if (known && (n.entry.type == DF_DIR) != (a->seen.entry.type == DF_DIR)) {
 		df_index_drop(a->index, n.id, true);
@@ -224,16 +196,24 @@ static void note(struct df_apply *a, df_id their, const char *path, const struct
 	n.entry = a->seen.entry;
 	n.entry.hashed = hashed;
 	memcpy(n.entry.hash, hash, DF_HASH);
+	n.entry.version = e->version;
+	n.entry.by = e->by;
+	bool other = n.ino != a->seen.ino;
+	if (a->conf.tree->multi)
+		n.entry.twin = 0;
 	n.dev = a->seen.dev;
 	n.ino = a->seen.ino;
 	n.ctime = a->seen.ctime;
-	n.origin = n.peer = a->conf.origin;
+	n.peer = a->conf.origin;
+	n.origin = a->origin;
 	n.their = their;
 	n.racy = false;
 	n.seen = a->conf.round;
 	df_index_put(a->index, &n, content);
 	df_index_have(a->index, n.peer, their);
-	if (!known && n.entry.type == DF_DIR && a->conf.tree->on_folder)
+	if (a->conf.tree->multi && a->seen.links > 1 && n.entry.type == DF_FILE)
+		df_plan_twins(a->conf.tree, &n);
+	if ((!known || other) && n.entry.type == DF_DIR && a->conf.tree->on_folder)
 		a->conf.tree->on_folder(a->conf.tree->data, n.id);
 	if (a->conf.on_changed)
 		a->conf.on_changed(a->conf.data, path);
@@ -242,15 +222,7 @@ static void note(struct df_apply *a, df_id their, const char *path, const struct
 /* ---- what is asked -----------------------------------------------------------------------------
  */
 
-struct order {
-	uint64_t seq;
-	df_id id;
-	char path[DF_PATH];
-	struct df_entry e;
-	struct df_reader r;
-};
-
-static bool get_path(struct df_reader *r, char path[DF_PATH])
+bool df_apply_path(struct df_reader *r, char path[DF_PATH])
 {
 	struct df_bytes b = df_get_bytes(r, DF_PATH - 1);
 
@@ -261,12 +233,12 @@ static bool get_path(struct df_reader *r, char path[DF_PATH])
 	return true;
 }
 
-static bool get_entry(struct order *o)
+static bool get_entry(struct df_order *o)
 {
 	size_t n = df_entry_get(&o->e, o->r.p, (size_t)(o->r.end - o->r.p));
 
 	o->r.p += n;
-	return n > 0 && o->e.type != DF_GONE;
+	return n > 0;
 }
 
 static bool is_full(const struct df_apply *a, uint64_t bytes)
@@ -292,13 +264,15 @@ static bool write_all(int fd, const uint8_t *p, size_t n, uint64_t at)
 	return true;
 }
 
-static int make_way(struct df_apply *a, const char *path, int rc)
+int df_apply_way(struct df_apply *a, const char *path, int rc)
 {
-	return rc == UV_ENOENT || rc == UV_ENOTDIR || rc == UV_ELOOP ? df_root_way(a->root, path)
-								     : rc;
+	if (rc != UV_ENOENT && rc != UV_ENOTDIR && rc != UV_ELOOP)
+		return rc;
+	rc = a->conf.tree->multi ? df_multi_way(a->conf.tree, path) : 0;
+	return rc == 0 ? df_root_way(a->root, path) : rc;
 }
 
-static int put_once(struct df_apply *a, struct order *o, const uint8_t *p, size_t n)
+static int put_once(struct df_apply *a, struct df_order *o, const uint8_t *p, size_t n)
 {
 	struct df_temp t;
 	int rc = df_root_temp(a->root, &t);
@@ -313,27 +287,27 @@ static int put_once(struct df_apply *a, struct order *o, const uint8_t *p, size_
 	return df_root_place(a->root, &t, o->path, &o->e);
 }
 
-static int do_put(struct df_apply *a, struct order *o)
+int df_apply_put(struct df_apply *a, struct df_order *o)
 {
 	size_t n = (size_t)(o->r.end - o->r.p);
 
 	if (o->e.type != DF_FILE || n != o->e.size)
 		return ERR_PROTO;
 	int rc = a->conf.min_free && is_full(a, n) ? UV_ENOSPC : put_once(a, o, o->r.p, n);
-	if (rc != 0 && make_way(a, o->path, rc) == 0)
+	if (rc != 0 && df_apply_way(a, o->path, rc) == 0)
 		rc = put_once(a, o, o->r.p, n);
 	if (rc != 0) {
-		nak_code(a, o->id, o->path, rc);
+		df_apply_fail(a, o->id, o->path, rc);
 		return 0;
 	}
 	a->figures.files++;
 	a->figures.bytes += n;
-	note(a, o->id, o->path, &o->e, true);
+	df_apply_note(a, o->id, o->path, &o->e, true);
 	return 0;
 }
 
 /* It goes where the peer has it. */
-static int move(struct df_apply *a, struct order *o, struct df_node *n)
+static int move(struct df_apply *a, struct df_order *o, struct df_node *n)
 {
 	char path[DF_PATH];
 	struct df_bytes name;
@@ -353,7 +327,7 @@ static int move(struct df_apply *a, struct order *o, struct df_node *n)
 	df_id parent = folder_of(a, o->path, &name);
 	if (parent == DF_NOBODY || !df_index_get(a->index, id, n))
 		return UV_ENOENT;
-	touch(a, from);
+	df_apply_touch(a, from);
 	df_index_move(a->index, n, parent, name);
 	a->figures.renames++;
 	return 0;
@@ -361,7 +335,7 @@ static int move(struct df_apply *a, struct order *o, struct df_node *n)
 
 /* Whether it is there, or elsewhere and goes there now. A file of the same content will do that the
  * peer has not told of. */
-static bool is_there(struct df_apply *a, struct order *o)
+static bool is_there(struct df_apply *a, struct df_order *o)
 {
 	struct df_node n;
 
@@ -374,52 +348,53 @@ static bool is_there(struct df_apply *a, struct order *o)
 }
 
 /* Only what is around its content is made so. */
-static int do_offer(struct df_apply *a, struct order *o)
+static int do_offer(struct df_apply *a, struct df_order *o)
 {
 	int rc = is_there(a, o) ? df_root_dress(a->root, o->path, &o->e) : UV_ENOENT;
 
 	if (rc == UV_ENOENT || rc == UV_ENOTDIR || rc == UV_ELOOP)
-		nak(a, o->id, DF_NAK_NOBASE, o->path);
+		df_apply_nak(a, o->id, DF_NAK_NOBASE, o->path);
 	else if (rc != 0)
-		nak_code(a, o->id, o->path, rc);
+		df_apply_fail(a, o->id, o->path, rc);
 	else
-		note(a, o->id, o->path, &o->e, false);
+		df_apply_note(a, o->id, o->path, &o->e, false);
 	return 0;
 }
 
-static int do_entry(struct df_apply *a, struct order *o, bool offer)
+int df_apply_entry(struct df_apply *a, struct df_order *o, bool offer)
 {
 	if (offer)
 		return do_offer(a, o);
 	if (o->e.type == DF_FILE)
 		return ERR_PROTO;
 	if (o->e.type >= DF_FIFO && !a->conf.tree->specials) {
-		nak_code(a, o->id, o->path, UV_EPERM);
+		log_warn("it is not wanted here (specials) path=%s", o->path);
+		df_apply_nak(a, o->id, DF_NAK_REFUSED, o->path);
 		return 0;
 	}
 	if (o->e.type == DF_DIR)
 		is_there(a, o);
 	int rc = df_root_make(a->root, o->path, &o->e);
-	if (rc != 0 && make_way(a, o->path, rc) == 0)
+	if (rc != 0 && df_apply_way(a, o->path, rc) == 0)
 		rc = df_root_make(a->root, o->path, &o->e);
 	if (rc != 0)
-		nak_code(a, o->id, o->path, rc);
+		df_apply_fail(a, o->id, o->path, rc);
 	else
-		note(a, o->id, o->path, &o->e, o->e.type != DF_DIR);
+		df_apply_note(a, o->id, o->path, &o->e, o->e.type != DF_DIR);
 	return 0;
 }
 
-static int do_delete(struct df_apply *a, struct order *o)
+static int do_delete(struct df_apply *a, struct df_order *o)
 {
 	struct df_node n;
 	int rc = df_root_remove(a->root, o->path);
 
 	if (rc != 0) {
-		nak_code(a, o->id, o->path, rc);
+		df_apply_fail(a, o->id, o->path, rc);
 		return 0;
 	}
 	if (df_index_find(a->index, o->path, &n)) {
-		touch(a, n.parent);
+		df_apply_touch(a, n.parent);
 		a->figures.deleted += df_index_drop(a->index, n.id, true);
 	}
 	if (a->conf.on_changed)
@@ -428,7 +403,7 @@ static int do_delete(struct df_apply *a, struct order *o)
 }
 
 /* The other has the same content and is to be the same file. */
-static int do_twin(struct df_apply *a, struct order *o)
+static int do_twin(struct df_apply *a, struct df_order *o)
 {
 	df_id other = df_get_number(&o->r);
 	char path[DF_PATH];
@@ -438,28 +413,28 @@ static int do_twin(struct df_apply *a, struct order *o)
 		return ERR_PROTO;
 	if (!df_index_of_peer(a->index, a->conf.origin, other, &n) || n.entry.type != DF_FILE ||
 	    !df_entry_same_content(&n.entry, &o->e) || !df_index_path(a->index, n.id, path)) {
-		nak(a, o->id, DF_NAK_NOBASE, o->path);
+		df_apply_nak(a, o->id, DF_NAK_NOBASE, o->path);
 		return 0;
 	}
 	int rc = df_root_twin(a->root, path, o->path);
 	if (rc != 0 && df_root_way(a->root, o->path) == 0)
 		rc = df_root_twin(a->root, path, o->path);
 	if (rc != 0) {
-		nak(a, o->id, rc == UV_ENOENT ? DF_NAK_NOBASE : DF_NAK_NOLINK, o->path);
+		df_apply_nak(a, o->id, rc == UV_ENOENT ? DF_NAK_NOBASE : DF_NAK_NOLINK, o->path);
 		return 0;
 	}
-	note(a, o->id, o->path, &o->e, true);
-	note(a, other, path, &o->e, false); /* it has a name more */
+	df_apply_note(a, o->id, o->path, &o->e, true);
+	df_apply_note(a, other, path, &o->e, false); /* it has a name more */
 	return 0;
 }
 
 /* ---- streams -----------------------------------------------------------------------------------
  */
 
-static struct stream_in *stream_of(struct df_apply *a, uint32_t number)
+static struct df_stream_in *stream_of(struct df_apply *a, uint32_t number)
 {
 	for (struct list *it = a->streams.next; it != &a->streams; it = it->next) {
-		struct stream_in *s = container_of(it, struct stream_in, link);
+		struct df_stream_in *s = container_of(it, struct df_stream_in, link);
 		if (s->number == number)
 			return s;
 	}
@@ -469,13 +444,13 @@ static struct stream_in *stream_of(struct df_apply *a, uint32_t number)
 static bool is_coming(const struct df_apply *a, df_id id)
 {
 	for (const struct list *it = a->streams.next; it != &a->streams; it = it->next)
-		if (container_of(it, struct stream_in, link)->id == id)
+		if (container_of(it, struct df_stream_in, link)->id == id)
 			return true;
 	return false;
 }
 
 /* What is there of it, and what is there in its place: parts of that may be parts of it. */
-static void say_have(struct df_apply *a, struct stream_in *s)
+static void say_have(struct df_apply *a, struct df_stream_in *s)
 {
 	struct df_frame frame = { .type = DF_HAVE, .share = a->conf.share, .stream = s->number };
 	uint8_t *p = df_link_room(a->conf.link, DF_NUMBER + 2 * DF_HASH);
@@ -494,19 +469,25 @@ static void say_have(struct df_apply *a, struct stream_in *s)
 }
 
 /* What comes of it is passed over. */
-static void refuse_stream(struct df_apply *a, struct stream_in *s, int rc)
+static void pass_over(struct df_apply *a, struct df_stream_in *s)
 {
 	s->broken = true;
 	df_root_drop_temp(a->root, &s->part.temp);
+}
+
+static void refuse_stream(struct df_apply *a, struct df_stream_in *s, int rc)
+{
+	pass_over(a, s);
 	if (rc == -ESTALE) {
 		df_set_add(&a->astray, s->id);
-		nak(a, s->id, DF_NAK_NOBASE, s->path);
+		df_apply_nak(a, s->id, DF_NAK_NOBASE, s->path);
 	} else {
-		nak_code(a, s->id, s->path, rc);
+		df_apply_fail(a, s->id, s->path, rc);
 	}
 }
 
-static int do_begin(struct df_apply *a, const struct df_frame *f, struct order *o)
+/* passed: what comes of it is passed over. */
+int df_apply_begin(struct df_apply *a, const struct df_frame *f, struct df_order *o, bool passed)
 {
 	struct df_part_name name = { a->conf.origin, o->id, o->e.size, o->e.mtime };
 
@@ -514,7 +495,7 @@ static int do_begin(struct df_apply *a, const struct df_frame *f, struct order *
 	    is_coming(a, o->id))
 		return ERR_PROTO;
 	size_t n = df_entry_room(&o->e);
-	struct stream_in *s = mem_new(sizeof(*s) + strlen(o->path) + 1);
+	struct df_stream_in *s = mem_new(sizeof(*s) + strlen(o->path) + 1);
 	s->number = f->stream;
 	s->seq = o->seq;
 	s->id = o->id;
@@ -528,6 +509,8 @@ static int do_begin(struct df_apply *a, const struct df_frame *f, struct order *
 		rc = UV_ENOSPC;
 	if (rc != 0)
 		refuse_stream(a, s, rc);
+	else if (passed)
+		pass_over(a, s);
 	if (o->e.size >= DF_BIG)
 		say_have(a, s);
 	return 0;
@@ -536,7 +519,7 @@ static int do_begin(struct df_apply *a, const struct df_frame *f, struct order *
 static int do_piece(struct df_apply *a, const struct df_frame *f)
 {
 	struct df_reader r = { f->p, f->p + f->n, false };
-	struct stream_in *s = stream_of(a, f->stream);
+	struct df_stream_in *s = stream_of(a, f->stream);
 
 	if (!s)
 		return ERR_PROTO;
@@ -552,25 +535,38 @@ static int do_piece(struct df_apply *a, const struct df_frame *f)
 	return 0;
 }
 
+/* ---- the end of a stream ------------------------------------------------------------------- */
+
+static void place_stream(struct df_apply *a, struct df_stream_in *s)
+{
+	static struct df_order o; /* its path is long */
+
+	if (!df_apply_takes_place(a, s, &o))
+		return;
+	int rc = df_apply_way(a, o.path, UV_ENOENT);
+	if (rc == 0)
+		rc = df_root_place(a->root, &s->part.temp, o.path, &o.e);
+	if (rc != 0) {
+		df_apply_fail(a, s->id, s->path, rc);
+		return;
+	}
+	a->figures.files++;
+	df_apply_note(a, o.id, o.path, &o.e, true);
+}
+
 static int do_end(struct df_apply *a, const struct df_frame *f)
 {
-	struct stream_in *s = stream_of(a, f->stream);
-	int rc = 0;
+	struct df_stream_in *s = stream_of(a, f->stream);
 
 	if (!s || f->n != DF_HASH)
 		return ERR_PROTO;
 	if (!(f->flags & DF_ABORT) && !s->broken) {
 		memcpy(s->entry.hash, f->p, DF_HASH);
 		s->entry.hashed = true;
-		if (!df_part_is(&s->part, f->p)) {
+		if (df_part_is(&s->part, f->p))
+			place_stream(a, s);
+		else
 			refuse_stream(a, s, -ESTALE);
-		} else if ((rc = make_way(a, s->path, UV_ENOENT)) == 0 &&
-			   (rc = df_root_place(a->root, &s->part.temp, s->path, &s->entry)) == 0) {
-			a->figures.files++;
-			note(a, s->id, s->path, &s->entry, true);
-		} else {
-			nak_code(a, s->id, s->path, rc);
-		}
 	}
 	drop_stream(a, s);
 	return 0;
@@ -610,7 +606,7 @@ static void find_unmet(struct walk *w, df_id id)
 static void do_sweep(struct df_apply *a)
 {
 	struct walk w = { .a = a };
-	struct order o;
+	struct df_order o;
 
 	if (!a->conf.whole || a->swept)
 		return;
@@ -669,23 +665,27 @@ static int on_none(struct df_apply *a, const struct df_frame *f)
 
 static int on_order(struct df_apply *a, const struct df_frame *f)
 {
-	static struct order o; /* its path is long */
+	static struct df_order o; /* its path is long */
 
 	o.r = (struct df_reader){ f->p, f->p + f->n, false };
 	o.seq = df_get_number(&o.r);
 	o.id = df_get_number(&o.r);
-	if (!get_path(&o.r, o.path))
+	if (!df_apply_path(&o.r, o.path))
 		return ERR_PROTO;
-	if (f->type == DF_DELETE)
+	bool multi = a->conf.tree->multi;
+	if (f->type == DF_DELETE && !multi)
 		return do_delete(a, &o);
-	if (!get_entry(&o) || o.id == DF_NOBODY)
+	if (!get_entry(&o) || o.id == DF_NOBODY || (o.e.type == DF_GONE && !multi))
 		return ERR_PROTO;
+	if (multi)
+		return df_apply_multi(a, f, &o);
 	meet(a, o.path);
 	if (f->type == DF_TWIN)
 		return do_twin(a, &o);
 	if (f->type == DF_PUT)
-		return do_put(a, &o);
-	return f->type == DF_BEGIN ? do_begin(a, f, &o) : do_entry(a, &o, f->flags & DF_OFFER);
+		return df_apply_put(a, &o);
+	return f->type == DF_BEGIN ? df_apply_begin(a, f, &o, false)
+				   : df_apply_entry(a, &o, f->flags & DF_OFFER);
 }
 
 int df_apply_frame(struct df_apply *a, const struct df_frame *f)
@@ -727,7 +727,7 @@ void df_apply_turn(struct df_apply *a)
 	if (!a->marked || a->mark_naks != a->naks)
 		return;
 	for (struct list *it = a->streams.next; it != &a->streams; it = it->next) {
-		struct stream_in *s = container_of(it, struct stream_in, link);
+		struct df_stream_in *s = container_of(it, struct df_stream_in, link);
 		done = s->seq - 1 < done ? s->seq - 1 : done;
 	}
 	if (done <= a->acked || !a->conf.on_done(a->conf.data, done, !a->conf.whole || a->swept))

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "roles/dfsd/df_version.h"
+
 enum has {
 	HAS_HASH = 1,
 	HAS_USER = 2,
@@ -11,7 +13,9 @@ enum has {
 	HAS_XATTRS = 16,
 	HAS_RDEV = 32,
 	HAS_TWIN = 64,
-	HAS_ALL = 127,
+	HAS_VERSION = 128,
+	HAS_BY = 256,
+	HAS_ALL = 511,
 };
 
 /* ---- numbers ------------------------------------------------------------------------------- */
@@ -85,14 +89,16 @@ static int64_t zagzig(uint64_t n)
 
 size_t df_entry_room(const struct df_entry *e)
 {
-	return 15 * DF_NUMBER + DF_HASH + e->user.n + e->group.n + e->target.n + e->xattrs.n;
+	return 17 * DF_NUMBER + DF_HASH + e->user.n + e->group.n + e->target.n + e->xattrs.n +
+	       e->version.n + e->by.n;
 }
 
 static unsigned has_of(const struct df_entry *e)
 {
 	return (e->hashed ? HAS_HASH : 0) | (e->user.n ? HAS_USER : 0) |
 	       (e->group.n ? HAS_GROUP : 0) | (e->target.n ? HAS_TARGET : 0) |
-	       (e->xattrs.n ? HAS_XATTRS : 0) | (e->rdev ? HAS_RDEV : 0) | (e->twin ? HAS_TWIN : 0);
+	       (e->xattrs.n ? HAS_XATTRS : 0) | (e->rdev ? HAS_RDEV : 0) |
+	       (e->twin ? HAS_TWIN : 0) | (e->version.n ? HAS_VERSION : 0) | (e->by.n ? HAS_BY : 0);
 }
 
 uint8_t *df_entry_put(uint8_t *p, const struct df_entry *e)
@@ -122,6 +128,10 @@ uint8_t *df_entry_put(uint8_t *p, const struct df_entry *e)
 		p = df_put_number(p, e->rdev);
 	if (has & HAS_TWIN)
 		p = df_put_number(p, e->twin);
+	if (has & HAS_VERSION)
+		p = df_put_bytes(p, e->version);
+	if (has & HAS_BY)
+		p = df_put_bytes(p, e->by);
 	return p;
 }
 
@@ -148,6 +158,16 @@ static void get_rest(struct df_entry *e, struct df_reader *r, unsigned has)
 		e->rdev = df_get_number(r);
 	if (has & HAS_TWIN)
 		e->twin = df_get_number(r);
+	if (has & HAS_VERSION)
+		e->version = df_get_bytes(r, DF_VERSION);
+	if (has & HAS_BY)
+		e->by = df_get_bytes(r, DF_NODE_NAME);
+}
+
+/* A name that may be part of another one. */
+static bool is_name(struct df_bytes b)
+{
+	return !b.n || (!memchr(b.p, 0, b.n) && !memchr(b.p, '/', b.n));
 }
 
 static bool is_well(const struct df_entry *e)
@@ -155,7 +175,7 @@ static bool is_well(const struct df_entry *e)
 	return e->type <= DF_BLOCK && e->mode <= 07777 && (int64_t)e->size >= 0 &&
 	       (e->type == DF_SYMLINK) == (e->target.n > 0) &&
 	       !memchr(e->target.p ? e->target.p : "", 0, e->target.n) &&
-	       df_xattrs_are_well(e->xattrs);
+	       df_xattrs_are_well(e->xattrs) && df_version_is_well(e->version) && is_name(e->by);
 }
 
 size_t df_entry_get(struct df_entry *e, const void *p, size_t n)

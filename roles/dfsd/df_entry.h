@@ -19,7 +19,7 @@ struct stat;
 
 enum df_type { DF_GONE, DF_FILE, DF_DIR, DF_SYMLINK, DF_FIFO, DF_SOCKET, DF_CHAR, DF_BLOCK };
 
-enum { DF_PATH = 4096, DF_NAME = 255, DF_XATTRS = 256 * 1024, DF_HASH = 16 };
+enum { DF_PATH = 4096, DF_NAME = 255, DF_XATTRS = 256 * 1024, DF_HASH = 16, DF_NODE_NAME = 64 };
 
 /* Not owned: they point into what the entry was read from. */
 struct df_bytes {
@@ -40,6 +40,8 @@ struct df_entry {
 	struct df_bytes user, group; /* names; n 0: not known */
 	struct df_bytes target;      /* of a symbolic link */
 	struct df_bytes xattrs;      /* see df_xattr_next */
+	struct df_bytes version;     /* of shares that several nodes write to: see df_version */
+	struct df_bytes by;          /* the same: the node that wrote last */
 };
 
 /* Bytes that df_entry_put writes at most. */

@@ -10,10 +10,11 @@
 #include "core/base/mem.h"
 #include "core/log/log.h"
 #include "roles/dfsd/df_hash.h"
+#include "roles/dfsd/df_late.h"
 #include "roles/dfsd/df_send.h"
 #include "roles/dfsd/df_set.h"
 
-enum { SENDINGS = 16, TURN = 256, DEPTH = DF_PATH / 2, RETRY = 5000, LATE = 100, MOVERS = 16 };
+enum { SENDINGS = 16, TURN = 256, DEPTH = DF_PATH / 2, RETRY = 5000, MOVERS = 16 };
 
 /* How a node is said. */
 enum how {
@@ -49,13 +50,6 @@ struct again {
 	bool alone;
 };
 
-/* One that was another than the index said when it was to be read. */
-struct late {
-	df_id id;
-	uint64_t content;
-	int64_t due;
-};
-
 struct df_feed {
 	struct df_feed_conf conf;
 	struct df_index *index;
@@ -71,8 +65,8 @@ struct df_feed {
 	struct walk *walk;
 	struct again *again;
 	size_t n_again, at_again;
-	struct late *late;
-	size_t n_late;
+	struct df_late late;
+	uint64_t marks;   /* how many were put */
 	int movers;       /* so many that had to go first are being said */
 	int64_t retry_at; /* 0: nothing has failed */
 	struct df_feed_figures figures;
@@ -121,7 +115,7 @@ void df_feed_free(struct df_feed *f)
 		drop_walk(f);
 	df_set_clear(&f->ahead);
 	free(f->again);
-	free(f->late);
+	df_late_free(&f->late);
 	free(f);
 }
 
@@ -189,6 +183,23 @@ static void send_delete(struct df_feed *f, uint64_t seq, const char *path)
 	say_frame(f, DF_DELETE, 0, begin(f, 0, seq, DF_NOBODY, path));
 }
 
+/* With its version. */
+static void send_gone(struct df_feed *f, const struct df_node *n, const char *path)
+{
+	uint8_t *p = begin(f, df_entry_room(&n->entry), n->seq, n->id, path);
+
+	say_frame(f, DF_DELETE, 0, df_entry_put(p, &n->entry));
+}
+
+/* What the peer has perhaps: from somebody else, or at the place where it was until now. */
+static void send_offer(struct df_feed *f, const struct df_node *n, const char *path,
+		       const char *was)
+{
+	uint8_t *p = begin(f, df_entry_room(&n->entry) + DF_PATH, n->seq, n->id, path);
+
+	say_frame(f, DF_ENTRY, DF_OFFER, df_put_bytes(df_entry_put(p, &n->entry), text(was)));
+}
+
 static void say_again(struct df_feed *f, struct again again)
 {
 	if ((f->n_again & (f->n_again - 1)) == 0)
@@ -219,32 +230,18 @@ static int64_t now_of(const struct df_feed *f)
 static void stale(struct df_feed *f, const struct df_node *n)
 {
 	f->conf.on_stale(f->conf.data, n->parent, n->name);
-	if ((f->n_late & (f->n_late - 1)) == 0)
-		f->late = mem_resize(f->late, (f->n_late ? 2 * f->n_late : 1) * sizeof(*f->late));
-	f->late[f->n_late++] = (struct late){ n->id, n->content, now_of(f) + LATE };
+	df_late_stale(&f->late, n, now_of(f));
 }
 
-/* Whether there is something to say. One that has another content by now is said in its turn; then
- * that is the MARK which has waited for it. */
+/* Whether there is something to say: that, or the MARK which has waited for it. */
 static bool take_late(struct df_feed *f, int64_t now)
 {
-	struct df_node n;
-	size_t before = f->n_late;
+	bool over = false;
+	df_id id;
 
-	for (size_t i = 0; i < f->n_late;) {
-		struct late *l = &f->late[i];
-		if (!df_index_get(f->index, l->id, &n) || n.content != l->content) {
-			*l = f->late[--f->n_late];
-			continue;
-		}
-		if (l->due > now) {
-			i++;
-			continue;
-		}
-		say_again(f, (struct again){ .id = l->id, .how = WHOLE });
-		*l = f->late[--f->n_late];
-	}
-	return f->n_late < before;
+	while ((id = df_late_take(&f->late, f->index, now, f->marks, &over)) != DF_NOBODY)
+		say_again(f, (struct again){ .id = id, .how = WHOLE });
+	return over;
 }
 
 static bool read_all(int fd, uint8_t *p, size_t n)
@@ -292,7 +289,7 @@ static void start_sending(struct df_feed *f, const struct df_node *n, const char
 			       .dev = n->dev,
 			       .ino = n->ino,
 			       .stream = ++f->streams,
-			       .alone = alone };
+			       .alone = alone || f->conf.tree->multi };
 	df_send_open(&s->send, fd, n->entry.size, f->conf.tree->lists);
 	list_append(&f->sendings, &s->link);
 	f->n_sendings++;
@@ -498,6 +495,21 @@ static bool is_of_whole(const struct df_feed *f, const struct df_node *n)
 	return f->whole && n->seq <= f->whole_upto;
 }
 
+/* The same of a share that several write to. */
+static bool say_cheaply(struct df_feed *f, const struct df_node *n, const char *path)
+{
+	char was[DF_PATH] = "";
+	struct df_node old;
+
+	if (!f->conf.tree->multi)
+		return false;
+	bool moved = df_index_like(f->index, n, &old) && df_index_path(f->index, old.id, was);
+	if (!moved && n->origin == 0)
+		return false;
+	send_offer(f, n, path, moved ? was : "");
+	return true;
+}
+
 /* A file, with whatever is cheapest. */
 static void say_file(struct df_feed *f, const struct df_node *n, const char *path,
 		     const struct again *as)
@@ -519,7 +531,7 @@ static void say_file(struct df_feed *f, const struct df_node *n, const char *pat
 		send_twin(f, n, path, other);
 	else if (is_of_whole(f, n) && !f->conf.empty)
 		send_entry(f, n, path, DF_OFFER);
-	else
+	else if (!say_cheaply(f, n, path))
 		send_content(f, n, path, false);
 }
 
@@ -559,6 +571,8 @@ static void say_node(struct df_feed *f, struct df_node *n, const struct again *a
 	abort_sending_of(f, id);
 	if (n->entry.type == DF_FILE)
 		say_file(f, n, path, as);
+	else if (n->entry.type == DF_GONE)
+		send_gone(f, n, path);
 	else
 		send_entry(f, n, path, folder && known && as->how != WHOLE ? DF_OFFER : 0);
 	if (folder && as->how == WHOLE)
@@ -568,9 +582,10 @@ static void say_node(struct df_feed *f, struct df_node *n, const struct again *a
 	tell_ahead(f, n->born);
 }
 
+/* Who is told all may have lost what he had. */
 static bool is_theirs(const struct df_feed *f, const struct df_node *n)
 {
-	return n->origin != 0 && n->origin == f->conf.origin;
+	return n->origin != 0 && n->origin == f->conf.origin && !is_of_whole(f, n);
 }
 
 /* The folders above it, the highest first. */
@@ -582,9 +597,9 @@ static void say_folders(struct df_feed *f, df_id id)
 
 	for (; id != DF_ROOT && depth < DEPTH && df_index_get(f->index, id, &n); id = n.parent)
 		above[depth++] = id;
-	while (depth-- > 0)
+	while (depth-- > 0) /* one that is gone is so after what was in it */
 		if (df_index_get(f->index, above[depth], &n) && !is_told(f, n.seq) &&
-		    !is_theirs(f, &n))
+		    n.entry.type != DF_GONE && !is_theirs(f, &n))
 			say_node(f, &n, &(struct again){ .id = n.id });
 }
 
@@ -722,11 +737,12 @@ static bool somebody_waits(const struct df_feed *f)
 
 static void mark(struct df_feed *f)
 {
-	if (f->walk || f->n_again || f->n_late || somebody_waits(f) ||
+	if (f->walk || f->n_again || f->late.waiting || somebody_waits(f) ||
 	    (f->marked == f->cursor && f->marked_naks == f->figures.naks))
 		return;
 	f->marked = f->cursor;
 	f->marked_naks = f->figures.naks;
+	f->marks++;
 	uint8_t *p = df_link_room(f->conf.link, 2 * DF_NUMBER);
 	say_frame(f, DF_MARK, 0, df_put_number(df_put_number(p, f->cursor), f->marked_naks));
 }
@@ -766,6 +782,17 @@ bool df_feed_run(struct df_feed *f)
 /* ---- what it answers ---------------------------------------------------------------------------
  */
 
+static void on_failed(struct df_feed *f, df_id id, uint64_t code, struct df_bytes why)
+{
+	struct df_node n;
+	bool again = code != DF_NAK_REFUSED && df_index_get(f->index, id, &n) &&
+		     df_late_failed(&f->late, &n, now_of(f));
+
+	log_warn("a peer can't do it, %s peer=%s why=%.*s",
+		 again ? "it is tried again" : "it is left", f->conf.link->peer, (int)why.n,
+		 (const char *)why.p);
+}
+
 static int on_nak(struct df_feed *f, struct df_reader *r)
 {
 	df_id id = df_get_number(r);
@@ -784,8 +811,7 @@ static int on_nak(struct df_feed *f, struct df_reader *r)
 		say_again(f,
 			  (struct again){ .id = id, .how = WHOLE, .alone = code == DF_NAK_NOLINK });
 	} else {
-		log_warn("a peer can't do it peer=%s why=%.*s", f->conf.link->peer, (int)why.n,
-			 (const char *)why.p);
+		on_failed(f, id, code, why);
 	}
 	return 0;
 }
@@ -832,6 +858,8 @@ int df_feed_heard(struct df_feed *f, const struct df_frame *frame)
 	uint64_t seq = df_get_number(&r);
 	if (r.bad || seq > f->marked)
 		return ERR_PROTO;
+	if (seq == f->marked)
+		df_late_done(&f->late, f->marks);
 	if (seq > f->acked) {
 		f->acked = seq;
 		f->conf.on_acked(f->conf.data, seq);

@@ -24,15 +24,16 @@ enum {
 enum df_frame_type {
 	DF_HELLO = 1,   /* "TDFS", lowest, highest version: bytes; id 16; name; clock; nonce 32 */
 	DF_AUTH = 2,    /* 32 bytes */
-	DF_SHARE = 3,   /* name, roles, epoch 16, last seq, your epoch 16, your seq, nodes, round */
-	DF_ENTRY = 5,   /* seq, id, path, entry: all but the content of a file */
+	DF_SHARE = 3,   /* name, roles, epoch 16, last seq, your epoch 16, your seq, nodes, mode */
+	DF_ENTRY = 5,   /* seq, id, path, entry: all but the content of a file. Of multi, with
+			 * DF_OFFER: where it stood, or nothing */
 	DF_PUT = 6,     /* seq, id, path, entry, content to the end */
 	DF_BEGIN = 7,   /* seq, id, path, entry; the content follows in the stream */
 	DF_DATA = 8,    /* offset, bytes to the end */
 	DF_END = 9,     /* hash 16 */
 	DF_COPY = 10,   /* offset, offset in what the receiver has, bytes */
 	DF_HOLE = 11,   /* offset, bytes */
-	DF_DELETE = 12, /* seq, id (0), path */
+	DF_DELETE = 12, /* seq, id (0), path. Of multi: with the id, and an entry */
 	DF_TWIN = 15,   /* seq, id, path, entry, the other's id: a hard link */
 	DF_MARK = 18,   /* seq: all up to it was said; how many NAKs were heard by then */
 	DF_SWEEP = 19,  /* nothing: all that there is was said */
@@ -57,7 +58,7 @@ enum df_nak {
 	DF_NAK_NOLINK,     /* the same; a second name can't be made */
 	DF_NAK_NOSPACE,
 	DF_NAK_PERM,
-	DF_NAK_BADNAME,
+	DF_NAK_REFUSED, /* it is not wanted here, now or later */
 	DF_NAK_FAILED,
 };
 

@@ -1,34 +1,30 @@
 #include "roles/dfsd/df_index.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <lmdb.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
-#include "core/log/log.h"
+#include "roles/dfsd/df_table.h"
+#include "roles/dfsd/df_version.h"
 
-enum table { NODES, NAMES, TOMBS, ORDER, INODES, PEERS, META, THEIRS, WANTS, TABLES };
+enum { SEQ, ID, GONE, LAST };
 
-enum { SEQ, ID };
+enum { FORGET = 10000 };
 
-enum { KEY = 8 + DF_NAME, BOOT = 36 };
+enum { KEY = 8 + DF_NAME };
 
 struct df_index {
-	MDB_env *env;
-	MDB_txn *txn; /* NULL: none is open */
-	MDB_dbi tables[TABLES];
+	struct df_tables t;
 	uint8_t epoch[16];
-	uint64_t last[2]; /* the number and the id given last: neither is ever given again */
+	/* The number and the id given last: neither is ever given again. How many are gone. */
+	uint64_t last[LAST];
 	uint64_t count;
-	bool dirty;
-	int failed; /* a write that did not go; told at the commit */
+	const char *writer; /* our name, when several write; else NULL */
+	uint64_t forgot;    /* up to that number */
+	uint8_t *version;   /* room for one */
 	uint8_t *row;
 	size_t room;
 	uint64_t (*lost)[2]; /* inodes that have a name less */
@@ -46,57 +42,7 @@ struct row {
 	uint8_t pad[2];
 };
 
-static const struct {
-	const char *name;
-	unsigned flags;
-} tables[TABLES] = {
-	[NODES] = { "nodes", MDB_INTEGERKEY },
-	[NAMES] = { "names", 0 },
-	[TOMBS] = { "tombs", 0 },
-	[ORDER] = { "order", MDB_INTEGERKEY },
-	[INODES] = { "inodes", MDB_DUPSORT | MDB_DUPFIXED | MDB_INTEGERDUP },
-	[PEERS] = { "peers", 0 },
-	[META] = { "meta", 0 },
-	[THEIRS] = { "theirs", 0 },
-	[WANTS] = { "wants", 0 },
-};
-
 /* ---- rows ---------------------------------------------------------------------------------- */
-
-static MDB_val val(const void *p, size_t n)
-{
-	return (MDB_val){ n, (void *)(uintptr_t)p };
-}
-
-static MDB_txn *txn_of(struct df_index *x)
-{
-	if (!x->txn && mdb_txn_begin(x->env, NULL, 0, &x->txn) != 0)
-		x->txn = NULL;
-	return x->txn;
-}
-
-static bool get(struct df_index *x, enum table t, MDB_val key, MDB_val *data)
-{
-	return txn_of(x) && mdb_get(x->txn, x->tables[t], &key, data) == 0;
-}
-
-static void put(struct df_index *x, enum table t, MDB_val key, MDB_val data)
-{
-	int rc = txn_of(x) ? mdb_put(x->txn, x->tables[t], &key, &data, 0) : MDB_BAD_TXN;
-
-	x->dirty = true;
-	if (rc != 0 && rc != MDB_KEYEXIST && !x->failed)
-		x->failed = rc;
-}
-
-static void del(struct df_index *x, enum table t, MDB_val key, MDB_val *data)
-{
-	int rc = txn_of(x) ? mdb_del(x->txn, x->tables[t], &key, data) : MDB_BAD_TXN;
-
-	x->dirty = true;
-	if (rc != 0 && rc != MDB_NOTFOUND && !x->failed)
-		x->failed = rc;
-}
 
 static MDB_val place_key(uint8_t key[KEY], df_id parent, struct df_bytes name)
 {
@@ -106,154 +52,64 @@ static MDB_val place_key(uint8_t key[KEY], df_id parent, struct df_bytes name)
 	memcpy(key, &big, 8);
 	if (name.n)
 		memcpy(key + 8, name.p, name.n);
-	return val(key, 8 + name.n);
+	return df_val(key, 8 + name.n);
 }
 
 static MDB_val inode_key(uint64_t key[2], uint64_t dev, uint64_t ino)
 {
 	key[0] = dev;
 	key[1] = ino;
-	return val(key, 16);
+	return df_val(key, 16);
 }
 
 /* ---- open, close --------------------------------------------------------------------------- */
 
-static int db_fail(struct err *err, const char *path, int rc)
-{
-	return err_set(err, rc > 0 ? uv_translate_sys_error(rc) : UV_EIO, "%s: %s", path,
-		       mdb_strerror(rc));
-}
-
-static void boot_id(char id[BOOT + 1])
-{
-	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
-
-	id[0] = '\0';
-	if (f && fread(id, 1, BOOT, f) == BOOT)
-		id[BOOT] = '\0';
-	else
-		id[0] = '\0';
-	if (f)
-		fclose(f);
-}
-
-static int make_epoch(struct df_index *x)
+static void make_epoch(struct df_index *x)
 {
 	df_id root = DF_ROOT;
 	struct row row = { .parent = DF_NOBODY };
 	static const uint8_t nothing[8] = { 0, DF_DIR }; /* an entry of zeros */
 
 	uv_random(NULL, NULL, x->epoch, sizeof(x->epoch), 0, NULL);
-	put(x, META, val("epoch", 5), val(x->epoch, sizeof(x->epoch)));
+	df_put(&x->t, DF_META, df_val("epoch", 5), df_val(x->epoch, sizeof(x->epoch)));
 	uint8_t bytes[sizeof(row) + 7];
 	memcpy(bytes, &row, sizeof(row));
 	memcpy(bytes + sizeof(row), nothing, 7);
-	put(x, NODES, val(&root, sizeof(root)), val(bytes, sizeof(bytes)));
+	df_put(&x->t, DF_NODES, df_val(&root, sizeof(root)), df_val(bytes, sizeof(bytes)));
 	x->last[ID] = DF_ROOT;
-	return x->failed;
 }
 
-static int read_meta(struct df_index *x)
+static void read_meta(struct df_index *x)
 {
-	MDB_val epoch;
+	MDB_val epoch, last;
 	MDB_stat st;
 
-	if (!get(x, META, val("epoch", 5), &epoch) || epoch.mv_size != sizeof(x->epoch))
-		return make_epoch(x);
+	if (!df_get(&x->t, DF_META, df_val("epoch", 5), &epoch) ||
+	    epoch.mv_size != sizeof(x->epoch) ||
+	    !df_get(&x->t, DF_META, df_val("last", 4), &last) || last.mv_size != sizeof(x->last)) {
+		make_epoch(x);
+		return;
+	}
 	memcpy(x->epoch, epoch.mv_data, sizeof(x->epoch));
-	MDB_val last;
-	if (!get(x, META, val("last", 4), &last) || last.mv_size != sizeof(x->last))
-		return make_epoch(x);
 	memcpy(x->last, last.mv_data, sizeof(x->last));
-	mdb_stat(x->txn, x->tables[NODES], &st);
-	x->count = st.ms_entries - 1;
-	return 0;
-}
-
-static int open_tables(struct df_index *x)
-{
-	if (!txn_of(x))
-		return MDB_BAD_TXN;
-	for (int i = 0; i < TABLES; i++) {
-		int rc = mdb_dbi_open(x->txn, tables[i].name, tables[i].flags | MDB_CREATE,
-				      &x->tables[i]);
-		if (rc != 0)
-			return rc;
-	}
-	return read_meta(x);
-}
-
-/* Whether it was open when the machine went down: pages may be missing in it. */
-static bool is_torn(const char *state, const char *boot)
-{
-	char path[DF_PATH], then[BOOT + 1] = "";
-
-	snprintf(path, sizeof(path), "%s/open", state);
-	FILE *f = fopen(path, "r");
-	if (!f)
-		return false;
-	size_t n = fread(then, 1, BOOT, f);
-	fclose(f);
-	return n != BOOT || strcmp(then, boot) != 0;
-}
-
-static int mark_open(const char *state, const char *boot, struct err *err)
-{
-	char path[DF_PATH];
-
-	snprintf(path, sizeof(path), "%s/open", state);
-	FILE *f = fopen(path, "w");
-	if (!f || fputs(boot, f) < 0 || fclose(f) != 0)
-		return err_set(err, uv_translate_sys_error(errno), "%s: %s", path, strerror(errno));
-	return 0;
-}
-
-static void remove_files(const char *state)
-{
-	static const char *const files[] = { "data.mdb", "lock.mdb" };
-	char path[DF_PATH];
-
-	for (int i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/%s", state, files[i]);
-		unlink(path);
-	}
+	mdb_stat(x->t.txn, x->t.dbi[DF_NODES], &st);
+	x->count = st.ms_entries - 1 - x->last[GONE];
 }
 
 int df_index_open(struct df_index **out, const char *state, size_t map, struct err *err)
 {
-	char boot[BOOT + 1];
 	struct df_index *x = mem_new(sizeof(*x));
+	int rc = df_tables_open(&x->t, state, map, err);
 
-	boot_id(boot);
-	if (mkdir(state, 0700) != 0 && errno != EEXIST) {
-		free(x);
-		return err_set(err, uv_translate_sys_error(errno), "%s: %s", state,
-			       strerror(errno));
-	}
-	if (is_torn(state, boot)) {
-		log_warn("the machine went down while the index was open, it is made anew path=%s",
-			 state);
-		remove_files(state);
-	}
-	int rc = mark_open(state, boot, err);
 	if (rc != 0) {
 		free(x);
 		return rc;
 	}
-	rc = mdb_env_create(&x->env);
-	if (rc == 0)
-		rc = mdb_env_set_maxdbs(x->env, TABLES);
-	if (rc == 0)
-		rc = mdb_env_set_mapsize(x->env, map);
-	if (rc == 0)
-		rc = mdb_env_open(x->env, state, MDB_NOSYNC | MDB_NOTLS | MDB_NOMEMINIT, 0600);
-	if (rc == 0)
-		rc = open_tables(x);
-	if (rc == 0)
-		rc = df_index_commit(x, NULL);
+	read_meta(x);
+	rc = df_index_commit(x, err);
 	if (rc != 0) {
 		df_index_close(x);
-		return db_fail(err, state, rc);
+		return rc;
 	}
 	*out = x;
 	return 0;
@@ -261,23 +117,13 @@ int df_index_open(struct df_index **out, const char *state, size_t map, struct e
 
 void df_index_close(struct df_index *x)
 {
-	const char *state = NULL;
-	char path[DF_PATH] = "";
-
 	if (!x)
 		return;
-	if (x->txn)
-		df_index_commit(x, NULL);
-	if (x->env && mdb_env_get_path(x->env, &state) == 0 && state) {
-		mdb_env_sync(x->env, 1);
-		snprintf(path, sizeof(path), "%s/open", state);
-	}
-	if (x->env)
-		mdb_env_close(x->env);
-	if (*path)
-		unlink(path);
+	df_index_commit(x, NULL);
+	df_tables_close(&x->t);
 	free(x->row);
 	free(x->lost);
+	free(x->version);
 	free(x);
 }
 
@@ -298,32 +144,19 @@ uint64_t df_index_count(const struct df_index *x)
 
 bool df_index_is_dirty(const struct df_index *x)
 {
-	return x->dirty;
+	return x->t.dirty;
 }
 
 int df_index_commit(struct df_index *x, struct err *err)
 {
-	int rc = x->failed;
-
-	if (!x->txn)
-		return 0;
-	if (rc == 0 && x->dirty)
-		put(x, META, val("last", 4), val(x->last, sizeof(x->last)));
-	rc = x->failed;
-	if (rc == 0) {
-		rc = mdb_txn_commit(x->txn);
-		x->txn = NULL;
-	} else {
-		mdb_txn_abort(x->txn);
-		x->txn = NULL;
-	}
-	x->dirty = false;
-	x->failed = 0;
-	if (rc != 0 && txn_of(x))
+	if (x->t.dirty)
+		df_put(&x->t, DF_META, df_val("last", 4), df_val(x->last, sizeof(x->last)));
+	int rc = df_tables_commit(&x->t, err);
+	if (rc != 0) {
+		x->forgot = 0;
 		read_meta(x);
-	return rc == 0 ? 0
-		       : err_set(err, rc > 0 ? uv_translate_sys_error(rc) : UV_ENOSPC,
-				 "the index can't be written: %s", mdb_strerror(rc));
+	}
+	return rc;
 }
 
 /* ---- finding ------------------------------------------------------------------------------- */
@@ -362,32 +195,48 @@ bool df_index_get(struct df_index *x, df_id id, struct df_node *n)
 {
 	MDB_val data;
 
-	return get(x, NODES, val(&id, sizeof(id)), &data) && read_node(id, data, n);
+	return df_get(&x->t, DF_NODES, df_val(&id, sizeof(id)), &data) && read_node(id, data, n);
 }
 
-bool df_index_child(struct df_index *x, df_id parent, struct df_bytes name, struct df_node *n)
+static bool is_there(const struct df_node *n)
+{
+	return n->entry.type != DF_GONE;
+}
+
+/* What is gone, too. */
+static bool child_or_gone(struct df_index *x, df_id parent, struct df_bytes name, struct df_node *n)
 {
 	uint8_t key[KEY];
 	MDB_val data;
 	df_id id;
 
-	if (name.n > DF_NAME || !get(x, NAMES, place_key(key, parent, name), &data))
+	if (name.n > DF_NAME || !df_get(&x->t, DF_NAMES, place_key(key, parent, name), &data))
 		return false;
 	memcpy(&id, data.mv_data, sizeof(id));
 	return df_index_get(x, id, n);
 }
 
-bool df_index_find(struct df_index *x, const char *path, struct df_node *n)
+bool df_index_child(struct df_index *x, df_id parent, struct df_bytes name, struct df_node *n)
+{
+	return child_or_gone(x, parent, name, n) && is_there(n);
+}
+
+bool df_index_was(struct df_index *x, const char *path, struct df_node *n)
 {
 	if (!df_index_get(x, DF_ROOT, n))
 		return false;
 	while (*path) {
 		size_t len = strcspn(path, "/");
-		if (!df_index_child(x, n->id, (struct df_bytes){ path, len }, n))
+		if (!child_or_gone(x, n->id, (struct df_bytes){ path, len }, n))
 			return false;
 		path += len + (path[len] == '/');
 	}
 	return true;
+}
+
+bool df_index_find(struct df_index *x, const char *path, struct df_node *n)
+{
+	return df_index_was(x, path, n) && is_there(n);
 }
 
 /* From the end of the buffer to its front. */
@@ -430,15 +279,16 @@ bool df_index_path(struct df_index *x, df_id id, char path[DF_PATH])
 	return df_index_get(x, id, &n) && df_index_place(x, n.parent, n.name, path);
 }
 
-bool df_index_twin(struct df_index *x, uint64_t dev, uint64_t ino, df_id after, struct df_node *n)
+static bool next_of_inode(struct df_index *x, uint64_t dev, uint64_t ino, df_id after,
+			  struct df_node *n)
 {
 	uint64_t inode[2];
 	MDB_cursor *c;
 	MDB_val key = inode_key(inode, dev, ino);
 	df_id from = after + 1, id = DF_NOBODY;
-	MDB_val data = val(&from, sizeof(from));
+	MDB_val data = df_val(&from, sizeof(from));
 
-	if (!txn_of(x) || mdb_cursor_open(x->txn, x->tables[INODES], &c) != 0)
+	if (!df_tables_txn(&x->t) || mdb_cursor_open(x->t.txn, x->t.dbi[DF_INODES], &c) != 0)
 		return false;
 	if (mdb_cursor_get(c, &key, &data, MDB_GET_BOTH_RANGE) == 0)
 		memcpy(&id, data.mv_data, sizeof(id));
@@ -446,7 +296,30 @@ bool df_index_twin(struct df_index *x, uint64_t dev, uint64_t ino, df_id after, 
 	return id != DF_NOBODY && df_index_get(x, id, n);
 }
 
-bool df_index_next(struct df_index *x, df_id parent, struct df_bytes after, struct df_node *n)
+bool df_index_twin(struct df_index *x, uint64_t dev, uint64_t ino, df_id after, struct df_node *n)
+{
+	while (next_of_inode(x, dev, ino, after, n)) {
+		if (is_there(n))
+			return true;
+		after = n->id;
+	}
+	return false;
+}
+
+bool df_index_like(struct df_index *x, const struct df_node *now, struct df_node *n)
+{
+	df_id after = DF_NOBODY;
+
+	while (next_of_inode(x, now->dev, now->ino, after, n)) {
+		after = n->id;
+		if (n->id != now->id && n->entry.size == now->entry.size &&
+		    n->entry.mtime == now->entry.mtime)
+			return true;
+	}
+	return false;
+}
+
+static bool next_or_gone(struct df_index *x, df_id parent, struct df_bytes after, struct df_node *n)
 {
 	uint8_t bytes[KEY + 1];
 	MDB_cursor *c;
@@ -455,7 +328,7 @@ bool df_index_next(struct df_index *x, df_id parent, struct df_bytes after, stru
 
 	bytes[key.mv_size] = 0; /* the first that sorts behind it */
 	key.mv_size += after.n > 0;
-	if (!txn_of(x) || mdb_cursor_open(x->txn, x->tables[NAMES], &c) != 0)
+	if (!df_tables_txn(&x->t) || mdb_cursor_open(x->t.txn, x->t.dbi[DF_NAMES], &c) != 0)
 		return false;
 	if (mdb_cursor_get(c, &key, &data, MDB_SET_RANGE) == 0 &&
 	    memcmp(key.mv_data, bytes, 8) == 0)
@@ -464,7 +337,23 @@ bool df_index_next(struct df_index *x, df_id parent, struct df_bytes after, stru
 	return id != DF_NOBODY && df_index_get(x, id, n);
 }
 
+bool df_index_next(struct df_index *x, df_id parent, struct df_bytes after, struct df_node *n)
+{
+	while (next_or_gone(x, parent, after, n)) {
+		if (is_there(n))
+			return true;
+		after = n->name;
+	}
+	return false;
+}
+
 /* ---- changing ------------------------------------------------------------------------------ */
+
+void df_index_share(struct df_index *x, const char *node)
+{
+	x->writer = node;
+	x->version = mem_new(DF_VERSION);
+}
 
 static uint8_t *row_room(struct df_index *x, size_t n)
 {
@@ -500,15 +389,16 @@ static void write_node(struct df_index *x, const struct df_node *n)
 	p += sizeof(row);
 	memcpy(p, n->name.p, n->name.n);
 	p = df_entry_put(p + n->name.n, &n->entry);
-	put(x, NODES, val(&n->id, sizeof(n->id)), val(x->row, (size_t)(p - x->row)));
+	df_put(&x->t, DF_NODES, df_val(&n->id, sizeof(n->id)),
+	       df_val(x->row, (size_t)(p - x->row)));
 }
 
 static void set_order(struct df_index *x, uint64_t old, uint64_t seq, MDB_val what)
 {
 	if (old)
-		del(x, ORDER, val(&old, sizeof(old)), NULL);
+		df_del(&x->t, DF_ORDER, df_val(&old, sizeof(old)), NULL);
 	if (seq)
-		put(x, ORDER, val(&seq, sizeof(seq)), what);
+		df_put(&x->t, DF_ORDER, df_val(&seq, sizeof(seq)), what);
 }
 
 /* The number of its content stays as long as that does: who has not passed it is told of it there,
@@ -516,16 +406,16 @@ static void set_order(struct df_index *x, uint64_t old, uint64_t seq, MDB_val wh
 static void take_from_order(struct df_index *x, uint64_t seq, uint64_t of_content, bool content)
 {
 	if (content || seq != of_content)
-		set_order(x, seq, 0, val(NULL, 0));
+		set_order(x, seq, 0, df_val(NULL, 0));
 	if (content && seq != of_content)
-		set_order(x, of_content, 0, val(NULL, 0));
+		set_order(x, of_content, 0, df_val(NULL, 0));
 }
 
 static MDB_val their_key(uint64_t key[2], uint32_t peer, df_id their)
 {
 	key[0] = peer;
 	key[1] = __builtin_bswap64(their); /* so that they sort as numbers do */
-	return val(key, 16);
+	return df_val(key, 16);
 }
 
 /* A node that has lost its name to another one keeps it in its own row, where nobody looks. */
@@ -536,11 +426,13 @@ static void set_their(struct df_index *x, const struct df_node *old, const struc
 
 	if (old && n && old->peer == n->peer && old->their == n->their)
 		return;
-	if (old && old->their && get(x, THEIRS, their_key(key, old->peer, old->their), &id) &&
+	if (old && old->their &&
+	    df_get(&x->t, DF_THEIRS, their_key(key, old->peer, old->their), &id) &&
 	    memcmp(id.mv_data, &old->id, sizeof(old->id)) == 0)
-		del(x, THEIRS, val(key, 16), NULL);
+		df_del(&x->t, DF_THEIRS, df_val(key, 16), NULL);
 	if (n && n->their)
-		put(x, THEIRS, their_key(key, n->peer, n->their), val(&n->id, sizeof(n->id)));
+		df_put(&x->t, DF_THEIRS, their_key(key, n->peer, n->their),
+		       df_val(&n->id, sizeof(n->id)));
 }
 
 bool df_index_of_peer(struct df_index *x, uint32_t peer, df_id their, struct df_node *n)
@@ -549,7 +441,7 @@ bool df_index_of_peer(struct df_index *x, uint32_t peer, df_id their, struct df_
 	MDB_val data;
 	df_id id;
 
-	if (!their || !get(x, THEIRS, their_key(key, peer, their), &data))
+	if (!their || !df_get(&x->t, DF_THEIRS, their_key(key, peer, their), &data))
 		return false;
 	memcpy(&id, data.mv_data, sizeof(id));
 	return df_index_get(x, id, n);
@@ -562,43 +454,80 @@ static void set_inode(struct df_index *x, const struct df_node *old, const struc
 	if (old && n && old->dev == n->dev && old->ino == n->ino)
 		return;
 	if (old && old->ino) {
-		MDB_val id = val(&old->id, sizeof(old->id));
-		del(x, INODES, inode_key(key, old->dev, old->ino), &id);
+		MDB_val id = df_val(&old->id, sizeof(old->id));
+		df_del(&x->t, DF_INODES, inode_key(key, old->dev, old->ino), &id);
 	}
 	if (n && n->ino)
-		put(x, INODES, inode_key(key, n->dev, n->ino), val(&n->id, sizeof(n->id)));
+		df_put(&x->t, DF_INODES, inode_key(key, n->dev, n->ino),
+		       df_val(&n->id, sizeof(n->id)));
+}
+
+/* We have written to it once more. */
+static void count_version(struct df_index *x, const struct df_node *old, struct df_node *n)
+{
+	uint64_t self;
+
+	memcpy(&self, x->epoch, sizeof(self));
+	struct df_bytes before = n->entry.version.n ? n->entry.version : old->entry.version;
+	n->entry.version =
+		(struct df_bytes){ x->version, df_version_count(x->version, before, self) };
+	n->entry.by = (struct df_bytes){ x->writer, strlen(x->writer) };
+}
+
+/* What stood there is told of by its version, if not by its content. */
+static bool find_old(struct df_index *x, struct df_node *n, struct df_node *old)
+{
+	if (n->id != DF_NOBODY)
+		return df_index_get(x, n->id, old);
+	if (!x->writer || !child_or_gone(x, n->parent, n->name, old))
+		return false;
+	n->id = old->id;
+	return true;
+}
+
+static void count_nodes(struct df_index *x, bool was, bool known, bool is)
+{
+	x->count += (uint64_t)is - (uint64_t)was;
+	x->last[GONE] += (uint64_t)!is - (uint64_t)(known && !was);
 }
 
 void df_index_put(struct df_index *x, struct df_node *n, bool content)
 {
 	struct df_node old = { .id = DF_NOBODY };
 	uint8_t key[KEY];
-	bool known = n->id != DF_NOBODY && df_index_get(x, n->id, &old);
+	bool known = find_old(x, n, &old), was = known && is_there(&old);
 
 	n->seq = ++x->last[SEQ];
-	if (!known) {
+	if (!known)
 		n->id = ++x->last[ID];
+	if (!was)
 		n->born = n->seq;
-		x->count++;
-	}
-	if (content || !known)
+	content |= !was;
+	if (content)
 		n->content = n->seq;
+	if (x->writer && n->origin == 0)
+		count_version(x, &old, n);
+	count_nodes(x, was, known, is_there(n));
 	MDB_val place = place_key(key, n->parent, n->name);
 	write_node(x, n); /* first: it may point into rows */
 	if (!known)
-		put(x, NAMES, place, val(&n->id, sizeof(n->id)));
+		df_put(&x->t, DF_NAMES, place, df_val(&n->id, sizeof(n->id)));
 	set_inode(x, known ? &old : NULL, n);
 	set_their(x, known ? &old : NULL, n);
 	take_from_order(x, old.seq, old.content, content);
-	set_order(x, 0, n->seq, val(&n->id, sizeof(n->id)));
+	set_order(x, 0, n->seq, df_val(&n->id, sizeof(n->id)));
 }
 
 void df_index_note(struct df_index *x, const struct df_node *n)
 {
-	struct df_node old;
+	struct df_node old, now = *n;
 	bool known = df_index_get(x, n->id, &old);
 
-	write_node(x, n);
+	if (known && !now.entry.version.n) {
+		now.entry.version = old.entry.version;
+		now.entry.by = old.entry.by;
+	}
+	write_node(x, &now);
 	set_inode(x, known ? &old : NULL, n);
 }
 
@@ -608,7 +537,7 @@ struct df_tomb df_index_tomb(struct df_index *x, df_id parent, struct df_bytes n
 	uint8_t key[KEY];
 	MDB_val data;
 
-	if (get(x, TOMBS, place_key(key, parent, name), &data))
+	if (df_get(&x->t, DF_TOMBS, place_key(key, parent, name), &data))
 		memcpy(&tomb, data.mv_data, sizeof(tomb));
 	return tomb;
 }
@@ -620,7 +549,7 @@ static void bury(struct df_index *x, df_id parent, struct df_bytes name, df_id m
 	struct df_tomb tomb = { ++x->last[SEQ], moved };
 	MDB_val place = place_key(key, parent, name);
 
-	put(x, TOMBS, place, val(&tomb, sizeof(tomb)));
+	df_put(&x->t, DF_TOMBS, place, df_val(&tomb, sizeof(tomb)));
 	set_order(x, old, tomb.seq, place);
 }
 
@@ -637,7 +566,7 @@ void df_index_move(struct df_index *x, struct df_node *n, df_id parent, struct d
 	memcpy(old_name, n->name.p, n->name.n);
 	memcpy(own, name.p, name.n);
 	name.p = own;
-	del(x, NAMES, place_key(key, from, from_name), NULL);
+	df_del(&x->t, DF_NAMES, place_key(key, from, from_name), NULL);
 	df_index_get(x, n->id, n); /* the rows have moved */
 	uint64_t before = n->seq;
 	n->parent = parent;
@@ -646,9 +575,9 @@ void df_index_move(struct df_index *x, struct df_node *n, df_id parent, struct d
 	write_node(x, n);
 	if (taken)
 		df_index_drop(x, there.id, folder);
-	put(x, NAMES, place_key(key, parent, name), val(&n->id, sizeof(n->id)));
+	df_put(&x->t, DF_NAMES, place_key(key, parent, name), df_val(&n->id, sizeof(n->id)));
 	take_from_order(x, before, n->content, false);
-	set_order(x, 0, n->seq, val(&n->id, sizeof(n->id)));
+	set_order(x, 0, n->seq, df_val(&n->id, sizeof(n->id)));
 	if (df_index_get(x, from, &above))
 		bury(x, from, from_name, n->id);
 	df_index_get(x, n->id, n);
@@ -662,7 +591,7 @@ static void drop_tombs(struct df_index *x, df_id parent)
 	MDB_val key = place_key(bytes, parent, (struct df_bytes){ NULL, 0 }), data;
 	uint64_t seq;
 
-	if (!txn_of(x) || mdb_cursor_open(x->txn, x->tables[TOMBS], &c) != 0)
+	if (!df_tables_txn(&x->t) || mdb_cursor_open(x->t.txn, x->t.dbi[DF_TOMBS], &c) != 0)
 		return;
 	while (mdb_cursor_get(c, &key, &data, MDB_SET_RANGE) == 0 &&
 	       memcmp(key.mv_data, bytes, 8) == 0) {
@@ -670,7 +599,7 @@ static void drop_tombs(struct df_index *x, df_id parent)
 		set_order(x, seq, 0, data);
 		if (mdb_cursor_del(c, 0) != 0)
 			break;
-		key = val(bytes, 8);
+		key = df_val(bytes, 8);
 	}
 	mdb_cursor_close(c);
 }
@@ -679,7 +608,7 @@ static void note_lost(struct df_index *x, const uint64_t inode[2])
 {
 	MDB_val other;
 
-	if (!get(x, INODES, val(inode, 16), &other))
+	if (!inode[1] || !df_get(&x->t, DF_INODES, df_val(inode, 16), &other))
 		return;
 	if ((x->n_lost & (x->n_lost - 1)) == 0)
 		x->lost = mem_resize(x->lost, (x->n_lost ? 2 * x->n_lost : 1) * sizeof(*x->lost));
@@ -705,44 +634,72 @@ static void drop_one(struct df_index *x, const struct df_node *n)
 	struct df_node now;
 	if (df_index_get(x, id, &now)) {
 		uint64_t inode[2] = { now.dev, now.ino };
-		MDB_val what = val(&id, sizeof(id)), place = place_key(key, now.parent, now.name);
-		del(x, NAMES, place, NULL);
+		MDB_val what = df_val(&id, sizeof(id)),
+			place = place_key(key, now.parent, now.name);
+		df_del(&x->t, DF_NAMES, place, NULL);
 		if (inode[1])
-			del(x, INODES, val(inode, 16), &what);
+			df_del(&x->t, DF_INODES, df_val(inode, 16), &what);
 		if (inode[1] && n->entry.type == DF_FILE)
 			note_lost(x, inode);
 		set_their(x, &now, NULL);
 	}
-	del(x, NODES, val(&id, sizeof(id)), NULL);
-	x->count--;
+	df_del(&x->t, DF_NODES, df_val(&id, sizeof(id)), NULL);
+}
+
+/* It is gone, which is told with a version of its own. */
+static void end_one(struct df_index *x, struct df_node *n)
+{
+	uint64_t inode[2] = { n->dev, n->ino };
+	bool file = n->entry.type == DF_FILE;
+
+	n->entry = (struct df_entry){ .type = DF_GONE,
+				      .mtime = n->entry.mtime,
+				      .size = n->entry.size };
+	n->origin = 0;
+	df_index_put(x, n, true);
+	if (file)
+		note_lost(x, inode);
+}
+
+/* Each with all that is in it, what is in it first. */
+static uint64_t drop_all(struct df_index *x, struct df_node *n)
+{
+	static const struct df_bytes first = { NULL, 0 };
+	struct df_node child;
+	uint64_t dropped = 0;
+	df_id top = n->id;
+
+	for (;;) { /* always the first child of the deepest folder */
+		if (n->entry.type == DF_DIR && df_index_next(x, n->id, first, &child)) {
+			*n = child;
+			continue;
+		}
+		df_id above = n->parent;
+		bool last = n->id == top;
+		if (x->writer) {
+			end_one(x, n);
+		} else {
+			drop_one(x, n);
+			x->count--;
+		}
+		dropped++;
+		if (last || !df_index_get(x, above, n))
+			return dropped;
+	}
 }
 
 uint64_t df_index_drop(struct df_index *x, df_id id, bool tomb)
 {
-	static const struct df_bytes first = { NULL, 0 };
 	uint8_t name[DF_NAME];
-	struct df_node n, child;
-	uint64_t dropped = 0;
-	df_id top = id;
+	struct df_node n;
 
-	if (!df_index_get(x, id, &n))
+	if (!df_index_get(x, id, &n) || !is_there(&n))
 		return 0;
 	struct df_bytes place = { name, n.name.n };
 	df_id parent = n.parent;
 	memcpy(name, n.name.p, n.name.n);
-	for (;;) { /* always the first child of the deepest folder */
-		if (n.entry.type == DF_DIR && df_index_next(x, n.id, first, &child)) {
-			n = child;
-			continue;
-		}
-		df_id above = n.parent;
-		bool last = n.id == top;
-		drop_one(x, &n);
-		dropped++;
-		if (last || !df_index_get(x, above, &n))
-			break;
-	}
-	if (tomb)
+	uint64_t dropped = drop_all(x, &n);
+	if (tomb && !x->writer)
 		bury(x, parent, place, DF_NOBODY);
 	return dropped;
 }
@@ -753,9 +710,9 @@ bool df_index_after(struct df_index *x, uint64_t seq, struct df_change *ch)
 {
 	MDB_cursor *c;
 	uint64_t from = seq + 1;
-	MDB_val key = val(&from, sizeof(from)), data;
+	MDB_val key = df_val(&from, sizeof(from)), data;
 
-	if (!txn_of(x) || mdb_cursor_open(x->txn, x->tables[ORDER], &c) != 0)
+	if (!df_tables_txn(&x->t) || mdb_cursor_open(x->t.txn, x->t.dbi[DF_ORDER], &c) != 0)
 		return false;
 	bool found = mdb_cursor_get(c, &key, &data, MDB_SET_RANGE) == 0;
 	mdb_cursor_close(c);
@@ -774,17 +731,31 @@ bool df_index_after(struct df_index *x, uint64_t seq, struct df_change *ch)
 	return true;
 }
 
-void df_index_forget_tombs(struct df_index *x, uint64_t upto)
+/* A folder stays as long as something was in it. */
+static void forget_one(struct df_index *x, const struct df_change *c)
 {
-	struct df_change c = { .seq = 0 };
+	static const struct df_bytes first = { NULL, 0 };
+	struct df_node n, child;
+	uint8_t key[KEY];
 
-	while (df_index_after(x, c.seq, &c) && c.seq <= upto) {
-		if (c.id != DF_NOBODY)
-			continue;
-		uint8_t key[KEY];
-		MDB_val place = place_key(key, c.parent, c.name);
-		del(x, TOMBS, place, NULL);
-		set_order(x, c.seq, 0, place);
+	if (c->id == DF_NOBODY) {
+		MDB_val place = place_key(key, c->parent, c->name);
+		df_del(&x->t, DF_TOMBS, place, NULL);
+		set_order(x, c->seq, 0, place);
+	} else if (df_index_get(x, c->id, &n) && !is_there(&n) &&
+		   !next_or_gone(x, n.id, first, &child)) {
+		drop_one(x, &n);
+		x->last[GONE]--;
+	}
+}
+
+void df_index_forget(struct df_index *x, uint64_t upto)
+{
+	struct df_change c;
+
+	for (int i = 0; i < FORGET && df_index_after(x, x->forgot, &c) && c.seq <= upto; i++) {
+		forget_one(x, &c);
+		x->forgot = c.seq;
 	}
 }
 
@@ -796,18 +767,19 @@ void df_index_peer(struct df_index *x, const char *name, struct df_known *k)
 	MDB_stat st;
 
 	*k = (struct df_known){ .origin = 0 };
-	if (get(x, PEERS, val(name, strlen(name)), &data) && data.mv_size == sizeof(*k)) {
+	if (df_get(&x->t, DF_PEERS, df_val(name, strlen(name)), &data) &&
+	    data.mv_size == sizeof(*k)) {
 		memcpy(k, data.mv_data, sizeof(*k));
 		return;
 	}
-	if (txn_of(x) && mdb_stat(x->txn, x->tables[PEERS], &st) == 0)
+	if (df_tables_txn(&x->t) && mdb_stat(x->t.txn, x->t.dbi[DF_PEERS], &st) == 0)
 		k->origin = (uint32_t)st.ms_entries + 1;
 	df_index_set_peer(x, name, k);
 }
 
 void df_index_set_peer(struct df_index *x, const char *name, const struct df_known *k)
 {
-	put(x, PEERS, val(name, strlen(name)), val(k, sizeof(*k)));
+	df_put(&x->t, DF_PEERS, df_val(name, strlen(name)), df_val(k, sizeof(*k)));
 }
 
 void df_index_forget_peer(struct df_index *x, uint32_t peer)
@@ -816,14 +788,14 @@ void df_index_forget_peer(struct df_index *x, uint32_t peer)
 	MDB_cursor *c;
 	MDB_val key = their_key(bytes, peer, 0), data;
 
-	if (!txn_of(x) || mdb_cursor_open(x->txn, x->tables[THEIRS], &c) != 0)
+	if (!df_tables_txn(&x->t) || mdb_cursor_open(x->t.txn, x->t.dbi[DF_THEIRS], &c) != 0)
 		return;
 	while (mdb_cursor_get(c, &key, &data, MDB_SET_RANGE) == 0 &&
 	       memcmp(key.mv_data, bytes, 8) == 0) {
-		x->dirty = true;
+		x->t.dirty = true;
 		if (mdb_cursor_del(c, 0) != 0)
 			break;
-		key = val(bytes, 16);
+		key = df_val(bytes, 16);
 	}
 	mdb_cursor_close(c);
 }
@@ -832,7 +804,7 @@ void df_index_want(struct df_index *x, uint32_t peer, df_id their)
 {
 	uint64_t key[2];
 
-	put(x, WANTS, their_key(key, peer, their), val("", 0));
+	df_put(&x->t, DF_WANTS, their_key(key, peer, their), df_val("", 0));
 }
 
 void df_index_have(struct df_index *x, uint32_t peer, df_id their)
@@ -840,8 +812,8 @@ void df_index_have(struct df_index *x, uint32_t peer, df_id their)
 	uint64_t key[2];
 	MDB_val data;
 
-	if (get(x, WANTS, their_key(key, peer, their), &data))
-		del(x, WANTS, val(key, 16), NULL);
+	if (df_get(&x->t, DF_WANTS, their_key(key, peer, their), &data))
+		df_del(&x->t, DF_WANTS, df_val(key, 16), NULL);
 }
 
 bool df_index_next_want(struct df_index *x, uint32_t peer, df_id *their)
@@ -850,7 +822,7 @@ bool df_index_next_want(struct df_index *x, uint32_t peer, df_id *their)
 	MDB_cursor *c;
 	MDB_val key = their_key(bytes, peer, *their + 1), data;
 
-	if (!txn_of(x) || mdb_cursor_open(x->txn, x->tables[WANTS], &c) != 0)
+	if (!df_tables_txn(&x->t) || mdb_cursor_open(x->t.txn, x->t.dbi[DF_WANTS], &c) != 0)
 		return false;
 	if (mdb_cursor_get(c, &key, &data, MDB_SET_RANGE) == 0)
 		memcpy(found, key.mv_data, sizeof(found));

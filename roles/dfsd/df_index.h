@@ -32,6 +32,9 @@ typedef uint64_t df_id;
 
 enum { DF_ROOT = 1, DF_NOBODY = 0 }; /* ids */
 
+/* An origin: made of what we and a peer had, so that each is told of it. */
+static const uint32_t DF_OF_BOTH = UINT32_MAX;
+
 struct df_node {
 	df_id id, parent;
 	uint64_t seq;     /* of its last change */
@@ -63,7 +66,7 @@ int df_index_commit(struct df_index *x, struct err *err);
 
 /* ---- finding ------------------------------------------------------------------------------- */
 
-bool df_index_get(struct df_index *x, df_id id, struct df_node *n);
+bool df_index_get(struct df_index *x, df_id id, struct df_node *n); /* what is gone, too */
 bool df_index_child(struct df_index *x, df_id parent, struct df_bytes name, struct df_node *n);
 bool df_index_find(struct df_index *x, const char *path, struct df_node *n);
 
@@ -77,13 +80,24 @@ bool df_index_of_peer(struct df_index *x, uint32_t peer, df_id their, struct df_
 /* The nodes of one inode; after: the id to go on behind, DF_NOBODY: the first. */
 bool df_index_twin(struct df_index *x, uint64_t dev, uint64_t ino, df_id after, struct df_node *n);
 
+/* What is there, or was: of type DF_GONE. Only a share that several write to keeps those. */
+bool df_index_was(struct df_index *x, const char *path, struct df_node *n);
+
+/* Another one that is, or was, of that inode, with that size and time. */
+bool df_index_like(struct df_index *x, const struct df_node *now, struct df_node *n);
+
 /* The children of a folder in the order of their names; after: n 0 for the first. */
 bool df_index_next(struct df_index *x, df_id parent, struct df_bytes after, struct df_node *n);
 
 /* ---- changing ------------------------------------------------------------------------------ */
 
+/* Several write to it: each node has a version, and what is gone stays as DF_GONE until
+ * df_index_forget. node: what we are called. Before anything is put. */
+void df_index_share(struct df_index *x, const char *node);
+
 /* What came to be, or is another by now, at n->parent and n->name: id DF_NOBODY for a new one. The
- * numbers are set here. content: it is not the one it was. A tomb of its place stays. */
+ * numbers are set here; and its version, when it is ours (origin 0). content: it is not the one it
+ * was. A tomb of its place stays. */
 void df_index_put(struct df_index *x, struct df_node *n, bool content);
 
 /* The same without a number: only what the disk says of it is another, or `seen`. */
@@ -121,8 +135,8 @@ struct df_tomb {
 /* The tomb of a place. */
 struct df_tomb df_index_tomb(struct df_index *x, df_id parent, struct df_bytes name);
 
-/* Tombs up to that number go: everybody knows. */
-void df_index_forget_tombs(struct df_index *x, uint64_t upto);
+/* Tombs, and what is gone, up to that number: everybody knows. Some of them, in each call. */
+void df_index_forget(struct df_index *x, uint64_t upto);
 
 /* ---- peers --------------------------------------------------------------------------------- */
 

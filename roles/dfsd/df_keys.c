@@ -15,13 +15,13 @@ static const struct conf_word security_words[] = {
 	{ "tls-psk", DF_TLS_PSK }, { "hmac", DF_HMAC }, { "none", DF_NONE }, { NULL, 0 }
 };
 
-static const struct conf_word mode_words[] = { { "mirror", DF_MIRROR },
-					       { "collect", DF_COLLECT },
-					       { NULL, 0 } };
+static const struct conf_word mode_words[] = {
+	{ "mirror", DF_MIRROR }, { "collect", DF_COLLECT }, { "multi", DF_MULTI }, { NULL, 0 }
+};
 
-static const struct conf_word role_words[] = { { "send", DF_SEND },
-					       { "receive", DF_RECEIVE },
-					       { NULL, 0 } };
+static const struct conf_word role_words[] = {
+	{ "send", DF_SEND }, { "receive", DF_RECEIVE }, { "both", DF_BOTH }, { NULL, 0 }
+};
 
 static const struct conf_word owner_words[] = {
 	{ "name", DF_OWNER_NAME }, { "id", DF_OWNER_ID }, { "none", DF_OWNER_NONE }, { NULL, 0 }
@@ -44,6 +44,9 @@ static const struct conf_key rows[] = {
 			  .help = "Time for a node to say who it is."),
 	CONF_KEY_DURATION(struct df_keys, silence, .dflt = "30s", .min = "15s", .max = "1h",
 			  .help = "A node that says nothing for so long is not there any more."),
+	CONF_KEY_DURATION(struct df_keys, max_skew, .dflt = "60s", .min = "1s", .max = "1d",
+			  .help = "No share of mode multi goes with a node whose clock differs by "
+				  "more, as the later change is to win."),
 	CONF_END,
 };
 
@@ -59,9 +62,11 @@ static const struct conf_key share_rows[] = {
 	CONF_KEY_ENUM(
 		struct df_share_keys, mode, mode_words, .dflt = "mirror",
 		.help = "mirror: receivers become what the sender is; collect: they keep what a "
-			"sender has no more."),
+			"sender has no more; multi: all write, the later change of a file wins, "
+			"and the other one stays as NAME.conflict-TIME-NODE."),
 	CONF_KEY_ENUM(struct df_share_keys, role, role_words, .dflt = "send",
-		      .help = "What this node does."),
+		      .help = "What this node does; both: it sends on what it receives, and in "
+			      "multi what is written here."),
 	CONF_KEY_LIST(struct df_share_keys, peers, .help = "With whom; empty: with all peers."),
 	CONF_KEY_DURATION(struct df_share_keys, settle, .dflt = "2ms", .min = "0", .max = "1m",
 			  .help = "A change waits so long, so that a burst goes together."),
@@ -156,6 +161,8 @@ static void check_share(const struct conf *conf, const struct conf_item *item,
 
 	if (*k->path && (stat(k->path, &st) != 0 || !S_ISDIR(st.st_mode)))
 		conf_error(errors, item, "path", "%s: there is no such folder", k->path);
+	if (k->mode == DF_MULTI && k->role != DF_BOTH)
+		conf_error(errors, item, "role", "in mode multi it has to be both");
 	for (char **p = k->peers; *p; p++)
 		if (!conf_find(conf, "peer", *p))
 			conf_error(errors, item, "peers", "there is no [peer %s]", *p);

@@ -3,14 +3,14 @@
 
 #include "core/conf/conf.h"
 
-enum df_mode { DF_MIRROR, DF_COLLECT };
-enum df_role { DF_SEND = 1, DF_RECEIVE = 2 };
+enum df_mode { DF_MIRROR, DF_COLLECT, DF_MULTI };
+enum df_role { DF_SEND = 1, DF_RECEIVE = 2, DF_BOTH = DF_SEND | DF_RECEIVE };
 
 struct df_keys {
 	char **listen;
 	char *node, *state, *key;
 	int security;
-	int64_t handshake, silence;
+	int64_t handshake, silence, max_skew;
 };
 
 struct df_peer_keys {

@@ -10,13 +10,14 @@
 #pragma once
 
 #include "core/net/stream.h"
+#include "roles/dfsd/df_entry.h"
 #include "roles/dfsd/df_frame.h"
 
 struct df_link;
 
 enum df_security { DF_TLS_PSK, DF_HMAC, DF_NONE };
 
-enum { DF_KEY = 32, DF_ID = 16, DF_NODE_NAME = 64 };
+enum { DF_KEY = 32, DF_ID = 16 };
 
 /* What we are; it outlives the links. */
 struct df_self {

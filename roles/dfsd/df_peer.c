@@ -137,7 +137,7 @@ static void start_apply(struct df_pair *pair)
 		.origin = pair->known.origin,
 		.round = pair->known.round,
 		.whole = whole,
-		.keeps = k->mode == DF_COLLECT,
+		.keeps = k->mode != DF_MIRROR,
 		.min_free = (uint64_t)k->min_free,
 		.max_delete = (uint64_t)k->max_delete,
 		.on_done = on_done,
@@ -150,15 +150,38 @@ static void start_apply(struct df_pair *pair)
 	df_share_wake(pair->share);
 }
 
+/* Both have to mean the same by it. */
+static bool may_start(const struct df_pair *pair)
+{
+	int mode = df_share_keys(pair->share)->mode;
+	const struct df *df = pair->peer->df;
+	const struct df_keys *k = conf_get(df->conf, "dfsd");
+	int64_t skew = pair->peer->l->skew;
+
+	if ((mode == DF_MULTI) != (pair->mode == DF_MULTI)) {
+		log_error("share=%s peer=%s has another mode for it, nothing is done",
+			  df_share_name(pair->share), pair->peer->name);
+		return false;
+	}
+	if (mode != DF_MULTI || (skew <= k->max_skew && -skew <= k->max_skew))
+		return true;
+	log_error("share=%s peer=%s has another time than we have, by more than max_skew: nothing "
+		  "is done ms=%ld",
+		  df_share_name(pair->share), pair->peer->name, (long)skew);
+	return false;
+}
+
 static void start(struct df_pair *pair)
 {
 	int role = df_share_keys(pair->share)->role;
 
 	if (!pair->said || !pair->heard)
 		return;
-	if (role == DF_SEND && (pair->roles & DF_RECEIVE) && !pair->feed)
+	if (!may_start(pair))
+		return;
+	if ((role & DF_SEND) && (pair->roles & DF_RECEIVE) && !pair->feed)
 		start_feed(pair);
-	if (role == DF_RECEIVE && (pair->roles & DF_SEND) && !pair->apply)
+	if ((role & DF_RECEIVE) && (pair->roles & DF_SEND) && !pair->apply)
 		start_apply(pair);
 	if (!pair->feed && !pair->apply)
 		log_warn("share=%s peer=%s has the same role, nothing is to be done",
@@ -183,6 +206,7 @@ void df_pair_greet(struct df_pair *pair)
 	memcpy(p, pair->known.epoch, 16);
 	p = df_put_number(p + 16, pair->known.theirs);
 	p = df_put_number(p, df_index_count(x));
+	p = df_put_number(p, (uint64_t)df_share_keys(pair->share)->mode);
 	df_link_put(l, (struct df_frame){ .type = DF_SHARE, .share = df_share_number(pair->share) },
 		    p);
 	start(pair);
@@ -222,6 +246,7 @@ static int on_share(struct df_peer *peer, const struct df_frame *f)
 	r.p += 16;
 	pair->their_cursor = df_get_number(&r);
 	pair->empty = df_get_number(&r) == 0;
+	pair->mode = (int)df_get_number(&r);
 	if (r.bad)
 		return ERR_PROTO;
 	pair->roles = (int)roles;

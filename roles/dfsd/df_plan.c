@@ -80,14 +80,14 @@ static void tell_names(struct df_tree *t, const uint64_t inode[2], df_id but, bo
 	struct df_node n;
 	df_id after = DF_NOBODY;
 
-	while (df_index_twin(t->index, inode[0], inode[1], after, &n)) {
+	while (t->on_twin && df_index_twin(t->index, inode[0], inode[1], after, &n)) {
 		after = n.id;
 		if (n.id != but)
 			t->on_twin(t->data, &n, lost);
 	}
 }
 
-static void tell_twins(struct df_tree *t, const struct df_node *n)
+void df_plan_twins(struct df_tree *t, const struct df_node *n)
 {
 	tell_names(t, (uint64_t[2]){ n->dev, n->ino }, n->id, false);
 }
@@ -109,8 +109,10 @@ static void change_twins(struct df_tree *t, const struct df_seen *s, df_id id)
 
 	while (s->links > 1 && df_index_twin(t->index, s->dev, s->ino, after, &n)) {
 		after = n.id;
-		if (n.id != id)
-			df_index_put(t->index, &n, true);
+		if (n.id == id)
+			continue;
+		n.origin = 0;
+		df_index_put(t->index, &n, true);
 	}
 }
 
@@ -132,7 +134,7 @@ static enum df_planned changed(struct df_tree *t, struct df_node *n, const struc
 	if (s->entry.type != DF_FILE || s->links < 2)
 		return DF_PLAN_CHANGED;
 	if (content || rest)
-		tell_twins(t, n);
+		df_plan_twins(t, n);
 	else
 		change_twins(t, s, n->id);
 	return DF_PLAN_CHANGED;
@@ -178,7 +180,7 @@ static enum df_planned appeared(struct df_tree *t, df_id parent, struct df_bytes
 	struct df_seen *s = &t->seen;
 	struct df_node n;
 
-	if (s->ino && find_moved(t, s, &n) && !is_in(t, parent, n.id)) {
+	if (!t->multi && s->ino && find_moved(t, s, &n) && !is_in(t, parent, n.id)) {
 		want(t, &n);
 		df_index_move(t->index, &n, parent, name);
 		want(t, &n);
@@ -202,7 +204,7 @@ static enum df_planned appeared(struct df_tree *t, df_id parent, struct df_bytes
 	if (replaced)
 		tell_names(t, (uint64_t[2]){ there->dev, there->ino }, n.id, true);
 	if (s->links > 1 && s->entry.type == DF_FILE)
-		tell_twins(t, &n);
+		df_plan_twins(t, &n);
 	if (s->entry.type == DF_DIR && t->on_folder)
 		t->on_folder(t->data, n.id);
 	return DF_PLAN_CHANGED;
@@ -245,6 +247,8 @@ enum df_planned df_plan_place(struct df_tree *t, df_id parent, struct df_bytes n
 	name.p = own;
 	t->written = written && !t->on_want;
 	int rc = df_root_look(&t->root, path, &t->seen);
+	if (t->multi)
+		t->seen.entry.twin = 0; /* a name is a file */
 	if (rc == UV_ENOTDIR)
 		return DF_PLAN_ASTRAY;
 	if (rc != 0 && rc != UV_ENOENT) {

@@ -23,6 +23,7 @@ struct df_tree {
 	struct df_index *index;
 	struct df_ignore *ignore;
 	struct df_lists *lists; /* of the blocks of big files; NULL: none are kept */
+	bool multi;             /* several write: each path is on its own, nothing moves */
 	bool specials;          /* fifos and devices, too */
 	uint64_t max_file;      /* 0: none */
 	/* A folder that was not known, or is known as another node now: it is to be watched, then
@@ -36,7 +37,8 @@ struct df_tree {
 	 */
 	void (*on_want)(void *data);
 	void *data;
-	uint64_t errors; /* what could not be looked at */
+	uint64_t errors;    /* what could not be looked at */
+	uint64_t conflicts; /* files that were put aside */
 	struct df_seen seen;
 	bool written; /* see df_plan_place */
 };
@@ -54,6 +56,9 @@ enum df_planned df_plan_place(struct df_tree *t, df_id parent, struct df_bytes n
 
 /* Whether something is gone now; *nodes more are. */
 bool df_plan_gone(struct df_tree *t, df_id parent, struct df_bytes name, uint64_t *nodes);
+
+/* Its other names here are to be looked at. */
+void df_plan_twins(struct df_tree *t, const struct df_node *n);
 
 /* All names in a folder, on the disk and in the index. Each of them is told; so is what is not on
  * the disk. What each may do is what the index allows while it is walked. */

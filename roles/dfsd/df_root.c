@@ -17,6 +17,8 @@
 #define TROUPE ".troupe"
 #define TMP    ".troupe/tmp"
 
+enum { COPY = 1 << 30 }; /* bytes for one call */
+
 static int code(void)
 {
 	return uv_translate_sys_error(errno);
@@ -414,6 +416,52 @@ int df_root_remove(struct df_root *r, const char *path)
 		return dir == UV_ENOENT || dir == UV_ENOTDIR || dir == UV_ELOOP ? 0 : dir;
 	int rc = remove_in(dir, name);
 	df_root_forget(r);
+	return rc;
+}
+
+int df_root_remove_one(struct df_root *r, const char *path)
+{
+	const char *name;
+	int dir = dir_of(r, path, &name);
+
+	if (dir < 0)
+		return dir == UV_ENOENT || dir == UV_ENOTDIR || dir == UV_ELOOP ? 0 : dir;
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return code();
+	int rc = unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : code();
+	df_root_forget(r);
+	return rc == UV_EEXIST ? UV_ENOTEMPTY : rc;
+}
+
+static int copy_all(int from, int to)
+{
+	ssize_t n;
+
+	while ((n = copy_file_range(from, NULL, to, NULL, COPY, 0)) > 0)
+		continue;
+	if (n == 0)
+		return 0;
+	return code();
+}
+
+int df_root_copy(struct df_root *r, const char *from, const char *to, const struct df_entry *e)
+{
+	struct df_temp t;
+	int fd = df_root_read(r, from);
+	int rc = fd < 0 ? fd : df_root_temp(r, &t);
+
+	if (rc != 0) {
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	rc = copy_all(fd, t.fd);
+	close(fd);
+	if (rc == 0)
+		return df_root_place(r, &t, to, e);
+	df_root_drop_temp(r, &t);
 	return rc;
 }
 

@@ -96,5 +96,11 @@ int df_root_twin(struct df_root *r, const char *old, const char *path); /* a sec
 /* With all that is in it. What is not there is gone. */
 int df_root_remove(struct df_root *r, const char *path);
 
+/* The same, of what is no folder or an empty one; else UV_ENOTEMPTY. */
+int df_root_remove_one(struct df_root *r, const char *path);
+
+/* The content of a file, with all that e says. */
+int df_root_copy(struct df_root *r, const char *from, const char *to, const struct df_entry *e);
+
 /* The folders on the way to it, in place of whatever else stands there. */
 int df_root_way(struct df_root *r, const char *path);

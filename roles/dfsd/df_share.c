@@ -19,7 +19,7 @@
 #include "roles/dfsd/df_ignore.h"
 #include "roles/dfsd/df_watch.h"
 
-enum { LOOKS = 1000, COMMIT = 100, ASTRAY = 20 };
+enum { LOOKS = 1000, COMMIT = 100, ASTRAY = 20, FORGET = 10000 };
 
 static const size_t map = (size_t)64 << 30;
 
@@ -49,7 +49,7 @@ struct df_share {
 	int handles;
 	bool ready, rescanning, closing;
 	char *paused; /* why */
-	int64_t commit_at, rescan_at, scan_began;
+	int64_t commit_at, rescan_at, forget_at, scan_began;
 	uint64_t unwatched;
 };
 
@@ -321,7 +321,7 @@ static void work(struct df_share *s)
 		budget--;
 	}
 	bool all = look_at_all(s, now, &budget, &next);
-	if (all)
+	if (all && !s->n_scans) /* it may have gone to where nobody has looked yet */
 		say_gone(s);
 	if (s->rescanning && !s->n_scans)
 		scan_is_over(s);
@@ -412,7 +412,8 @@ static int open_tree(struct df_share *s, const char *state, struct err *err)
 	s->tree.max_file = (uint64_t)s->keys->max_file;
 	s->tree.on_folder = on_folder;
 	s->tree.on_twin = on_twin;
-	s->tree.on_want = s->keys->role == DF_RECEIVE ? on_want : NULL;
+	s->tree.multi = s->keys->mode == DF_MULTI;
+	s->tree.on_want = s->keys->role & DF_RECEIVE && !s->tree.multi ? on_want : NULL;
 	s->tree.data = s;
 	int rc = df_root_open(&s->tree.root, s->keys->path, err);
 	if (rc == 0)
@@ -420,7 +421,9 @@ static int open_tree(struct df_share *s, const char *state, struct err *err)
 	snprintf(path, sizeof(path), "%s/%s", state, s->name);
 	if (rc == 0)
 		rc = df_index_open(&s->tree.index, path, map, err);
-	if (rc == 0 && s->keys->role == DF_SEND)
+	if (rc == 0 && s->tree.multi)
+		df_index_share(s->tree.index, s->df->node);
+	if (rc == 0 && s->keys->role & DF_SEND)
 		rc = df_watch_open(&s->watch, run_loop(s->df->run), on_hint, s);
 	return rc;
 }
@@ -518,6 +521,20 @@ void df_shares_close(struct df *df)
 	}
 }
 
+/* What all peers know to be gone. */
+static void forget(struct df_share *s)
+{
+	uint64_t upto = UINT64_MAX;
+
+	for (struct list *it = s->pairs.next; it != &s->pairs; it = it->next) {
+		const struct df_pair *pair = container_of(it, struct df_pair, of_share);
+		upto = pair->known.ours < upto ? pair->known.ours : upto;
+	}
+	df_index_forget(s->tree.index, s->keys->role & DF_SEND ? upto : UINT64_MAX);
+	if (df_index_is_dirty(s->tree.index))
+		df_share_wake(s);
+}
+
 void df_shares_tick(struct df *df, int64_t now)
 {
 	struct list *it, *tmp, *p, *ptmp;
@@ -526,6 +543,10 @@ void df_shares_tick(struct df *df, int64_t now)
 		struct df_share *s = container_of(it, struct df_share, link);
 		if (s->rescan_at && now >= s->rescan_at && !s->rescanning)
 			scan_all(s);
+		if (now >= s->forget_at) {
+			forget(s);
+			s->forget_at = now + FORGET;
+		}
 		list_each (p, ptmp, &s->pairs) {
 			struct df_pair *pair = container_of(p, struct df_pair, of_share);
 			if (pair->feed && df_feed_tick(pair->feed, now))
@@ -590,6 +611,7 @@ void df_share_figures(const struct df_share *s, struct df_share_figures *f)
 		.last = df_index_last(s->tree.index),
 		.unwatched = s->unwatched,
 		.errors = s->tree.errors,
+		.conflicts = s->tree.conflicts,
 		.waiting = s->dirty.n,
 	};
 	if (s->watch) {

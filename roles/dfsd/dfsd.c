@@ -208,6 +208,8 @@ static void show_share(const struct df_share *s, struct stat_out *out)
 	stat_counter(out, "events", "What the system has told.", (double)f.events);
 	stat_counter(out, "overflow", "How often it has lost some.", (double)f.lost);
 	stat_counter(out, "errors", "What could not be looked at.", (double)f.errors);
+	stat_counter(out, "conflicts", "Files that two nodes have written to, put aside.",
+		     (double)f.conflicts);
 }
 
 static void show_pair(const struct df_pair *pair, struct stat_out *out)
@@ -222,7 +224,7 @@ static void show_pair(const struct df_pair *pair, struct stat_out *out)
 		df_feed_figures(pair->feed, &f);
 	if (pair->apply)
 		df_apply_figures(pair->apply, &a);
-	bool sends = df_share_keys(pair->share)->role == DF_SEND;
+	bool sends = df_share_keys(pair->share)->role & DF_SEND;
 	stat_row(out);
 	stat_label(out, "share", s.name);
 	stat_label(out, "peer", pair->peer->name);

@@ -84,7 +84,7 @@ static void link_to(const char *target, const char *name)
 	assert(symlink(target, path) == 0);
 }
 
-static void open_tree(void)
+static void open_tree(bool multi)
 {
 	struct err err = { .text = "" };
 	char path[100];
@@ -100,6 +100,9 @@ static void open_tree(void)
 	assert(df_root_open(&tree.root, path, &err) == 0);
 	in_base(path, "state");
 	assert(df_index_open(&tree.index, path, 1 << 24, &err) == 0);
+	tree.multi = multi;
+	if (multi)
+		df_index_share(tree.index, "fuzzed");
 	tree.ignore = df_ignore_new();
 }
 
@@ -170,9 +173,18 @@ static size_t make(uint8_t *out, const uint8_t *p, size_t n, uint8_t type)
 	e.size = e.type == DF_FILE ? n - used : 0;
 	if (type == DF_BEGIN && n > 5 && p[4] & 1)
 		e.size = (uint64_t)p[5] << 16;
+	e.mtime = n > 3 ? p[3] : 0;
 	if (e.type == DF_SYMLINK)
 		e.target = (struct df_bytes){ "../outside", 10 };
-	if (type == DF_PUT || type == DF_ENTRY || type == DF_TWIN || type == DF_BEGIN)
+	uint64_t version[4] = { 1, n > 2 ? 1 + p[2] % 3 : 1, 2, n > 3 ? 1 + p[3] % 3 : 1 };
+	if (tree.multi)
+		e.version = (struct df_bytes){ version, n > 1 && p[1] & 8 ? 32 : 16 };
+	if (tree.multi && type == DF_DELETE)
+		e.type = DF_GONE;
+	if (e.type == DF_GONE)
+		e.size = 0;
+	if (type == DF_PUT || type == DF_ENTRY || type == DF_TWIN || type == DF_BEGIN ||
+	    (tree.multi && type == DF_DELETE))
 		at = df_entry_put(at, &e);
 	memcpy(at, p + used, n - used);
 	return (size_t)(at - out) + n - used;
@@ -209,7 +221,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!*base)
 		make_base();
-	open_tree();
+	open_tree(size & 2);
 	struct df_apply *a = df_apply_new(&(struct df_apply_conf){
 		.tree = &tree,
 		.link = &link,

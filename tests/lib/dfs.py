@@ -44,6 +44,17 @@ class Node(Daemon):
         return next(iter(self.status().get("share", [])), {})
 
 
+def mesh(folder, names, mode="multi", key=None, who=None):
+    """Nodes that share a folder each, `names`, all with all; who: {name: [names it knows]}."""
+    ports = {name: free_port() for name in names}
+    nodes = {}
+    for name in names:
+        (pathlib.Path(folder) / name).mkdir(exist_ok=True)
+        peers = {other: f"127.0.0.1:{ports[other]}" for other in (who or {}).get(name, names) if other != name}
+        nodes[name] = Node(folder, name, {"s": f"path = {folder}/{name}\nrole = both\nmode = {mode}"}, peers, port=ports[name], key=key)
+    return nodes
+
+
 def new_key(folder) -> str:
     path = pathlib.Path(folder) / "key"
     path.write_text(secrets.token_hex(32) + "\n")
@@ -91,8 +102,9 @@ def tree(root) -> dict:
     return {path: (*what, several.get(inode) if what[0] == stat.S_IFREG else None) for path, (what, inode) in found.items()}
 
 
-def differences(a, b, most=20) -> list:
-    a, b = tree(a), tree(b)
+def differences(a, b, most=20, links=True) -> list:
+    """links: which names are of one file, too."""
+    a, b = ({path: what if links else what[:-1] for path, what in tree(root).items()} for root in (a, b))
     lines = []
     for path in sorted(a.keys() | b.keys()):
         if a.get(path) != b.get(path):
@@ -100,11 +112,11 @@ def differences(a, b, most=20) -> list:
     return lines[:most]
 
 
-def wait_same(a, b, seconds=20):
+def wait_same(a, b, seconds=20, links=True):
     """Until both trees are the same, and stay so."""
     end = time.monotonic() + seconds
     while True:
-        found = differences(a, b)
+        found = differences(a, b, links=links)
         if not found:
             return
         if time.monotonic() > end:

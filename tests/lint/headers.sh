@@ -13,7 +13,7 @@ mysql roles/sqlproxy/sp_probe
 expat\.h roles/supervisor/sv_xml
 zlib\.h core/|roles/[a-z]*/[a-z]*_zip
 zstd\.h core/proc/logzip
-lmdb\.h roles/dfsd/df_index
+lmdb\.h roles/dfsd/df_(index|table)
 xxhash\.h roles/dfsd/df_hash'
 
 bad=$(echo "$allowed" | while read -r header place; do

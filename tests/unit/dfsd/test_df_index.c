@@ -322,7 +322,7 @@ static void forget_tombs(void)
 	for (uint64_t seq = 1; seq <= upto; seq++)
 		if (m.order[seq].tomb)
 			model_forget(seq);
-	df_index_forget_tombs(x, upto);
+	df_index_forget(x, upto);
 }
 
 static void change(void)
