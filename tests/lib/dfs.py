@@ -92,7 +92,7 @@ def tree(root) -> dict:
             path = os.path.join(folder, name)
             try:
                 what, (inode, links) = look(path)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue
             short = path[len(root) + 1:]
             found[short] = what, inode
