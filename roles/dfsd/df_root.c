@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <uv.h>
@@ -62,7 +63,7 @@ static int say(struct err *err, const char *path, int rc)
 	return err_set(err, rc, "%s: %s", path, uv_strerror(rc));
 }
 
-int df_root_open(struct df_root *r, const char *path, struct err *err)
+int df_root_open_to_read(struct df_root *r, const char *path, struct err *err)
 {
 	struct stat st;
 
@@ -72,6 +73,16 @@ int df_root_open(struct df_root *r, const char *path, struct err *err)
 		return say(err, path, code());
 	r->dev = st.st_dev;
 	r->root = geteuid() == 0;
+	df_attr_open(r);
+	return 0;
+}
+
+int df_root_open(struct df_root *r, const char *path, struct err *err)
+{
+	int rc = df_root_open_to_read(r, path, err);
+
+	if (rc != 0)
+		return rc;
 	if (mkdirat(r->fd, TROUPE, 0700) != 0 && errno != EEXIST)
 		return say(err, path, code());
 	if (mkdirat(r->fd, TMP, 0700) != 0 && errno != EEXIST)
@@ -79,9 +90,16 @@ int df_root_open(struct df_root *r, const char *path, struct err *err)
 	r->tmp = open_beneath(r->fd, TMP, O_DIRECTORY | O_RDONLY, 0);
 	if (r->tmp < 0)
 		return say(err, path, r->tmp);
+	if (flock(r->tmp, LOCK_EX | LOCK_NB) != 0)
+		return err_set(err, UV_EBUSY, "%s: another troupe works in it", path);
 	sweep(r->tmp);
-	df_attr_open(r);
 	return 0;
+}
+
+void df_root_leave(struct df_root *r)
+{
+	if (unlinkat(r->fd, TMP, AT_REMOVEDIR) == 0)
+		unlinkat(r->fd, TROUPE, AT_REMOVEDIR);
 }
 
 void df_root_close(struct df_root *r)

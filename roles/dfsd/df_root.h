@@ -47,9 +47,16 @@ struct df_seen {
 	char target[DF_PATH];
 };
 
-/* The folder must be there; .troupe is made in it, and what an earlier one left there goes. */
+/* The folder must be there; .troupe is made in it, and what an earlier one left there goes. One
+ * process at a time: UV_EBUSY. */
 int df_root_open(struct df_root *r, const char *path, struct err *err);
 void df_root_close(struct df_root *r);
+
+/* Nothing is to be changed in it, and nothing made. */
+int df_root_open_to_read(struct df_root *r, const char *path, struct err *err);
+
+/* .troupe goes, when nothing is in it; before the close. */
+void df_root_leave(struct df_root *r);
 
 /* Descriptors that are kept between calls may lead elsewhere by now: after each turn of the loop.
  */

@@ -14,6 +14,7 @@
 #include "core/run/run.h"
 #include "core/stat/stat.h"
 #include "roles/dfsd/df.h"
+#include "roles/dfsd/df_cli.h"
 
 enum { TICK = 100 };
 
@@ -259,6 +260,17 @@ static void status(void *self, struct stat_out *out)
 	}
 }
 
+static const struct role_command commands[] = {
+	{ "keygen", "[FILE]: a new key for all nodes", df_cli_keygen },
+	{ "sync", "[OPTION] ... SRC DST: the folder DST becomes as SRC is, once", df_cli_sync },
+	{ NULL, NULL, NULL },
+};
+
+static const struct role_name names[] = {
+	{ "dfs", "keygen, sync, and what troupe dfsd does.", df_cli_front },
+	{ NULL, NULL, NULL },
+};
+
 const struct role dfsd_role = {
 	.name = "dfsd",
 	.summary = "replicates folders between hosts, as they change",
@@ -268,4 +280,6 @@ const struct role dfsd_role = {
 	.drain = drain,
 	.stop = stop,
 	.status = status,
+	.commands = commands,
+	.names = names,
 };
