@@ -53,6 +53,7 @@ struct df_pair {
 	uint8_t epoch[16];     /* the peer's */
 	uint64_t their_cursor; /* of ours, that the peer knows */
 	bool their_epoch, empty;
+	bool held;   /* the peer has paused it */
 	bool wants;  /* something is to be asked of it */
 	df_id asked; /* up to which it was */
 	struct df_feed *feed;
@@ -71,6 +72,9 @@ void df_guest(struct df *df, int fd);
 
 /* Says a share that is ready to who is there. */
 void df_pair_greet(struct df_pair *pair);
+
+/* The share is paused, or is not any more: the peer is told. */
+void df_pair_hold(struct df_pair *pair);
 
 /* ---- df_share.c ---------------------------------------------------------------------------- */
 
@@ -102,7 +106,14 @@ void df_share_look(struct df_share *s, df_id parent, struct df_bytes name);
 bool df_share_commit(struct df_share *s);
 /* Says what is wanted of a peer that is there. Returns whether there is more. */
 bool df_pair_want(struct df_pair *pair);
+
+/* Nothing of it is sent, or wanted, from now on. */
 void df_share_pause(struct df_share *s, const char *why);
+/* false: a guard has paused it, and it is not forced. */
+bool df_share_resume(struct df_share *s, bool force);
+const char *df_share_paused(const struct df_share *s); /* why, NULL: it is not */
+/* path: "" for all of it. false: there is no such path. */
+bool df_share_rescan(struct df_share *s, const char *path);
 
 /* What was begun has ended: when it was the last, the node is freed. */
 void df_closed(struct df *df);

@@ -170,6 +170,12 @@ static void want_twins(struct df_apply *a, const struct df_node *old)
 	}
 }
 
+static bool is_so(struct df_apply *a, const char *path, const struct df_entry *e)
+{
+	return df_root_look(a->root, path, &a->seen) == 0 && a->seen.entry.type == e->type &&
+	       a->seen.entry.size == e->size;
+}
+
 /* What is at the path now is how the peer wanted what it calls `their`. */
 void df_apply_note(struct df_apply *a, df_id their, const char *path, const struct df_entry *e,
 		   bool content)
@@ -178,7 +184,7 @@ void df_apply_note(struct df_apply *a, df_id their, const char *path, const stru
 	struct df_node n;
 	df_id parent = folder_of(a, path, &name);
 
-	if (parent == DF_NOBODY || df_root_look(a->root, path, &a->seen) != 0)
+	if (parent == DF_NOBODY || !is_so(a, path, e))
 		return; /* somebody was faster: his change is looked at, too */
 	df_apply_touch(a, parent);
 	bool known = df_index_child(a->index, parent, name, &n);
@@ -735,6 +741,12 @@ void df_apply_turn(struct df_apply *a)
 	a->acked = done;
 	uint8_t *p = df_link_room(a->conf.link, DF_NUMBER);
 	answer(a, DF_ACK, df_put_number(p, done));
+}
+
+bool df_apply_is_done(const struct df_apply *a)
+{
+	return a->n_streams == 0 && (!a->marked || a->acked >= a->mark) &&
+	       (!a->conf.whole || a->swept);
 }
 
 void df_apply_figures(const struct df_apply *a, struct df_apply_figures *figures)

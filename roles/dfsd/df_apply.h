@@ -46,4 +46,7 @@ int df_apply_frame(struct df_apply *a, const struct df_frame *f);
 /* What came at once is done: acknowledges. */
 void df_apply_turn(struct df_apply *a);
 
+/* All that the peer has said is done. */
+bool df_apply_is_done(const struct df_apply *a);
+
 void df_apply_figures(const struct df_apply *a, struct df_apply_figures *figures);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "roles/dfsd/df_ctl.h"
 #include "roles/dfsd/df_link.h"
 
 enum { USAGE = 2 };
@@ -58,26 +59,53 @@ static const char usage[] =
 	"troupe dfs keygen [FILE]                     a new key for all nodes\n"
 	"troupe dfs sync [OPTION] ... SRC DST         DST becomes as SRC is, once\n"
 	"troupe dfs start|stop|restart [-c FILE]      a node as a daemon\n"
-	"troupe dfs status [-c FILE] [--json]         its shares and peers\n"
+	"troupe dfs status [-w] [-c FILE] [--json]    its shares and peers; -w: until all is in "
+	"sync\n"
+	"troupe dfs COMMAND ... [-c FILE] [--json]    to a running node: see below\n"
 	"troupe dfs help                              this\n"
-	"troupe help dfsd                             a node's configuration\n";
+	"troupe help dfsd                             a node's configuration\n"
+	"\n"
+	"Exit status: 0 ok, 1 failed, 2 usage, and of status: not in sync; 3 not running.\n"
+	"\n";
+
+/* What is for a process, not for the node in it. */
+static bool is_verb(const char *word)
+{
+	static const char *const verbs[] = { "start", "stop", "exit", "restart", "reload", NULL };
+
+	for (const char *const *v = verbs; *v; v++)
+		if (strcmp(*v, word) == 0)
+			return true;
+	return false;
+}
+
+static int show_help(FILE *out, int rc)
+{
+	fprintf(out, "%s%s", usage, df_ctl_help);
+	return rc;
+}
 
 int df_cli_front(const struct conf_section *sections, int argc, char **argv)
 {
-	static char program[] = "troupe", role[] = "dfsd";
+	static char program[] = "troupe", role[] = "dfsd", ctl[] = "ctl";
 	char *words[64] = { program, role };
+	int n = 2;
 
 	(void)sections;
 	if (argc > 1 && strcmp(argv[1], "keygen") == 0)
 		return df_cli_keygen(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "sync") == 0)
 		return df_cli_sync(argc - 1, argv + 1);
-	if (argc < 2 || argc > 60 || strcmp(argv[1], "help") == 0) {
-		fputs(usage, argc == 2 ? stdout : stderr);
-		return argc == 2 ? 0 : USAGE;
-	}
+	if (argc < 2 || argc > 60)
+		return show_help(stderr, USAGE);
+	if (strcmp(argv[1], "help") == 0)
+		return show_help(stdout, 0);
+	if (!is_verb(argv[1]))
+		words[n++] = ctl;
 	for (int i = 1; i < argc; i++)
-		words[i + 1] = argv[i];
+		words[n++] = argv[i];
+	if (strcmp(argv[1], "status") == 0)
+		words[3] = (char *)df_ctl_status;
 	execv("/proc/self/exe", words);
 	perror("dfs");
 	return 1;

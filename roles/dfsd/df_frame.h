@@ -46,11 +46,13 @@ enum df_frame_type {
 		       * file that is there, 16, or zeros */
 	DF_NOTHING = 25, /* id: what was wanted is not there any more */
 	DF_ERROR = 26,   /* text; the connection ends */
+	DF_PAUSE = 27,   /* nothing: no more of it is wanted; with DF_RESUME: it is, again */
 };
 
 enum df_flag {
 	DF_ABORT = 1, /* of END: forget the stream */
 	DF_OFFER = 2, /* of ENTRY: one that is there perhaps, or elsewhere; NAK NOBASE: it is not */
+	DF_RESUME = 4, /* of PAUSE */
 };
 
 enum df_nak {

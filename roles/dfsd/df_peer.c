@@ -209,7 +209,19 @@ void df_pair_greet(struct df_pair *pair)
 	p = df_put_number(p, (uint64_t)df_share_keys(pair->share)->mode);
 	df_link_put(l, (struct df_frame){ .type = DF_SHARE, .share = df_share_number(pair->share) },
 		    p);
+	if (df_share_paused(pair->share))
+		df_pair_hold(pair);
 	start(pair);
+}
+
+void df_pair_hold(struct df_pair *pair)
+{
+	struct df_frame frame = { .type = DF_PAUSE, .share = df_share_number(pair->share) };
+
+	if (!df_share_paused(pair->share))
+		frame.flags = DF_RESUME;
+	if (pair->peer->l && pair->said)
+		df_link_put(pair->peer->l, frame, df_link_room(pair->peer->l, DF_NUMBER));
 }
 
 static struct df_pair *pair_named(struct df_peer *peer, struct df_bytes name)
@@ -264,7 +276,7 @@ static void stop_pairs(struct df_peer *peer)
 		df_apply_free(pair->apply);
 		pair->feed = NULL;
 		pair->apply = NULL;
-		pair->said = pair->heard = false;
+		pair->said = pair->heard = pair->held = false;
 	}
 }
 
@@ -276,6 +288,11 @@ static int on_pair_frame(struct df_pair *pair, const struct df_frame *f)
 	bool answers =
 		f->type == DF_ACK || f->type == DF_NAK || f->type == DF_WANT || f->type == DF_HAVE;
 
+	if (f->type == DF_PAUSE) {
+		pair->held = !(f->flags & DF_RESUME);
+		df_share_wake(pair->share);
+		return 0;
+	}
 	if (answers ? !pair->feed : !pair->apply)
 		return ERR_PROTO;
 	int rc = answers ? df_feed_heard(pair->feed, f) : df_apply_frame(pair->apply, f);

@@ -303,6 +303,17 @@ int df_root_make(struct df_root *r, const char *path, const struct df_entry *e)
 	return rc;
 }
 
+static bool is_of_type(int dir, const char *name, enum df_type type)
+{
+	struct df_entry e;
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0)
+		return false;
+	df_entry_of_stat(&e, &st);
+	return e.type == type;
+}
+
 int df_root_dress(struct df_root *r, const char *path, const struct df_entry *e)
 {
 	const char *name;
@@ -310,6 +321,8 @@ int df_root_dress(struct df_root *r, const char *path, const struct df_entry *e)
 
 	if (dir < 0)
 		return dir;
+	if (!is_of_type(dir, name, e->type))
+		return UV_ENOENT;
 	if (e->type != DF_FILE && e->type != DF_DIR)
 		return df_attr_set(r, dir, name, e);
 	int fd = open_beneath(dir, name, O_RDONLY | O_NONBLOCK, 0);

@@ -93,7 +93,7 @@ int df_root_place(struct df_root *r, struct df_temp *t, const char *path, const 
 /* Whatever is not a file: folders (one that is there stays), links, fifos, devices. */
 int df_root_make(struct df_root *r, const char *path, const struct df_entry *e);
 
-/* All but the content, of what is there. */
+/* All but the content, of what is there. UV_ENOENT: that is of another type. */
 int df_root_dress(struct df_root *r, const char *path, const struct df_entry *e);
 
 /* From one place to another one, in place of what is there. */

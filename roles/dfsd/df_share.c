@@ -269,7 +269,7 @@ static bool run_pairs(struct df_share *s)
 		return false;
 	list_each (it, tmp, &s->pairs) {
 		struct df_pair *pair = container_of(it, struct df_pair, of_share);
-		if (pair->feed && df_share_commit(s))
+		if (pair->feed && !pair->held && df_share_commit(s))
 			more |= df_feed_run(pair->feed);
 		if (pair->apply && pair->wants)
 			more |= df_pair_want(pair);
@@ -593,11 +593,52 @@ void df_share_pair(struct df_share *s, struct df_pair *pair)
 	list_append(&s->pairs, &pair->of_share);
 }
 
+static void tell_pause(struct df_share *s)
+{
+	for (struct list *it = s->pairs.next; it != &s->pairs; it = it->next)
+		df_pair_hold(container_of(it, struct df_pair, of_share));
+	df_share_wake(s);
+}
+
 void df_share_pause(struct df_share *s, const char *why)
 {
-	log_error("share=%s is paused: %s", s->name, why);
+	log_warn("share=%s is paused: %s", s->name, why);
 	free(s->paused);
 	s->paused = mem_str(why);
+	tell_pause(s);
+}
+
+bool df_share_resume(struct df_share *s, bool force)
+{
+	(void)force;
+	if (s->paused)
+		log_info("share=%s goes on", s->name);
+	free(s->paused);
+	s->paused = NULL;
+	tell_pause(s);
+	return true;
+}
+
+const char *df_share_paused(const struct df_share *s)
+{
+	return s->paused;
+}
+
+bool df_share_rescan(struct df_share *s, const char *path)
+{
+	struct df_node n;
+
+	if (!*path) {
+		scan_all(s);
+		return true;
+	}
+	if (!df_index_find(s->tree.index, path, &n))
+		return false;
+	look_later(s, n.parent, n.name, 0, DF_WRITTEN);
+	if (n.entry.type == DF_DIR)
+		push_scan(s, n.id, true);
+	df_share_wake(s);
+	return true;
 }
 
 void df_share_figures(const struct df_share *s, struct df_share_figures *f)

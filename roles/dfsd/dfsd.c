@@ -15,6 +15,7 @@
 #include "core/stat/stat.h"
 #include "roles/dfsd/df.h"
 #include "roles/dfsd/df_cli.h"
+#include "roles/dfsd/df_ctl.h"
 
 enum { TICK = 100 };
 
@@ -232,6 +233,7 @@ static void show_pair(const struct df_pair *pair, struct stat_out *out)
 	stat_word(out, "state",
 		  !l                               ? "away"
 		  : !pair->feed && !pair->apply    ? "greeting"
+		  : pair->held                     ? "held"
 		  : pair->feed && f.acked < s.last ? "behind"
 						   : "in sync");
 	stat_gauge(out, "lag", "Changes that it has not acknowledged.",
@@ -280,6 +282,9 @@ const struct role dfsd_role = {
 	.drain = drain,
 	.stop = stop,
 	.status = status,
+	.ctl = df_ctl,
+	.ctl_help = df_ctl_help,
+	.client = df_ctl_client,
 	.commands = commands,
 	.names = names,
 };
