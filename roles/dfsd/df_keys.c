@@ -153,6 +153,16 @@ static void check_address(const struct conf_item *at, const char *key, const cha
 		conf_error(errors, at, key, "%s: without security only loopback", text);
 }
 
+/* There is a folder for each. */
+static void check_name(const struct conf_item *at, const char *key, const char *name,
+		       struct conf_errors *errors)
+{
+	if (strchr(name, '/') || name[0] == '.' || strlen(name) > DF_NODE_NAME)
+		conf_error(errors, at, key,
+			   "'%s': a name has no slash, no dot at its front, and up to %d bytes",
+			   name, DF_NODE_NAME);
+}
+
 static void check_share(const struct conf *conf, const struct conf_item *item,
 			struct conf_errors *errors)
 {
@@ -161,6 +171,7 @@ static void check_share(const struct conf *conf, const struct conf_item *item,
 
 	if (*k->path && (stat(k->path, &st) != 0 || !S_ISDIR(st.st_mode)))
 		conf_error(errors, item, "path", "%s: there is no such folder", k->path);
+	check_name(item, "path", item->name, errors);
 	if (k->mode == DF_MULTI && k->role != DF_BOTH)
 		conf_error(errors, item, "role", "in mode multi it has to be both");
 	for (char **p = k->peers; *p; p++)
@@ -182,6 +193,7 @@ void df_keys_check(const struct conf *conf, struct conf_errors *errors)
 		conf_error(errors, self, "key", "%s", err.text);
 	for (char **a = k->listen; *a; a++)
 		check_address(self, "listen", *a, open, errors);
+	check_name(self, "node", k->node ? k->node : "", errors);
 	while ((item = conf_next(conf, "peer", item))) {
 		const struct df_peer_keys *p = item->values;
 		if (p->address && *p->address)

@@ -1,8 +1,10 @@
 #include "roles/dfsd/df_table.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
@@ -160,19 +162,28 @@ static int open_env(struct df_tables *t, const char *state, size_t map)
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(t->env, map);
 	if (rc == 0)
-		rc = mdb_env_open(t->env, state, MDB_NOSYNC | MDB_NOTLS | MDB_NOMEMINIT, 0600);
+		rc = mdb_env_open(t->env, state,
+				  MDB_NOSYNC | MDB_NOTLS | MDB_NOMEMINIT | MDB_NOLOCK, 0600);
 	return rc == 0 ? open_all(t) : rc;
 }
 
-int df_tables_open(struct df_tables *t, const char *state, size_t map, struct err *err)
+static int lock(struct df_tables *t, const char *state, struct err *err)
+{
+	if (mkdir(state, 0700) == 0 || errno == EEXIST)
+		t->lock = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (t->lock < 0)
+		return err_set(err, uv_translate_sys_error(errno), "%s: %s", state,
+			       strerror(errno));
+	if (flock(t->lock, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	return err_set(err, UV_EBUSY, "%s: another troupe works with it", state);
+}
+
+static int open_locked(struct df_tables *t, const char *state, size_t map, struct err *err)
 {
 	char boot[BOOT + 1];
 
-	*t = (struct df_tables){ .env = NULL };
 	boot_id(boot);
-	if (mkdir(state, 0700) != 0 && errno != EEXIST)
-		return err_set(err, uv_translate_sys_error(errno), "%s: %s", state,
-			       strerror(errno));
 	if (is_torn(state, boot)) {
 		log_warn("the machine went down while the index was open, it is made anew path=%s",
 			 state);
@@ -182,20 +193,27 @@ int df_tables_open(struct df_tables *t, const char *state, size_t map, struct er
 	if (rc != 0)
 		return rc;
 	rc = open_env(t, state, map);
-	if (rc == 0)
-		return 0;
-	df_tables_close(t);
-	return err_set(err, rc > 0 ? uv_translate_sys_error(rc) : UV_EIO, "%s: %s", state,
-		       mdb_strerror(rc));
+	return rc == 0 ? 0
+		       : err_set(err, rc > 0 ? uv_translate_sys_error(rc) : UV_EIO, "%s: %s", state,
+				 mdb_strerror(rc));
 }
 
-void df_tables_close(struct df_tables *t)
+int df_tables_open(struct df_tables *t, const char *state, size_t map, struct err *err)
+{
+	*t = (struct df_tables){ .lock = -1 };
+	int rc = lock(t, state, err);
+	if (rc == 0)
+		rc = open_locked(t, state, map, err);
+	if (rc != 0)
+		df_tables_close(t);
+	return rc;
+}
+
+static void close_env(struct df_tables *t)
 {
 	const char *state = NULL;
 	char path[DF_PATH] = "";
 
-	if (!t->env)
-		return;
 	if (t->txn)
 		mdb_txn_abort(t->txn);
 	if (mdb_env_get_path(t->env, &state) == 0 && state) {
@@ -205,4 +223,12 @@ void df_tables_close(struct df_tables *t)
 	mdb_env_close(t->env);
 	if (*path)
 		unlink(path);
+}
+
+void df_tables_close(struct df_tables *t)
+{
+	if (t->env)
+		close_env(t);
+	if (t->lock >= 0)
+		close(t->lock);
 }

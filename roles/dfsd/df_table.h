@@ -29,13 +29,15 @@ enum df_table {
 
 struct df_tables {
 	MDB_env *env;
+	int lock;     /* the folder: one process at a time */
 	MDB_txn *txn; /* NULL: none is open */
 	MDB_dbi dbi[DF_TABLES];
 	bool dirty;
 	int failed; /* a write that did not go */
 };
 
-/* state: a folder for the files; made when it is not there. map: bytes that they may grow to. */
+/* state: a folder for the files; made when it is not there. map: bytes that they may grow to.
+ * UV_EBUSY: it is open already. */
 int df_tables_open(struct df_tables *t, const char *state, size_t map, struct err *err);
 void df_tables_close(struct df_tables *t); /* what is not committed is lost */
 

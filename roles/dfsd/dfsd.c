@@ -1,8 +1,11 @@
 #include "roles/dfsd/dfsd.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/err.h"
@@ -150,17 +153,36 @@ static int open_self(struct df *df, struct err *err)
 	return self->server && self->client ? 0 : ERR_CONF;
 }
 
+/* Of each node its own, of which one host may have several. */
+static int find_state(const struct df *df, char state[PATH_MAX], struct err *err)
+{
+	const struct df_keys *k = conf_get(df->conf, "dfsd");
+	char *data;
+
+	if (k->state && *k->state) {
+		snprintf(state, PATH_MAX, "%s", k->state);
+		return 0;
+	}
+	int rc = place_data(df->conf, "dfsd", &data, err);
+	if (rc != 0)
+		return rc;
+	snprintf(state, PATH_MAX, "%s/%s", data, df->node);
+	free(data);
+	if (mkdir(state, 0700) == 0 || errno == EEXIST)
+		return 0;
+	return err_set(err, uv_translate_sys_error(errno), "%s: %s", state, strerror(errno));
+}
+
 static int open_all(struct df *df, struct err *err)
 {
 	const struct df_keys *k = conf_get(df->conf, "dfsd");
-	char *state = NULL;
+	char state[PATH_MAX];
 	int rc = open_self(df, err);
 
-	if (rc == 0 && (!k->state || !*k->state))
-		rc = place_data(df->conf, "dfsd", &state, err);
 	if (rc == 0)
-		rc = df_shares_open(df, state ? state : k->state, err);
-	free(state);
+		rc = find_state(df, state, err);
+	if (rc == 0)
+		rc = df_shares_open(df, state, err);
 	if (rc == 0)
 		df_peers_open(df);
 	for (char **a = k->listen; rc == 0 && *a; a++)

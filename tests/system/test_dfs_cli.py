@@ -158,3 +158,23 @@ def test_what_is_not_there(both):
 def test_help():
     assert "keygen" in run("help").stdout
     assert "keygen" in run(ok=2).stderr
+
+
+def test_two_nodes_with_one_state(both, tmp_path):
+    run("keygen", tmp_path / "key")
+    first = Node(tmp_path, "b", {"s": f"path = {both[1]}\nrole = receive"}, {"a": None}, key=tmp_path / "key")
+    text = first.conf_path.read_text().replace(f"path = {both[1]}", f"path = {both[0]}").replace("b.sock", "other.sock")
+    (tmp_path / "other.ini").write_text(text.replace(f"listen = 127.0.0.1:{first.port}", "listen = 127.0.0.1:0"))
+    first.wait_log("is known")
+    done = subprocess.run([TROUPE, "dfsd", tmp_path / "other.ini"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "another troupe works with it" in done.stderr
+    assert first.stop() == 0
+
+
+@pytest.mark.parametrize("line, said", [
+    ("node = ../a", "a name has no slash"), ("node = .a", "a name has no slash"), ("node = " + 65 * "a", "up to 64 bytes"),
+])
+def test_names_that_are_no_names(tmp_path, line, said):
+    (tmp_path / "x.ini").write_text(f"[dfsd]\nsecurity = none\n{line}\n")
+    done = subprocess.run([TROUPE, "check", tmp_path / "x.ini"], capture_output=True, text=True)
+    assert done.returncode == 1 and said in done.stdout + done.stderr
